@@ -1,0 +1,80 @@
+# `make` lists the targets. Everything is installed into .venv and client/node_modules.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+MODELS ?= default
+CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/*.ts client/*.json -type f 2>/dev/null)
+
+.PHONY: help run setup models client test lint format unit integration e2e bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: setup ## set up what is missing and start the service at http://localhost:7860
+	@$(BIN)/python -m runner $(ARGS)
+
+setup: .venv/installed client/dist/index.html models ## all of `run` but the start
+
+models: .venv/installed ## get the offline models (MODELS=tiny|default|large)
+	@$(BIN)/python -m runner models pull $(MODELS)
+
+client: client/dist/index.html ## build the browser client
+
+test: setup .make/browser lint client-test ## set up what the tests need and run all of them
+	$(BIN)/pytest
+
+unit: .venv/installed ## run the tests that need neither models nor a browser
+	$(BIN)/pytest tests/unit
+
+integration: setup ## run the tests of the service with the offline models
+	$(BIN)/pytest tests/integration
+
+e2e: setup .make/browser ## run the tests with a real browser
+	$(BIN)/pytest tests/e2e
+
+lint: .venv/installed client/node_modules/installed ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd client && npm run --silent lint && npm run --silent typecheck
+
+client-test: client/node_modules/installed
+	cd client && npm test --silent
+
+format: .venv/installed ## format the Python code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## measure latency next to a vanilla Pipecat bot
+	$(BIN)/python tests/bench/latency.py
+
+lock: .venv/installed ## resolve the dependencies again
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header --extra local --extra dev \
+	  --output-file requirements.lock pyproject.toml
+
+clean: ## remove what was installed and built here, but not the models
+	rm -rf .venv .make client/node_modules client/dist
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.11" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+client/node_modules/installed: client/package.json client/package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js 20 or newer is needed: https://nodejs.org"; exit 1; }
+	cd client && npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+client/dist/index.html: client/node_modules/installed $(CLIENT_SOURCES)
+	cd client && npm run --silent build
+	@touch $@
+
+.make/browser:
+	@scripts/install-browser
+	@mkdir -p .make && touch $@
