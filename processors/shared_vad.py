@@ -1,0 +1,61 @@
+"""Silero and Smart Turn with their weights loaded once in a process.
+
+Pipecat loads both for every bot (53 ms and 215 ms on the event loop, about 40 MB). An ONNX
+session may be run from many threads at once, so only the state of a conversation has to be
+its own.
+"""
+
+from typing import Any
+
+from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn
+from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
+from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
+from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams
+
+
+class _SharedSilero(SileroOnnxModel):
+    """Silero's recurrent state over a session that somebody else loaded."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.sample_rates = [8000, 16000]
+        self.reset_states()
+
+
+class SileroVAD(SileroVADAnalyzer):
+    """Pipecat's Silero analyzer on the weights of `loaded`."""
+
+    def __init__(self, loaded: SileroVADAnalyzer, params: VADParams) -> None:
+        # The parent's constructor loads the weights: skip it, and do the rest of its work.
+        VADAnalyzer.__init__(self, params=params)
+        self._model = _SharedSilero(loaded._model.session)
+        self._windows_since_reset = 0
+        self._low_confidence_windows = 0
+
+
+class SmartTurn(LocalSmartTurnAnalyzerV3):
+    """Pipecat's Smart Turn analyzer on the weights of `loaded`."""
+
+    def __init__(self, loaded: LocalSmartTurnAnalyzerV3, **kwargs: Any) -> None:
+        # The parent's constructor loads the weights: skip it, and do the rest of its work.
+        BaseSmartTurn.__init__(self, **kwargs)
+        self._session = loaded._session
+        self._log_data = False
+
+
+class SpeechModels:
+    """The weights that a process shares; hands out analyzers for single conversations."""
+
+    def __init__(self) -> None:
+        self._silero = SileroVADAnalyzer()
+        # Only its weights are used; the thread that its constructor made is not.
+        self._silero._executor.shutdown(wait=False)
+        self._smart_turn = LocalSmartTurnAnalyzerV3(cpu_count=1)
+
+    def vad(self, params: VADParams) -> SileroVAD:
+        """Make a voice activity detector for one microphone."""
+        return SileroVAD(self._silero, params)
+
+    def smart_turn(self, **kwargs: Any) -> SmartTurn:
+        """Make a detector of the end of a turn for one microphone."""
+        return SmartTurn(self._smart_turn, **kwargs)
