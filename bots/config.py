@@ -1,0 +1,216 @@
+"""The schema of voice.yaml: every setting, its type, its range and its default.
+
+Times are in seconds unless a name says otherwise.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Kind = Literal["stt", "llm", "tts"]
+"""The three services of a chained pipeline."""
+
+KINDS: tuple[Kind, ...] = ("stt", "llm", "tts")
+
+Seconds = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of voice.yaml, in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServiceConfig(Section):
+    """One speech or language service of a provider.
+
+    Attributes:
+        model: Model name; for `local` a name from `runner models list` or a path.
+        voice: Voice id or, for `local`, a name or a path to an .onnx file.
+        language: BCP 47 tag of what is spoken; None leaves it to the service.
+        api_key: Usually `${PROVIDER_API_KEY}`; None if the service needs none.
+        base_url: Address of a compatible server; None for the provider's own.
+        temperature: For an LLM; None leaves it to the bot.
+        service: Pipecat class to use where a provider has several (`ElevenLabsHttpTTSService`).
+        options: Further arguments of that class.
+        settings: Further fields of that class's `Settings`.
+        missing_env: Environment variables that the section names and that are not set.
+    """
+
+    model: str | None = None
+    voice: str | None = None
+    language: str | None = None
+    api_key: str | None = Field(default=None, repr=False)
+    base_url: str | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    service: str | None = None
+    options: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    missing_env: tuple[str, ...] = ()
+
+
+class ProviderConfig(Section):
+    """What one provider is used for."""
+
+    stt: ServiceConfig | None = None
+    llm: ServiceConfig | None = None
+    tts: ServiceConfig | None = None
+
+
+class VoiceProfile(Section):
+    """A voice, for the provider that has it; other providers use their own default voice."""
+
+    provider: str
+    voice_id: str
+    model_id: str | None = None
+    speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+
+
+class VadConfig(Section):
+    """When sound counts as speech."""
+
+    provider: Literal["silero"] = "silero"
+    threshold: Share = 0.5
+    min_speech_duration: Seconds = 0.1
+    max_speech_duration: Annotated[float, Field(gt=0)] = 30.0
+
+
+class TurnConfig(Section):
+    """When a user has finished.
+
+    Attributes:
+        min_delay: Silence after which a sentence that sounds finished is answered.
+        max_delay: Silence after which anything is answered.
+    """
+
+    min_delay: Annotated[float, Field(ge=0.1, le=5)] = 0.5
+    max_delay: Annotated[float, Field(ge=0.2, le=30)] = 3.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "TurnConfig":
+        if self.min_delay > self.max_delay:
+            raise ValueError("min_delay must not be above max_delay")
+        return self
+
+
+class InterruptionConfig(Section):
+    """When a user may stop the bot.
+
+    Attributes:
+        enabled: Whether they may at all.
+        min_speech_duration: Speech over the bot's before it falls silent.
+        min_words: Words it takes; 0 asks for none, and then the duration counts.
+    """
+
+    enabled: bool = True
+    min_speech_duration: Seconds = 0.5
+    min_words: Annotated[int, Field(ge=0)] = 0
+
+
+class LimitConfig(Section):
+    """Bounds on calls.
+
+    Attributes:
+        sessions: Calls at once.
+        session_duration: Longest call.
+        join_timeout: How long a started session waits for its client.
+        lost_peer_timeout: How long a client may be silent, or gone, before its call is ended.
+    """
+
+    sessions: Annotated[int, Field(ge=1)] = 10
+    session_duration: Annotated[float, Field(gt=0)] = 3600
+    join_timeout: Annotated[float, Field(gt=0)] = 60
+    lost_peer_timeout: Annotated[float, Field(gt=0)] = 8
+
+
+class ServerConfig(Section):
+    """Where the service listens.
+
+    Attributes:
+        host: Address to listen on.
+        port: 0 picks a free one.
+        allowed_origins: Web pages of other origins that may use it (`https://example.com`).
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 7860
+    allowed_origins: list[str] = []
+
+
+class LoggingConfig(Section):
+    """What is logged.
+
+    Attributes:
+        level: Lowest level that is shown.
+        transcripts: Whether what people say may stand in the log.
+    """
+
+    level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    transcripts: bool = False
+
+
+class IceServerConfig(Section):
+    """A STUN or TURN server."""
+
+    urls: str | list[str]
+    username: str | None = None
+    credential: str | None = Field(default=None, repr=False)
+
+
+class RealtimeConfig(Section):
+    """How calls are held."""
+
+    transport: Literal["webrtc"] = "webrtc"
+    vad: VadConfig = VadConfig()
+    turn_detection: TurnConfig = TurnConfig()
+    interruptions: InterruptionConfig = InterruptionConfig()
+    ice_servers: list[IceServerConfig] = []
+    limits: LimitConfig = LimitConfig()
+    logging: LoggingConfig = LoggingConfig()
+
+
+class VoiceConfig(Section):
+    """Everything about voices, said once and used by every bot."""
+
+    providers: dict[str, ProviderConfig] = {"local": ProviderConfig()}
+    voice_profiles: dict[str, VoiceProfile] = {}
+    realtime: RealtimeConfig = RealtimeConfig()
+
+
+class ServiceProfile(Section):
+    """Which provider is used for what.
+
+    Attributes:
+        stt: Providers in order of preference: the first whose keys are all set is used.
+        llm: The same for the language model.
+        tts: The same for the voice.
+        turn_detection: Replaces `voice.realtime.turn_detection`; None keeps it.
+    """
+
+    stt: list[str] = ["local"]
+    llm: list[str] = ["local"]
+    tts: list[str] = ["local"]
+    turn_detection: TurnConfig | None = None
+
+
+class BotEntry(Section):
+    """A bot that is offered, and what this installation changes about it.
+
+    Attributes:
+        module: Python module with the bot.
+        greeting: Its first words; "" for none; None keeps the bot's own.
+        instructions: Replaces the bot's prompt; None keeps it.
+        voice_profile: One of `voice.voice_profiles`; None keeps the bot's own.
+        temperature: For the LLM; None keeps the bot's own.
+        max_tokens: Longest reply; None keeps the bot's own.
+        options: Settings that only this bot knows.
+    """
+
+    module: str
+    greeting: str | None = None
+    instructions: str | None = None
+    voice_profile: str | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    options: dict[str, Any] = {}

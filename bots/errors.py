@@ -1,0 +1,42 @@
+"""Errors that reach the person who runs or configures bots.
+
+ParlanteError
+├── ConfigError           voice.yaml or an environment variable is wrong
+└── ServiceUnavailable    a provider cannot be used: key, extra or model missing
+"""
+
+
+class ParlanteError(Exception):
+    """An error with a code for programs and a message for people.
+
+    Attributes:
+        code: SCREAMING_SNAKE_CASE, stable.
+        message: What is wrong and what to do.
+    """
+
+    code = "INTERNAL_ERROR"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ConfigError(ParlanteError):
+    """A setting is wrong; lists every problem that was found.
+
+    Args:
+        source: The file that was read.
+        problems: One line for each: where, and what was expected.
+    """
+
+    code = "CONFIG_INVALID"
+
+    def __init__(self, source: str, problems: list[str]) -> None:
+        super().__init__("\n".join([f"{source} cannot be used:", *(f"  - {p}" for p in problems)]))
+        self.problems = problems
+
+
+class ServiceUnavailable(ParlanteError):
+    """A speech or language service cannot be made from what is configured and installed."""
+
+    code = "SERVICE_UNAVAILABLE"

@@ -1,0 +1,254 @@
+"""Settings from voice.yaml and the environment, read once by whoever starts bots.
+
+This is the only module of `bots` that looks at the environment. A variable
+`PARLANTE_VOICE__REALTIME__VAD__THRESHOLD=0.6` overrides `voice.realtime.vad.threshold`.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from bots.config import (
+    KINDS,
+    BotEntry,
+    Kind,
+    ServerConfig,
+    ServiceConfig,
+    ServiceProfile,
+    VoiceConfig,
+)
+from bots.errors import ConfigError
+
+ENV_PREFIX = "PARLANTE_"
+CONFIG_VARIABLE = "PARLANTE_CONFIG"
+DEFAULT_CONFIG = Path(__file__).parent.parent / "voice.yaml"
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+
+
+class Settings(BaseSettings):
+    """All settings of a process; see voice.yaml, where each is explained.
+
+    Attributes:
+        profile: Name of the service profile in use.
+        data_dir: Where databases are kept.
+        models_dir: Where offline models are kept; None for the user's cache.
+        server: Where the service listens.
+        default_bot: The bot that is started when a client names none.
+        bots: The bots on offer, by name.
+        profiles: Service profiles, by name.
+        voice: Everything about voices.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    profile: str = "auto"
+    data_dir: Path = Path("data")
+    models_dir: Path | None = None
+    server: ServerConfig = ServerConfig()
+    default_bot: str = "receptionist"
+    bots: dict[str, BotEntry] = {"receptionist": BotEntry(module="bots.receptionist")}
+    profiles: dict[str, ServiceProfile] = Field(default={"auto": ServiceProfile()})
+    voice: VoiceConfig = VoiceConfig()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose content comes in as arguments."""
+        return env_settings, init_settings
+
+    @property
+    def services(self) -> ServiceProfile:
+        """The service profile in use."""
+        return self.profiles[self.profile]
+
+    def service(self, kind: Kind) -> tuple[str, ServiceConfig]:
+        """Choose the provider for `kind`: the first of the profile whose keys are all set.
+
+        Returns:
+            The provider's name and its configuration.
+
+        Raises:
+            ConfigError: If none can be used.
+        """
+        wanted: list[str] = getattr(self.services, kind)
+        lacking = []
+        for name in wanted:
+            config: ServiceConfig | None = getattr(self.voice.providers[name], kind)
+            if config is None:
+                lacking.append(f"voice.providers.{name}.{kind}: not configured")
+            elif config.missing_env:
+                lacking.append(
+                    f"voice.providers.{name}.{kind}: set {', '.join(config.missing_env)}"
+                )
+            else:
+                return name, config
+        raise ConfigError(f"profile '{self.profile}' ({kind})", lacking)
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the language model runs in this process."""
+        return self.service("llm")[0] == "local"
+
+
+def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read, expand and check all settings.
+
+    Args:
+        path: The file; None for `PARLANTE_CONFIG` or the project's voice.yaml.
+        overrides: Settings that replace those of the file; None leaves one alone.
+
+    Raises:
+        ConfigError: If anything is wrong, with all problems in it.
+    """
+    path = path or Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
+    raw = _read(path)
+    _merge(raw, overrides or {})
+    _note_missing_variables(raw, os.environ)
+    problems: list[str] = []
+    raw = _expand(raw, os.environ, problems)
+    try:
+        settings = Settings(**raw)
+    except ValidationError as error:
+        raise ConfigError(str(path), problems + [_explain(e) for e in error.errors()]) from error
+    except SettingsError as error:
+        raise ConfigError("the environment", [str(error)]) from error
+    problems += _inconsistencies(settings) + _unknown_variables(os.environ)
+    if problems:
+        raise ConfigError(str(path), problems)
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), [f"is not UTF-8 text: {error}"]) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(str(path), [f"is not valid YAML: {error}"]) from error
+    if not isinstance(raw, dict):
+        raise ConfigError(str(path), ["expected a mapping at the top level"])
+    return raw
+
+
+def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            _merge(base.setdefault(key, {}), value)
+        elif value is not None:
+            base[key] = value
+
+
+def _note_missing_variables(raw: dict[str, Any], env: Mapping[str, str]) -> None:
+    """Write into each provider's service which of its variables are unset.
+
+    Such a service is merely not available, while elsewhere an unset variable is an error.
+    """
+    voice = raw.get("voice")
+    providers = voice.get("providers") if isinstance(voice, dict) else None
+    for provider in providers.values() if isinstance(providers, dict) else ():
+        for service in provider.values() if isinstance(provider, dict) else ():
+            if not isinstance(service, dict):
+                continue
+            names = [
+                variable["name"]
+                for variable in _VARIABLE.finditer(yaml.safe_dump(service, width=10_000))
+                if variable["default"] is None and not env.get(variable["name"])
+            ]
+            if names:
+                service["missing_env"] = tuple(dict.fromkeys(names))
+
+
+def _expand(node: Any, env: Mapping[str, str], problems: list[str], where: str = "") -> Any:
+    match node:
+        case dict():
+            found: list[str] = []
+            expanded = {
+                k: _expand(v, env, found, f"{where}.{k}".lstrip(".")) for k, v in node.items()
+            }
+            if "missing_env" not in node:
+                problems += found
+            return expanded
+        case list():
+            return [_expand(v, env, problems, f"{where}[{i}]") for i, v in enumerate(node)]
+        case str():
+
+            def value(match: re.Match[str]) -> str:
+                name, default = match["name"], match["default"]
+                if not env.get(name) and default is None:
+                    problems.append(f"{where}: environment variable {name} is not set")
+                return env.get(name) or default or ""
+
+            return _VARIABLE.sub(value, node)
+        case _:
+            return node
+
+
+def _explain(error: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    match error["type"]:
+        case "extra_forbidden":
+            return f"{where}: there is no such setting"
+        case "missing":
+            return f"{where}: is required"
+        case _:
+            expectation = error["msg"].removeprefix("Value error, ")
+            return f"{where}: {expectation[:1].lower()}{expectation[1:]}, not {error['input']!r}"
+
+
+def _inconsistencies(settings: Settings) -> list[str]:
+    """Find names that point nowhere."""
+    problems = []
+    if settings.profile not in settings.profiles:
+        problems.append(f"profile: '{settings.profile}' is none of {sorted(settings.profiles)}")
+    if settings.default_bot not in settings.bots:
+        problems.append(f"default_bot: '{settings.default_bot}' is none of {sorted(settings.bots)}")
+    known = settings.voice.providers
+    for name, profile in settings.profiles.items():
+        for kind in KINDS:
+            problems += [
+                f"profiles.{name}.{kind}: '{provider}' is none of {sorted(known)}"
+                for provider in getattr(profile, kind)
+                if provider not in known
+            ]
+    voices = settings.voice.voice_profiles
+    for name, bot in settings.bots.items():
+        if bot.voice_profile and bot.voice_profile not in voices:
+            problems.append(
+                f"bots.{name}.voice_profile: '{bot.voice_profile}' is none of {sorted(voices)}"
+            )
+    return problems
+
+
+def _unknown_variables(env: Mapping[str, str]) -> list[str]:
+    """Find PARLANTE_ variables that set nothing: a typing error would pass in silence."""
+    known = {field.upper() for field in Settings.model_fields}
+    return [
+        f"environment variable {name}: there is no such setting"
+        for name in sorted(env)
+        if name.startswith(ENV_PREFIX)
+        and name != CONFIG_VARIABLE
+        and name.removeprefix(ENV_PREFIX).split("__")[0].upper() not in known
+    ]

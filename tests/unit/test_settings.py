@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import pytest
+
+from bots.errors import ConfigError
+from bots.settings import DEFAULT_CONFIG, load_settings
+
+KEYS = ["OPENAI_API_KEY", "ELEVENLABS_API_KEY", "DEEPGRAM_API_KEY", "AZURE_OPENAI_API_KEY"]
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in KEYS:
+        monkeypatch.delenv(key, raising=False)
+
+
+def problems_of(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "voice.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path)
+    assert str(path) in caught.value.message
+    return caught.value.message
+
+
+class TestChoiceOfServices:
+    def test_without_any_key_everything_is_offline(self) -> None:
+        settings = load_settings(DEFAULT_CONFIG)
+        assert {settings.service(kind)[0] for kind in ("stt", "llm", "tts")} == {"local"}
+        assert settings.is_offline
+
+    def test_a_key_brings_in_the_services_that_it_opens(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+        settings = load_settings(DEFAULT_CONFIG)
+        provider, config = settings.service("llm")
+        assert (provider, config.api_key) == ("openai", "sk-test")
+        assert not settings.is_offline
+
+    def test_a_provider_with_one_of_two_keys_is_not_used(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AZURE_OPENAI_API_KEY", "test")
+        assert load_settings(DEFAULT_CONFIG).service("llm")[0] == "local"
+
+    def test_a_profile_that_needs_a_missing_key_names_it(self, tmp_path: Path) -> None:
+        path = tmp_path / "voice.yaml"
+        path.write_text(
+            "profiles: {auto: {llm: [cloud]}}\n"
+            'voice: {providers: {local: {}, cloud: {llm: {api_key: "${CLOUD_KEY}"}}}}\n'
+        )
+        with pytest.raises(ConfigError, match=r"providers\.cloud\.llm: set CLOUD_KEY"):
+            load_settings(path).service("llm")
+
+    def test_a_key_never_shows_in_a_printout(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+        assert "sk-secret" not in repr(load_settings(DEFAULT_CONFIG))
+
+
+class TestOverrides:
+    def test_an_environment_variable_wins_over_the_file(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PARLANTE_VOICE__REALTIME__VAD__THRESHOLD", "0.7")
+        assert load_settings(DEFAULT_CONFIG).voice.realtime.vad.threshold == 0.7
+        assert load_settings(DEFAULT_CONFIG).voice.realtime.vad.min_speech_duration == 0.1
+
+    def test_the_command_line_wins_over_the_file(self) -> None:
+        settings = load_settings(DEFAULT_CONFIG, {"server": {"port": 1, "host": None}})
+        assert (settings.server.host, settings.server.port) == ("127.0.0.1", 1)
+
+
+class TestProblems:
+    def test_a_wrong_key_names_file_and_path(self, tmp_path: Path) -> None:
+        message = problems_of(tmp_path, "voice: {realtime: {vad: {treshold: 0.5}}}")
+        assert "voice.realtime.vad.treshold: there is no such setting" in message
+
+    def test_a_wrong_range_says_what_was_expected(self, tmp_path: Path) -> None:
+        message = problems_of(tmp_path, "voice: {realtime: {vad: {threshold: 7}}}")
+        assert "voice.realtime.vad.threshold: input should be less than or equal to 1" in message
+
+    def test_all_problems_are_told_together(self, tmp_path: Path) -> None:
+        message = problems_of(
+            tmp_path, "voice: {realtime: {vad: {threshold: high}, limits: {sessions: 0}}}\nbots: 3"
+        )
+        assert message.count("\n  - ") == 3
+
+    def test_a_name_that_points_nowhere_is_told_with_the_choices(self, tmp_path: Path) -> None:
+        message = problems_of(tmp_path, "profile: cloud\ndefault_bot: nobody")
+        assert "profile: 'cloud' is none of ['auto']" in message
+        assert "default_bot: 'nobody' is none of ['receptionist']" in message
+
+    def test_a_minimum_above_its_maximum_is_refused(self, tmp_path: Path) -> None:
+        text = "voice: {realtime: {turn_detection: {min_delay: 2, max_delay: 1}}}"
+        assert "min_delay must not be above max_delay" in problems_of(tmp_path, text)
+
+    def test_broken_yaml_tells_the_line(self, tmp_path: Path) -> None:
+        assert "line 2" in problems_of(tmp_path, "voice:\n  - [")
+
+    def test_a_list_at_the_top_is_refused(self, tmp_path: Path) -> None:
+        assert "expected a mapping" in problems_of(tmp_path, "- voice")
+
+    def test_an_unset_variable_outside_of_providers_is_told(self, tmp_path: Path) -> None:
+        message = problems_of(tmp_path, 'server: {host: "${NO_SUCH_HOST}"}')
+        assert "server.host: environment variable NO_SUCH_HOST is not set" in message
+
+    def test_a_misspelt_environment_variable_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PARLANTE_VOICES__X", "1")
+        assert "PARLANTE_VOICES__X: there is no such setting" in problems_of(tmp_path, "")
+
+    def test_a_missing_file_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="cannot be read: No such file"):
+            load_settings(tmp_path / "nowhere.yaml")
