@@ -1,0 +1,167 @@
+"""One call, from the client's arrival to the end of the pipeline."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from loguru import logger
+from pipecat.frames.frames import TTSSpeakFrame
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.runner.types import RunnerArguments
+from pipecat.runner.utils import create_transport
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
+from pipecat.workers.runner import WorkerRunner
+
+from bots.pipeline import assemble
+from bots.registry import Bot
+from bots.resources import Resources
+from processors.voice_state import State, VoiceState, VoiceStateObserver
+
+CLIENT_READY_TIMEOUT_SECS = 2.0
+"""How long the greeting waits for an RTVI client to say that it is ready; a plain peer never
+does."""
+
+
+async def ignore_state(_: State) -> None:
+    """Take no notice of a state."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a bot is given for one call.
+
+    Attributes:
+        session_id: Names the call in logs.
+        transport: Where the user is.
+        resources: What calls share.
+        on_state: Told of every state the call enters.
+    """
+
+    session_id: str
+    transport: BaseTransport
+    resources: Resources
+    on_state: Callable[[State], Awaitable[None]] = ignore_state
+
+
+async def make_transport(runner_args: RunnerArguments) -> BaseTransport:
+    """Make the transport that the arguments of a session ask for.
+
+    Raises:
+        ValueError: If Pipecat does not know the kind of session.
+    """
+
+    def eval_params() -> TransportParams:
+        from pipecat.evals.transport import EvalTransportParams
+
+        return EvalTransportParams(audio_in_enabled=True, audio_out_enabled=True)
+
+    def audio() -> TransportParams:
+        return TransportParams(audio_in_enabled=True, audio_out_enabled=True)
+
+    def daily() -> TransportParams:
+        from pipecat.transports.daily.transport import DailyParams
+
+        return DailyParams(audio_in_enabled=True, audio_out_enabled=True)
+
+    def socket() -> TransportParams:
+        return FastAPIWebsocketParams(audio_in_enabled=True, audio_out_enabled=True)
+
+    return await create_transport(
+        runner_args,
+        {
+            "webrtc": audio,
+            "livekit": audio,
+            "daily": daily,
+            "eval": eval_params,
+            **dict.fromkeys(("twilio", "telnyx", "plivo", "exotel"), socket),
+        },
+    )
+
+
+class Conversation:
+    """A bot in a call. Making one may fail; then the client must not be told that it is answered.
+
+    Args:
+        bot: Who speaks.
+        call: With whom, and where.
+
+    Raises:
+        ServiceUnavailable: If a service cannot be made.
+    """
+
+    def __init__(self, bot: Bot, call: Call) -> None:
+        self._bot = bot
+        self._call = call
+        self._assembly = assemble(bot, call.transport, call.resources)
+        self._state = VoiceState(self._publish)
+        self._worker = PipelineWorker(
+            self._assembly.pipeline,
+            params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
+            observers=[VoiceStateObserver(self._state)],
+            app_resources=call.resources,
+            conversation_id=call.session_id,
+            # Calls are ended by whoever started them, who knows why.
+            idle_timeout_secs=None,
+        )
+        self._connected = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._listen_to_client()
+        self._listen_to_turns()
+
+    async def hold(self) -> None:
+        """Talk until the client leaves or the task is cancelled.
+
+        Both, and an error, end with the pipeline torn down; Pipecat's runner takes a cancellation
+        for its own, so that this returns as if the client had left.
+        """
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(self._worker)
+        opening = asyncio.create_task(self._open())
+        await self._state.move(State.CONNECTING)
+        try:
+            await runner.run()
+        finally:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            await self._state.move(State.DISCONNECTED)
+
+    async def _publish(self, state: State) -> None:
+        await self._call.on_state(state)
+        if state not in (State.CONNECTING, State.DISCONNECTING, State.DISCONNECTED):
+            message = {"type": "voice-state", "state": state.value}
+            await self._worker.rtvi.send_server_message(message)
+
+    def _listen_to_client(self) -> None:
+        @self._call.transport.event_handler("on_client_connected")
+        async def on_client_connected(_transport: BaseTransport, _client: object) -> None:
+            self._connected.set()
+
+        @self._call.transport.event_handler("on_client_disconnected")
+        async def on_client_disconnected(_transport: BaseTransport, _client: object) -> None:
+            await self._worker.cancel(reason="the client has left")
+
+        @self._worker.rtvi.event_handler("on_client_ready")
+        async def on_client_ready(_rtvi: object) -> None:
+            self._ready.set()
+
+    def _listen_to_turns(self) -> None:
+        @self._assembly.user.event_handler("on_user_turn_stopped")
+        async def on_user_turn_stopped(_user: object, _strategy: object, message: Any) -> None:
+            # No frame tells that a turn held no words, and will not be answered.
+            if not message.content and self._state.current is State.PROCESSING:
+                await self._state.move(State.LISTENING)
+
+    async def _open(self) -> None:
+        """Greet, once, when the client can hear it."""
+        await self._connected.wait()
+        try:
+            await asyncio.wait_for(self._ready.wait(), CLIENT_READY_TIMEOUT_SECS)
+        except TimeoutError:
+            logger.debug("the client speaks no RTVI, or is slow: not waiting for it")
+        await self._state.move(State.LISTENING)
+        if self._bot.greeting:
+            await self._worker.queue_frame(
+                TTSSpeakFrame(self._bot.greeting, append_to_context=True)
+            )

@@ -1,0 +1,125 @@
+"""The one assembly of a pipeline that every bot uses.
+
+microphone -> STT -> user turn -> knowledge -> LLM -> TTS -> loudspeaker -> assistant turn
+"""
+
+from dataclasses import dataclass
+
+from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
+from pipecat.audio.vad.vad_analyzer import VADParams
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMAssistantAggregator,
+    LLMContextAggregatorPair,
+    LLMUserAggregator,
+    LLMUserAggregatorParams,
+)
+from pipecat.transports.base_transport import BaseTransport
+from pipecat.turns.user_mute import AlwaysUserMuteStrategy
+from pipecat.turns.user_start import BaseUserTurnStartStrategy, MinWordsUserTurnStartStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from bots import providers
+from bots.config import InterruptionConfig, TurnConfig, VadConfig
+from bots.registry import BOTS_DIR, Bot
+from bots.resources import Resources
+from processors.barge_in import BargeInStartStrategy
+from processors.knowledge import Knowledge, KnowledgeProcessor
+from processors.shared_vad import SpeechModels
+from processors.turn_end import MinDelayTurnStopStrategy
+
+TURN_STOP_MARGIN_SECS = 0.5
+"""A turn in which nothing was understood is given up so long after `max_delay`."""
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A pipeline and those of its parts that a call talks to."""
+
+    pipeline: Pipeline
+    user: LLMUserAggregator
+    assistant: LLMAssistantAggregator
+
+
+def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assembly:
+    """Build the pipeline of one call.
+
+    Args:
+        bot: What to build it for.
+        transport: Where the user is.
+        resources: What calls share.
+
+    Raises:
+        ServiceUnavailable: If a service cannot be made.
+    """
+    settings = resources.settings
+    offline = settings.is_offline
+    profile = settings.voice.voice_profiles.get(bot.voice_profile)
+    stt = providers.make_stt(*settings.service("stt"), resources.local)
+    llm = providers.make_llm(
+        *settings.service("llm"),
+        resources.local,
+        instructions=bot.system_instruction(offline=offline),
+        temperature=bot.temperature,
+        max_tokens=bot.max_tokens,
+    )
+    tts = providers.make_tts(*settings.service("tts"), resources.local, profile=profile)
+
+    # Small local models call tools for a mere greeting: they get none.
+    context = LLMContext(tools=[] if offline else list(bot.tools))
+    turns = LLMContextAggregatorPair(
+        context,
+        user_params=user_params(
+            resources.speech,
+            vad=settings.voice.realtime.vad,
+            turn=settings.services.turn_detection or settings.voice.realtime.turn_detection,
+            interruptions=settings.voice.realtime.interruptions,
+        ),
+    )
+    knowledge = []
+    if bot.knowledge:
+        facts = Knowledge.from_files(BOTS_DIR / "knowledge" / bot.knowledge)
+        knowledge = [KnowledgeProcessor(facts)]
+
+    pipeline = Pipeline(
+        [
+            transport.input(),
+            stt,
+            turns.user(),
+            *knowledge,
+            llm,
+            tts,
+            transport.output(),
+            turns.assistant(),
+        ]
+    )
+    return Assembly(pipeline, turns.user(), turns.assistant())
+
+
+def user_params(
+    speech: SpeechModels, *, vad: VadConfig, turn: TurnConfig, interruptions: InterruptionConfig
+) -> LLMUserAggregatorParams:
+    """Turn settings into Pipecat's rules of when a user's turn starts and ends."""
+    start: BaseUserTurnStartStrategy = BargeInStartStrategy(
+        min_speech_secs=interruptions.min_speech_duration
+    )
+    if interruptions.min_words:
+        start = MinWordsUserTurnStartStrategy(min_words=interruptions.min_words)
+    smart_turn = speech.smart_turn(params=SmartTurnParams(stop_secs=turn.max_delay))
+    return LLMUserAggregatorParams(
+        vad_analyzer=speech.vad(
+            VADParams(
+                confidence=vad.threshold,
+                start_secs=vad.min_speech_duration,
+            )
+        ),
+        user_turn_strategies=UserTurnStrategies(
+            start=[start],
+            stop=[
+                MinDelayTurnStopStrategy(turn_analyzer=smart_turn, min_delay_secs=turn.min_delay)
+            ],
+        ),
+        user_mute_strategies=[] if interruptions.enabled else [AlwaysUserMuteStrategy()],
+        user_turn_stop_timeout=turn.max_delay + TURN_STOP_MARGIN_SECS,
+    )

@@ -1,0 +1,202 @@
+"""From settings to Pipecat's STT, LLM and TTS services.
+
+A provider's name is the name of its folder in `pipecat.services`; `local` stands for the
+offline models. Every service is made in the same way, by looking at what its class takes.
+"""
+
+import importlib
+import inspect
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from pipecat.services.ai_service import AIService
+from pipecat.services.llm_service import LLMService
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
+from pipecat.transcriptions.language import Language
+
+from bots.config import Kind, ServiceConfig, VoiceProfile
+from bots.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    # Its packages are an extra, and one of them is GPL-3.0: import it only where it is used.
+    from bots.local import LocalModels
+
+_BASES: dict[Kind, type[AIService]] = {"stt": STTService, "llm": LLMService, "tts": TTSService}
+
+
+def make_stt(provider: str, config: ServiceConfig, local: "LocalModels | None") -> STTService:
+    """Make the speech recognition of one session.
+
+    Raises:
+        ServiceUnavailable: If the provider, its extra or a setting is missing.
+    """
+    if provider == "local":
+        return _loaded(local).make_stt(_language(config))
+    return _make("stt", provider, config, language=_language(config))  # type: ignore[return-value]
+
+
+def make_llm(
+    provider: str,
+    config: ServiceConfig,
+    local: "LocalModels | None",
+    *,
+    instructions: str,
+    temperature: float,
+    max_tokens: int,
+) -> LLMService[Any]:
+    """Make the language model of one session.
+
+    Args:
+        provider: Its name.
+        config: What the settings say about it; its temperature wins over the bot's.
+        local: The offline models.
+        instructions: Who the bot is.
+        temperature: 0 for the most likely words, up to 2.
+        max_tokens: Longest reply.
+
+    Raises:
+        ServiceUnavailable: If the provider, its extra or a setting is missing.
+    """
+    wishes = {
+        "system_instruction": instructions,
+        "temperature": temperature if config.temperature is None else config.temperature,
+        "max_tokens": max_tokens,
+    }
+    if provider == "local":
+        return _loaded(local).make_llm(**wishes)
+    return _make("llm", provider, config, **wishes)  # type: ignore[return-value]
+
+
+def make_tts(
+    provider: str,
+    config: ServiceConfig,
+    local: "LocalModels | None",
+    *,
+    profile: VoiceProfile | None,
+) -> TTSService:
+    """Make the voice of one session.
+
+    Args:
+        provider: Its name.
+        config: What the settings say about it.
+        local: The offline models.
+        profile: The voice that the bot wants; only its speed counts at other providers.
+
+    Raises:
+        ServiceUnavailable: If the provider, its extra or a setting is missing.
+    """
+    speed = profile.speed if profile else 1.0
+    if provider == "local":
+        return _loaded(local).make_tts(speed)
+    wishes: dict[str, Any] = {"language": _language(config)}
+    if profile and profile.provider == provider:
+        config = config.model_copy(
+            update={"voice": profile.voice_id, "model": profile.model_id or config.model}
+        )
+    if speed != 1.0:
+        wishes["speed"] = speed
+    return _make("tts", provider, config, **wishes)  # type: ignore[return-value]
+
+
+def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
+    """Make sure, before any call, that a service can be made.
+
+    Raises:
+        ServiceUnavailable: If the provider, its extra or a setting is missing.
+    """
+    if provider != "local":
+        service = _service_class(kind, provider, config.service)
+        _arguments(service, kind, provider, config, {})
+
+
+def _loaded(local: "LocalModels | None") -> "LocalModels":
+    if local is None:
+        raise ServiceUnavailable("the offline models were not loaded at start")
+    return local
+
+
+def _make(kind: Kind, provider: str, config: ServiceConfig, **wishes: Any) -> AIService:
+    service = _service_class(kind, provider, config.service)
+    try:
+        return service(**_arguments(service, kind, provider, config, wishes))
+    except (TypeError, ValueError) as error:
+        raise ServiceUnavailable(f"voice.providers.{provider}.{kind}: {error}") from error
+
+
+def _service_class(kind: Kind, provider: str, name: str | None) -> type[AIService]:
+    """Find Pipecat's class: the named one, or the plainest of the module."""
+    module_name = f"pipecat.services.{provider}.{kind}"
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ServiceUnavailable(
+            f"voice.providers.{provider}.{kind}: Pipecat has no such service ({module_name})"
+        ) from error
+    except ImportError as error:
+        raise ServiceUnavailable(
+            f"voice.providers.{provider}.{kind} needs a package that is not installed ({error}). "
+            f'Run: uv pip install "pipecat-ai[{provider}]"'
+        ) from error
+    classes = {
+        cls.__name__: cls
+        for cls in vars(module).values()
+        if inspect.isclass(cls)
+        and issubclass(cls, _BASES[kind])
+        and cls.__module__ == module_name
+        and not cls.__name__.startswith("Base")
+        and cls.__name__.lower().startswith(provider.replace("_", ""))
+    }
+    if name and name not in classes:
+        raise ServiceUnavailable(
+            f"voice.providers.{provider}.{kind}.service: {name} is none of {sorted(classes)}"
+        )
+    if not classes:
+        raise ServiceUnavailable(f"{module_name} has no {kind} service")
+    return classes[name or min(classes, key=len)]
+
+
+def _arguments(
+    service: type[AIService],
+    kind: Kind,
+    provider: str,
+    config: ServiceConfig,
+    wishes: dict[str, Any],
+) -> dict[str, Any]:
+    """Sort what is configured and wished into constructor arguments and `Settings` fields.
+
+    A wish that the service does not know is left out; what is written in voice.yaml must fit.
+    """
+    where = f"voice.providers.{provider}.{kind}"
+    settings_class = service.Settings  # type: ignore[attr-defined]
+    known = {field.name for field in fields(settings_class)}
+    settings = {k: v for k, v in wishes.items() if k in known and v is not None}
+    written = {"model": config.model, "voice": config.voice, **config.settings}
+    for key, value in written.items():
+        if value is None:
+            continue
+        if key not in known:
+            raise ServiceUnavailable(f"{where}: {service.__name__} has no setting '{key}'")
+        settings[key] = value
+    parameters = inspect.signature(service.__init__).parameters
+    arguments = dict(config.options)
+    for key in ("api_key", "base_url"):
+        if value := getattr(config, key):
+            if key not in parameters:
+                raise ServiceUnavailable(f"{where}: {service.__name__} takes no {key}")
+            arguments[key] = value
+    return {**arguments, "settings": settings_class(**settings)}
+
+
+def _language(config: ServiceConfig) -> Language | None:
+    """Turn a tag into Pipecat's language.
+
+    Raises:
+        ServiceUnavailable: If Pipecat does not know the tag.
+    """
+    if config.language is None:
+        return None
+    try:
+        return Language(config.language)
+    except ValueError as error:
+        raise ServiceUnavailable(f"language '{config.language}' is not known") from error

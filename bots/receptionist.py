@@ -1,0 +1,31 @@
+"""The receptionist of a medical clinic: answers questions, books appointments."""
+
+from pipecat.runner.types import RunnerArguments
+
+from bots.registry import Bot
+from bots.standalone import run_bot
+from bots.tools import appointments
+
+BOT = Bot(
+    description="Answers the phone of a medical clinic: hours, prices, parking, appointments.",
+    prompt="receptionist.md",
+    offline_prompt="receptionist_offline.md",
+    greeting="Willowbrook Family Clinic, this is Grace, how can I help you?",
+    knowledge="receptionist.md",
+    tools=(
+        appointments.book_appointment,
+        appointments.list_appointments,
+        appointments.cancel_appointment,
+    ),
+)
+
+
+async def bot(runner_args: RunnerArguments) -> None:
+    """Start the receptionist for Pipecat's own runner and Pipecat Cloud."""
+    await run_bot(__file__, runner_args)
+
+
+if __name__ == "__main__":
+    from pipecat.runner.run import main
+
+    main()

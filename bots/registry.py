@@ -1,0 +1,97 @@
+"""From a bot's name to the bot: the entries of voice.yaml, and the modules that they name."""
+
+import importlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bots.config import BotEntry
+from bots.errors import ParlanteError
+from bots.settings import Settings
+
+BOTS_DIR = Path(__file__).parent
+
+
+class UnknownBot(ParlanteError):
+    """There is no bot of that name, or its module is broken."""
+
+    code = "UNKNOWN_BOT"
+
+
+@dataclass(frozen=True)
+class Bot:
+    """What makes a bot: the rest, every bot shares.
+
+    Attributes:
+        description: One line for people who choose a bot.
+        prompt: File in bots/prompts: who the bot is, and how it talks.
+        greeting: Its first words; "" for none.
+        knowledge: File in bots/knowledge with its facts; None for none.
+        tools: Async functions that the language model may call.
+        voice_profile: One of `voice.voice_profiles`.
+        temperature: For the language model.
+        max_tokens: Longest reply.
+        offline_prompt: File in bots/prompts, added where small local models cannot use tools.
+        instructions: Replaces the prompt file; None for none.
+    """
+
+    description: str
+    prompt: str
+    greeting: str = ""
+    knowledge: str | None = None
+    tools: tuple[Any, ...] = ()
+    voice_profile: str = "default"
+    temperature: float = 0.7
+    max_tokens: int = 150
+    offline_prompt: str | None = None
+    instructions: str | None = None
+
+    def system_instruction(self, *, offline: bool) -> str:
+        """Return who the bot is, as the language model is told.
+
+        Args:
+            offline: Whether a small local model reads it.
+
+        Raises:
+            OSError: If a prompt file cannot be read.
+        """
+        files = [self.prompt, self.offline_prompt if offline else None]
+        texts = [(BOTS_DIR / "prompts" / file).read_text("utf-8") for file in files if file]
+        if self.instructions:
+            texts[0] = self.instructions
+        return "\n\n".join(text.strip() for text in texts)
+
+
+def load_bot(name: str, settings: Settings) -> Bot:
+    """Return the bot called `name`, with the changes that voice.yaml makes to it.
+
+    Raises:
+        UnknownBot: If voice.yaml has no such bot, or its module has no `BOT`.
+    """
+    if name not in settings.bots:
+        raise UnknownBot(f"there is no bot '{name}'; voice.yaml has {sorted(settings.bots)}")
+    entry = settings.bots[name]
+    try:
+        module = importlib.import_module(entry.module)
+    except ModuleNotFoundError as error:
+        raise UnknownBot(f"bots.{name}.module: {error}") from error
+    bot = getattr(module, "BOT", None)
+    if not isinstance(bot, Bot):
+        raise UnknownBot(f"bots.{name}.module: {entry.module} has no BOT = Bot(...)")
+    return with_entry(bot, entry)
+
+
+def with_entry(bot: Bot, entry: BotEntry) -> Bot:
+    """Return `bot` with what an installation changes about it."""
+    changes = {
+        key: value
+        for key in (
+            "greeting",
+            "instructions",
+            "voice_profile",
+            "temperature",
+            "max_tokens",
+        )
+        if (value := getattr(entry, key)) is not None
+    }
+    return replace(bot, **changes)
