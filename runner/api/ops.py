@@ -1,0 +1,34 @@
+"""What operators, load balancers and the client's home page ask."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from bots.registry import load_bot
+
+router = APIRouter(tags=["Operations"])
+
+
+@router.get("/health")
+async def health() -> dict[str, str]:
+    """Say that the process is alive."""
+    return {"status": "ok"}
+
+
+@router.get("/ready")
+async def ready(request: Request) -> dict[str, Any]:
+    """Say that models are loaded and calls can be taken: the service listens only then."""
+    return {"status": "ready", "sessions": request.app.state.sessions.count}
+
+
+@router.get("/agents")
+async def agents(request: Request) -> dict[str, Any]:
+    """List the bots."""
+    settings = request.app.state.settings
+    return {
+        "agents": [
+            {"name": name, "description": load_bot(name, settings).description}
+            for name in settings.bots
+        ],
+        "default": settings.default_bot,
+    }

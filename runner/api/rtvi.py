@@ -1,0 +1,148 @@
+"""The routes that Pipecat's own clients expect: start, status and WebRTC offers."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from pipecat.transports.smallwebrtc.request_handler import (
+    IceCandidate,
+    SmallWebRTCPatchRequest,
+    SmallWebRTCRequest,
+)
+from pydantic import AliasChoices, BaseModel, Field
+
+from runner.errors import TransportUnavailable
+from runner.sessions import SessionManager
+
+router = APIRouter(tags=["Pipecat clients"])
+
+
+def _sessions(request: Request) -> SessionManager:
+    manager: SessionManager = request.app.state.sessions
+    return manager
+
+
+Sessions = Annotated[SessionManager, Depends(_sessions)]
+
+
+class StartBody(BaseModel):
+    """What a bot is told about a new session.
+
+    Attributes:
+        bot: Name of the bot; None for the default one.
+    """
+
+    bot: str | None = None
+
+
+class StartRequest(BaseModel):
+    """A wish for a session. Keys that only other transports know are ignored."""
+
+    transport: str = "webrtc"
+    body: StartBody = StartBody()
+
+
+class IceServers(BaseModel):
+    """STUN and TURN servers for the client."""
+
+    iceServers: list[dict[str, Any]]
+
+
+class StartResponse(BaseModel):
+    """A session that waits for its client."""
+
+    sessionId: str
+    iceConfig: IceServers | None = None
+
+
+class Offer(BaseModel):
+    """A WebRTC offer, in the form that Pipecat's SmallWebRTC transport sends."""
+
+    sdp: str
+    type: Literal["offer"]
+    pc_id: str | None = None
+    restart_pc: bool | None = None
+    request_data: StartBody | None = Field(
+        default=None, validation_alias=AliasChoices("request_data", "requestData")
+    )
+
+    def to_pipecat(self) -> SmallWebRTCRequest:
+        """Return it as Pipecat's handler takes it."""
+        return SmallWebRTCRequest(self.sdp, self.type, self.pc_id, self.restart_pc)
+
+
+class Answer(BaseModel):
+    """The answer to an offer."""
+
+    sdp: str
+    type: str
+    pc_id: str
+
+
+class Candidate(BaseModel):
+    """An ICE candidate; an empty one ends the list."""
+
+    candidate: str
+    sdp_mid: str
+    sdp_mline_index: int
+
+
+class Candidates(BaseModel):
+    """ICE candidates that were found after the offer."""
+
+    pc_id: str
+    candidates: list[Candidate]
+
+    def to_pipecat(self) -> SmallWebRTCPatchRequest:
+        """Return it as Pipecat's handler takes it."""
+        return SmallWebRTCPatchRequest(
+            self.pc_id, [IceCandidate(**c.model_dump()) for c in self.candidates]
+        )
+
+
+@router.post("/start", response_model_exclude_none=True)
+async def start(sessions: Sessions, request: Request, wish: StartRequest) -> StartResponse:
+    """Start a session; its bot answers when the client connects."""
+    if wish.transport != "webrtc":
+        raise TransportUnavailable(f"transport '{wish.transport}' is not offered: use 'webrtc'")
+    session = sessions.create(wish.body.bot)
+    servers = request.app.state.settings.voice.realtime.ice_servers
+    ice = IceServers(iceServers=[s.model_dump(exclude_none=True) for s in servers])
+    return StartResponse(sessionId=session.id, iceConfig=ice if servers else None)
+
+
+@router.get("/status")
+async def status() -> dict[str, Any]:
+    """Say which transports are offered."""
+    return {"status": "ready", "transports": ["webrtc"]}
+
+
+@router.post("/sessions/{session_id}/api/offer")
+async def session_offer(sessions: Sessions, session_id: str, offer: Offer) -> Answer:
+    """Connect the client of a session."""
+    return Answer(**await sessions.offer(session_id, offer.to_pipecat()))
+
+
+@router.patch("/sessions/{session_id}/api/offer")
+async def session_candidates(
+    sessions: Sessions, session_id: str, candidates: Candidates
+) -> dict[str, str]:
+    """Take late ICE candidates of a session's client."""
+    sessions.get(session_id)
+    await sessions.add_candidates(candidates.to_pipecat())
+    return {"status": "success"}
+
+
+@router.post("/api/offer")
+async def offer(sessions: Sessions, offer: Offer, session_id: str | None = None) -> Answer:
+    """Connect a client that has no session yet: one is started for it."""
+    if session_id is None:
+        bot = offer.request_data.bot if offer.request_data else None
+        session_id = sessions.session_of(offer.pc_id) or sessions.create(bot).id
+    return Answer(**await sessions.offer(session_id, offer.to_pipecat()))
+
+
+@router.patch("/api/offer")
+async def candidates(sessions: Sessions, candidates: Candidates) -> dict[str, str]:
+    """Take late ICE candidates."""
+    await sessions.add_candidates(candidates.to_pipecat())
+    return {"status": "success"}

@@ -1,0 +1,95 @@
+"""The service: puts routes, errors, limits and the client together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from bots.errors import ParlanteError
+from bots.resources import Resources
+from runner.api import ops, rtvi
+from runner.api.body_limit import BodyLimit
+from runner.errors import InvalidRequest, ServiceError, error_body, http_status
+from runner.sessions import SessionManager
+
+CLIENT_DIR = Path(__file__).parent.parent / "client" / "dist"
+MAX_BODY_BYTES = 1024 * 1024
+
+
+def create_app(resources: Resources, *, client_dir: Path = CLIENT_DIR) -> FastAPI:
+    """Build the service.
+
+    Args:
+        resources: What calls share; opened before and closed after.
+        client_dir: The built client, served at `/`; if it is missing, Pipecat's is.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.sessions = SessionManager(resources)
+        try:
+            yield
+        finally:
+            await app.state.sessions.close()
+
+    app = FastAPI(title="Parlante", lifespan=lifespan)
+    app.state.settings = resources.settings
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    if origins := resources.settings.server.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]
+        )
+    _handle_errors(app)
+    app.include_router(rtvi.router)
+    app.include_router(ops.router)
+    prebuilt = files("pipecat_ai_prebuilt") / "client" / "dist"
+    app.mount("/client", StaticFiles(directory=str(prebuilt), html=True))
+    if client_dir.is_dir():
+        app.mount("/", StaticFiles(directory=client_dir, html=True))
+    else:
+
+        @app.get("/", include_in_schema=False)
+        async def to_prebuilt() -> Response:
+            return RedirectResponse("/client/")
+
+    return app
+
+
+def _handle_errors(app: FastAPI) -> None:
+    """Give every error the one shape."""
+
+    @app.exception_handler(ParlanteError)
+    async def on_known(_request: Request, error: ParlanteError) -> JSONResponse:
+        retryable = isinstance(error, ServiceError) and error.retryable
+        retry_after = error.retry_after_secs if isinstance(error, ServiceError) else None
+        return JSONResponse(
+            error_body(error.code, error.message, retryable=retryable),
+            http_status(error),
+            {"Retry-After": str(retry_after)} if retry_after else None,
+        )
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        return await on_known(request, InvalidRequest(problems))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(_request: Request, error: HTTPException) -> JSONResponse:
+        code = str(error.detail).upper().replace(" ", "_")
+        body = error_body(code, str(error.detail), retryable=False)
+        return JSONResponse(body, error.status_code, error.headers)
+
+    @app.exception_handler(Exception)
+    async def on_unknown(_request: Request, _error: Exception) -> JSONResponse:
+        message = "something went wrong here: the log of the service says what"
+        return JSONResponse(error_body("INTERNAL_ERROR", message, retryable=False), 500)

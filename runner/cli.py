@@ -1,0 +1,125 @@
+"""The command line: serve, models, doctor, talk.
+
+Heavy modules are imported by the commands that need them, so that `--help` is instant.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dotenv import load_dotenv
+from loguru import logger
+
+from runner import models_cli
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        argv: Arguments without the program's name; None for those of the process.
+
+    Returns:
+        The exit code: 0 if it went well, 1 if something is to be mended, 2 for wrong arguments.
+    """
+    args = _parser().parse_args(argv)
+    load_dotenv(Path(".env"))
+    # Pipecat greets in the log when it is imported.
+    logger.remove()
+
+    from bots.errors import ParlanteError
+
+    try:
+        code: int = args.run(args)
+    except ParlanteError as error:
+        print(error.message, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def settings_overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the command line replaces; None where it says nothing."""
+    return {
+        "profile": args.profile,
+        "default_bot": args.bot,
+        "server": {"host": args.host, "port": args.port},
+        "voice": {
+            "realtime": {
+                "transport": args.transport,
+                "logging": {"level": "DEBUG" if args.verbose else None},
+            }
+        },
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, metavar="FILE", help="settings (voice.yaml)")
+    common.add_argument("--profile", metavar="NAME", help="service profile, e.g. offline")
+    common.add_argument("--bot", metavar="NAME", help="bot for clients that name none")
+    common.add_argument("--host", help="address to listen on (127.0.0.1)")
+    common.add_argument("--port", type=int, help="port to listen on (7860); 0 picks a free one")
+    common.add_argument("--transport", choices=["webrtc"], help="how clients connect (webrtc)")
+    common.add_argument("--verbose", action="store_true", help="log in detail, with transcripts")
+
+    parser = argparse.ArgumentParser(
+        prog="python -m runner",
+        description="Voice bots for many callers. Without a command, the service is started.",
+        parents=[common],
+    )
+    parser.add_argument("--reload", action="store_true", help="start again when a file changes")
+    parser.set_defaults(run=_serve)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    models_cli.add_parser(commands).set_defaults(run=_models)
+
+    doctor = commands.add_parser(
+        "doctor", parents=[common], help="check keys, models, ports and say how to mend them"
+    )
+    doctor.set_defaults(run=_doctor)
+
+    talk = commands.add_parser("talk", parents=[common], help="hold a conversation in the terminal")
+    talk.add_argument("--url", help="a running service; without it, one is started for the talk")
+    talk.add_argument("--wav", type=Path, metavar="IN", help="say what is in this file")
+    talk.add_argument("--out", type=Path, metavar="OUT", help="write the bot's voice to this file")
+    talk.add_argument("--text", action="store_true", help="type instead of speaking")
+    talk.set_defaults(run=_talk)
+    return parser
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from runner import server
+
+    return server.serve(args.config, settings_overrides(args), reload=args.reload)
+
+
+def _models(args: argparse.Namespace) -> int:
+    if args.dir:
+        # Whatever is wrong with the settings, they are not needed.
+        return models_cli.run(args)
+    from bots.settings import load_settings
+
+    settings = load_settings(args.config, settings_overrides(args))
+    return models_cli.run(args, default_dir=settings.models_dir)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from runner import doctor
+
+    return doctor.examine(args.config, settings_overrides(args))
+
+
+def _talk(args: argparse.Namespace) -> int:
+    from runner import talk
+
+    return talk.converse(
+        args.config,
+        settings_overrides(args),
+        url=args.url,
+        wav=args.wav,
+        out=args.out,
+        text=args.text,
+    )

@@ -1,0 +1,94 @@
+"""Says what is missing on this machine, and how to mend it."""
+
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bots import providers
+from bots.config import KINDS, Kind
+from bots.errors import ConfigError, ParlanteError
+from bots.registry import load_bot
+from bots.settings import Settings, load_settings
+from runner.app import CLIENT_DIR
+from runner.server import bind
+
+
+def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
+    """Check everything and print a line for each.
+
+    Returns:
+        0 if all is well, 1 if something must be mended.
+    """
+    console = Console(highlight=False)
+    healthy = True
+
+    def report(what: str, check: Callable[[], str]) -> None:
+        nonlocal healthy
+        try:
+            console.print(f"[green]ok[/green]    {what}: {check()}")
+        except (ParlanteError, OSError) as error:
+            healthy = False
+            console.print(f"[red]mend[/red]  {what}: {error}")
+
+    report("python", lambda: sys.version.split()[0])
+    try:
+        settings = load_settings(config, overrides)
+    except ConfigError as error:
+        console.print(f"[red]mend[/red]  settings: {error}")
+        return 1
+    report("settings", lambda: f"profile '{settings.profile}'")
+    for kind in KINDS:
+        report(kind, lambda kind=kind: _service(settings, kind))  # type: ignore[misc]
+    for name in settings.bots:
+        report(f"bot {name}", lambda name=name: load_bot(name, settings).description)  # type: ignore[misc]
+    report("port", lambda: _port(settings))
+    report("data", lambda: _data(settings))
+    report("client", _client)
+    report("ice", lambda: _ice(settings))
+    return 0 if healthy else 1
+
+
+def _service(settings: Settings, kind: Kind) -> str:
+    provider, config = settings.service(kind)
+    if provider == "local":
+        from bots.local import locate
+        from bots.models import ModelStore, default_models_dir, load_manifest
+
+        store = ModelStore(settings.models_dir or default_models_dir(), load_manifest())
+        return f"local, {locate(kind, config, store)}"
+    providers.check(kind, provider, config)
+    return f"{provider} {config.model or ''}"
+
+
+def _port(settings: Settings) -> str:
+    bind(settings.server.host, settings.server.port).close()
+    return f"{settings.server.host}:{settings.server.port} is free"
+
+
+def _data(settings: Settings) -> str:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    probe = settings.data_dir / ".probe"
+    probe.touch()
+    probe.unlink()
+    return f"{settings.data_dir.resolve()} can be written"
+
+
+def _client() -> str:
+    if not (CLIENT_DIR / "index.html").exists():
+        raise OSError("not built: run make client (Pipecat's own client is served instead)")
+    return "built"
+
+
+def _ice(settings: Settings) -> str:
+    servers = settings.voice.realtime.ice_servers
+    if not servers:
+        return "no STUN or TURN server: fine on one machine or network"
+    for server in servers:
+        for url in [server.urls] if isinstance(server.urls, str) else server.urls:
+            host = url.split(":")[1].split("?")[0]
+            socket.getaddrinfo(host, None)
+    return f"{len(servers)} server(s), names resolve"

@@ -1,0 +1,101 @@
+"""Errors of the service, and what a client sees of them.
+
+ParlanteError (bots.errors)
+├── ConfigError, ServiceUnavailable, UnknownBot
+└── ServiceError
+    ├── SessionNotFound       404
+    ├── SessionLimitExceeded  429
+    ├── BodyTooLarge          413
+    ├── InvalidRequest        422
+    ├── TransportUnavailable  400
+    └── ConnectionFailed      502
+"""
+
+from typing import Any
+
+from bots.errors import ParlanteError, ServiceUnavailable
+from bots.registry import UnknownBot
+
+
+class ServiceError(ParlanteError):
+    """An error with an HTTP status.
+
+    Attributes:
+        http_status: What an HTTP client gets.
+        retryable: Whether the same request may work later.
+        retry_after_secs: When; None if nobody can say.
+    """
+
+    http_status = 500
+    retryable = False
+    retry_after_secs: int | None = None
+
+
+class SessionNotFound(ServiceError):
+    """There is no such session, or no more."""
+
+    code = "SESSION_NOT_FOUND"
+    http_status = 404
+
+
+class SessionLimitExceeded(ServiceError):
+    """All lines are busy."""
+
+    code = "SESSION_LIMIT_EXCEEDED"
+    http_status = 429
+    retryable = True
+    retry_after_secs = 10
+
+
+class BodyTooLarge(ServiceError):
+    """A request is above the limit."""
+
+    code = "BODY_TOO_LARGE"
+    http_status = 413
+
+
+class InvalidRequest(ServiceError):
+    """A request is not of the form that the API describes."""
+
+    code = "INVALID_REQUEST"
+    http_status = 422
+
+
+class TransportUnavailable(ServiceError):
+    """The service does not offer the transport that was asked for."""
+
+    code = "TRANSPORT_UNAVAILABLE"
+    http_status = 400
+
+
+class ConnectionFailed(ServiceError):
+    """The media connection could not be set up."""
+
+    code = "CONNECTION_FAILED"
+    http_status = 502
+    retryable = True
+
+
+def http_status(error: ParlanteError) -> int:
+    """Return the HTTP status that stands for `error`."""
+    match error:
+        case ServiceError():
+            return error.http_status
+        case UnknownBot():
+            return 404
+        case ServiceUnavailable():
+            return 503
+        case _:
+            return 500
+
+
+def error_body(code: str, message: str, *, retryable: bool) -> dict[str, Any]:
+    """Return the one shape of an error.
+
+    `info` and `detail` repeat the message because Pipecat's clients show these.
+    """
+    return {
+        "error": {"code": code, "message": message, "retryable": retryable},
+        "info": message,
+        "detail": message,
+    }

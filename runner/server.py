@@ -1,0 +1,178 @@
+"""Starts the service: settings, port, models, then HTTP."""
+
+import asyncio
+import errno
+import ipaddress
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from loguru import logger
+from rich.console import Console
+from uvicorn.supervisors import ChangeReload
+
+from bots.config import KINDS, LoggingConfig
+from bots.errors import ParlanteError
+from bots.resources import open_resources
+from bots.settings import Settings, load_settings
+from runner.app import create_app
+
+SHUTDOWN_SECS = 15
+"""How long requests may take after the service was asked to stop."""
+
+WATCHED_DIRS = ["runner", "bots", "processors"]
+
+
+class PortUnavailable(ParlanteError):
+    """The address cannot be listened on."""
+
+    code = "PORT_UNAVAILABLE"
+
+
+def serve(config: Path | None, overrides: Mapping[str, Any], *, reload: bool) -> int:
+    """Serve until the process is told to stop.
+
+    Args:
+        config: The settings file; None for the default one.
+        overrides: Settings that replace those of the file.
+        reload: Start again when a source file changes.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ParlanteError: If the service cannot be started.
+    """
+    settings = load_settings(config, overrides)
+    sock = bind(settings.server.host, settings.server.port)
+    if not reload:
+        _run(config, overrides, [sock])
+        return 0
+    root = Path(__file__).parent.parent
+    watch = uvicorn.Config("", reload=True, reload_dirs=[str(root / d) for d in WATCHED_DIRS])
+    ChangeReload(watch, target=partial(_run, config, overrides), sockets=[sock]).run()
+    return 0
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the port before the models are loaded, so that a busy one is told at once.
+
+    Raises:
+        PortUnavailable: If it is in use, not allowed, or the host is unknown.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortUnavailable(
+                f"port {port} is in use by another program: stop that one, or choose another port "
+                f"with --port {port + 1}"
+            ) from error
+        raise PortUnavailable(f"cannot listen on {host}:{port}: {error}") from error
+    return sock
+
+
+class _Server(uvicorn.Server):
+    """Tells when it has begun to listen."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, sock: socket.socket, progress: Callable[[str], None] = lambda _: None
+) -> AsyncIterator["asyncio.Task[None]"]:
+    """Load everything, serve, and free everything at the end.
+
+    Args:
+        settings: The settings of the process.
+        sock: Where to listen; closed at the end.
+        progress: Told what is being loaded.
+
+    Yields:
+        The task that serves, already listening; it ends when the process is told to stop.
+
+    Raises:
+        ParlanteError: If something cannot be loaded.
+    """
+    with closing(sock):
+        async with open_resources(settings, progress) as resources:
+            config = uvicorn.Config(
+                create_app(resources), log_level="warning", timeout_graceful_shutdown=SHUTDOWN_SECS
+            )
+            server = _Server(config)
+            serving = asyncio.create_task(server.serve(sockets=[sock]))
+            up = asyncio.create_task(server.listening.wait())
+            try:
+                await asyncio.wait({serving, up}, return_when=asyncio.FIRST_COMPLETED)
+                yield serving
+            finally:
+                up.cancel()
+                server.should_exit = True
+                await serving
+
+
+def setup_logging(config: LoggingConfig) -> None:
+    """Send the log to standard error; Pipecat logs what people say at DEBUG."""
+    logger.remove()
+    logger.configure(extra={"session": "-"})
+    logger.add(
+        sys.stderr,
+        level=config.level,
+        # Variables in tracebacks would put keys and conversations into the log.
+        diagnose=False,
+        format="<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> "
+        "<dim>{extra[session]:.8}</dim> {message} <dim>({name}:{line})</dim>",
+    )
+
+
+def _run(
+    config: Path | None, overrides: Mapping[str, Any], sockets: list[socket.socket] | None
+) -> None:
+    assert sockets
+    settings = load_settings(config, overrides)
+    setup_logging(settings.voice.realtime.logging)
+    asyncio.run(_serve(settings, sockets[0]))
+
+
+async def _serve(settings: Settings, sock: socket.socket) -> None:
+    console = Console(stderr=True, highlight=False)
+    with console.status("loading") as status:
+        async with running(
+            settings, sock, lambda what: status.update(f"loading {what}")
+        ) as serving:
+            status.stop()
+            host, port = sock.getsockname()[:2]
+            _welcome(console, settings, host, port)
+            await serving
+
+
+def _welcome(console: Console, settings: Settings, host: str, port: int) -> None:
+    address = ipaddress.ip_address(host)
+    shown = "localhost" if address.is_loopback or address.is_unspecified else host
+    for kind in KINDS:
+        provider, service = settings.service(kind)
+        console.print(f"  {kind}  {provider}  {service.model or service.voice or ''}", style="dim")
+    if address.is_loopback:
+        console.print("  open to every program on this machine, and to no other", style="dim")
+    else:
+        console.print(
+            f"  WARNING: {host} can be reached by other machines, and nobody is asked for a key",
+            style="bold red",
+        )
+    console.print(f"Parlante is ready: [bold]http://{shown}:{port}[/bold]")

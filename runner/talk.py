@@ -1,0 +1,146 @@
+"""A conversation in the terminal: with a recording, or typed."""
+
+import asyncio
+import sys
+import wave
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from bots.settings import load_settings
+from runner.peer import SAMPLE_RATE_HZ, Pcm, Peer, TalkFailed, connect
+from runner.server import bind, running, setup_logging
+
+REPLY_TIMEOUT_SECS = 60
+"""Longest wait for the bot to start, or to end, its reply."""
+
+
+def converse(
+    config: Path | None,
+    overrides: Mapping[str, Any],
+    *,
+    url: str | None,
+    wav: Path | None,
+    out: Path | None,
+    text: bool,
+) -> int:
+    """Hold a conversation and print both sides.
+
+    Args:
+        config: The settings file; None for the default one.
+        overrides: Settings that replace those of the file.
+        url: A running service; None starts one for the time of the talk.
+        wav: A recording to say; None to type.
+        out: Where the bot's voice is written as WAV; None throws it away.
+        text: Whether the user types.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ParlanteError: If the conversation cannot be held.
+    """
+    if wav is None and not text:
+        raise TalkFailed("say what to talk with: --wav IN.wav [--out OUT.wav], or --text")
+    asyncio.run(_converse(config, overrides, url, wav, out))
+    return 0
+
+
+def read_audio(path: Path) -> Pcm:
+    """Read any audio file as 16-bit mono at 48 kHz.
+
+    Raises:
+        TalkFailed: If it cannot be read.
+    """
+    resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE_HZ)
+    try:
+        with av.open(str(path)) as container:
+            frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
+    except (av.FFmpegError, OSError, IndexError) as error:
+        raise TalkFailed(f"{path} cannot be read as audio: {error}") from error
+    return np.concatenate([frame.to_ndarray()[0] for frame in [*frames, *resampler.resample(None)]])
+
+
+def write_audio(path: Path, pcm: Pcm) -> None:
+    """Write 16-bit mono audio at 48 kHz as WAV."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE_HZ)
+        file.writeframes(pcm.tobytes())
+
+
+async def _converse(
+    config: Path | None,
+    overrides: Mapping[str, Any],
+    url: str | None,
+    wav: Path | None,
+    out: Path | None,
+) -> None:
+    bot: str | None = overrides["default_bot"]
+    async with _service(config, overrides, url) as address, connect(address, bot=bot) as peer:
+        printing = asyncio.create_task(_print_messages(peer))
+        try:
+            if wav:
+                await _speak(peer, read_audio(wav))
+            else:
+                await _type(peer)
+        finally:
+            printing.cancel()
+            await asyncio.gather(printing, return_exceptions=True)
+        if out:
+            write_audio(out, np.concatenate(peer.heard))
+
+
+@asynccontextmanager
+async def _service(
+    config: Path | None, overrides: Mapping[str, Any], url: str | None
+) -> AsyncIterator[str]:
+    """Yield the address of the service: the one that runs, or one for this talk alone."""
+    if url:
+        yield url
+        return
+    settings = load_settings(config, overrides)
+    setup_logging(settings.voice.realtime.logging.model_copy(update={"level": "WARNING"}))
+    sock = bind("127.0.0.1", 0)
+    async with running(settings, sock, lambda what: print(f"loading {what}", file=sys.stderr)):
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+
+
+async def _speak(peer: Peer, pcm: Pcm) -> None:
+    """Say something after the greeting, and hear the whole reply."""
+    await peer.hear_out(timeout=REPLY_TIMEOUT_SECS)
+    said_at = len(peer.messages)
+    await peer.microphone.say(pcm)
+    await peer.hear_out(timeout=REPLY_TIMEOUT_SECS, after=said_at)
+
+
+async def _type(peer: Peer) -> None:
+    """Send what is typed, a line for each turn, until the input ends."""
+    await peer.hear_out(timeout=REPLY_TIMEOUT_SECS)
+    while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
+        sent_at = len(peer.messages)
+        peer.send("send-text", {"content": line})
+        await peer.hear_out(timeout=REPLY_TIMEOUT_SECS, after=sent_at)
+
+
+async def _print_messages(peer: Peer) -> None:
+    shown = 0
+    while True:
+        message = await peer.wait_for(_is_worth_printing, timeout=3600, after=shown)
+        shown = peer.messages.index(message, shown) + 1
+        data = message["data"]
+        if message["type"] == "user-transcription":
+            print(f"you: {data['text']}", flush=True)
+        else:
+            print(f"bot: {data['text']}", flush=True)
+
+
+def _is_worth_printing(message: dict[str, Any]) -> bool:
+    if message["type"] == "user-transcription":
+        return bool(message["data"]["final"])
+    return bool(message["type"] == "bot-tts-text")
