@@ -1,0 +1,64 @@
+"""What every test gets: silence in the log, and a check that it leaves nothing running."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from loguru import logger
+
+from tests.service import Service, run_service
+from tests.speech import Speaker, open_speaker
+
+logger.remove()
+
+LEAK_GRACE_SECS = 5
+"""Threads of executors end a moment after they were told to."""
+
+
+def _threads() -> set[str]:
+    return {t.name for t in threading.enumerate() if not t.name.startswith("asyncio_")}
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a thread or a descriptor behind.
+
+    Fixtures of a module or session are made before this one looks, so that what they own does
+    not count. Tasks are checked where the event loop is, by `no_tasks_left`.
+    """
+    threads, descriptors = _threads(), _descriptors()
+    yield
+    deadline = time.monotonic() + LEAK_GRACE_SECS
+    while (_threads() - threads or _descriptors() > descriptors) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _threads() - threads, "threads are left running"
+    assert _descriptors() <= descriptors, "descriptors are left open"
+
+
+@pytest.fixture(autouse=True)
+async def no_tasks_left() -> Iterator[None]:
+    """Fail a test that leaves a task behind."""
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    assert not left, "tasks are left running"
+
+
+@pytest.fixture(scope="session")
+def speaker() -> Iterator[Speaker]:
+    with open_speaker() as speaker:
+        yield speaker
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service that most tests share."""
+    with run_service(tmp_path_factory.mktemp("service")) as service:
+        yield service

@@ -1,0 +1,97 @@
+"""A peer without a browser calls the receptionist of the real service."""
+
+import asyncio
+
+import numpy as np
+
+from runner.peer import Peer, connect
+from tests.service import Service
+from tests.speech import Speaker, voiced_secs, words_wrong
+
+REPLY_SECS = 30
+
+
+async def ask(peer: Peer, speaker: Speaker, question: str) -> tuple[str, str, float]:
+    """Say a question after the bot has finished; return what it heard, said, and for how long."""
+    asked_at, heard_at = len(peer.messages), len(peer.heard)
+    await peer.microphone.say(await speaker.say(question))
+    await peer.hear_out(timeout=REPLY_SECS, after=asked_at)
+    said = peer.messages[asked_at:]
+    return (
+        " ".join(m["data"]["text"] for m in said if is_final_transcript(m)),
+        " ".join(m["data"]["text"] for m in said if m["type"] == "bot-tts-text"),
+        voiced_secs(np.concatenate(peer.heard[heard_at:])),
+    )
+
+
+def is_final_transcript(message: dict) -> bool:
+    return message["type"] == "user-transcription" and message["data"]["final"]
+
+
+async def test_it_greets_hears_and_answers_in_sound(service: Service, speaker: Speaker) -> None:
+    async with connect(service.url) as peer:
+        await peer.hear_out(timeout=REPLY_SECS)
+        assert voiced_secs(np.concatenate(peer.heard)) > 2, "the greeting is heard"
+        heard, answer, voiced = await ask(peer, speaker, "Is there somewhere to leave my car?")
+    assert words_wrong("Is there somewhere to leave my car?", heard) <= 1
+    assert "free" in answer.lower() or "behind" in answer.lower()
+    assert voiced > 1
+
+
+async def test_interim_transcripts_come_while_the_user_speaks(
+    service: Service, speaker: Speaker
+) -> None:
+    question = (
+        "I would like to know whether you are open on Saturday mornings, or only in the week."
+    )
+    async with connect(service.url) as peer:
+        await peer.hear_out(timeout=REPLY_SECS)
+        before = len(peer.messages)
+        await peer.microphone.say(await speaker.say(question))
+        interim = [
+            m
+            for m in peer.messages[before:]
+            if m["type"] == "user-transcription" and not m["data"]["final"]
+        ]
+    assert interim
+    assert "open" in " ".join(m["data"]["text"] for m in interim).lower()
+
+
+async def test_the_bot_falls_silent_when_the_user_speaks_over_it(
+    service: Service, speaker: Speaker
+) -> None:
+    async with connect(service.url) as peer:
+        await peer.wait_for(lambda m: m["type"] == "bot-started-speaking", timeout=REPLY_SECS)
+        before = len(peer.messages)
+        question = await speaker.say("Sorry, one moment, are you open on Sunday?")
+        saying = asyncio.create_task(peer.microphone.say(question))
+        await peer.wait_for(
+            lambda m: m["type"] == "user-started-speaking", timeout=REPLY_SECS, after=before
+        )
+        await saying
+        assert voiced_secs(np.concatenate(peer.heard[-25:])) == 0, "half a second later"
+        await peer.hear_out(timeout=REPLY_SECS, after=len(peer.messages))
+        answer = " ".join(
+            m["data"]["text"] for m in peer.messages[before:] if m["type"] == "bot-tts-text"
+        )
+    assert "closed" in answer.lower() or "not open" in answer.lower()
+
+
+async def test_two_calls_at_once_stay_apart(service: Service, speaker: Speaker) -> None:
+    async with connect(service.url) as one, connect(service.url) as two:
+        await asyncio.gather(one.hear_out(timeout=REPLY_SECS), two.hear_out(timeout=REPLY_SECS))
+        (heard_one, answer_one, _), (heard_two, answer_two, _) = await asyncio.gather(
+            ask(one, speaker, "Is there somewhere to leave my car?"),
+            ask(two, speaker, "Are you open on Sunday?"),
+        )
+    assert "car" in heard_one.lower()
+    assert "sunday" not in heard_one.lower()
+    assert "sunday" in heard_two.lower()
+    assert "car" not in heard_two.lower()
+    assert "sunday" not in answer_one.lower()
+    assert "park" not in answer_two.lower()
+
+
+async def test_the_log_of_the_service_holds_no_exception(service: Service) -> None:
+    assert "Traceback" not in service.log
+    assert "ERROR" not in service.log

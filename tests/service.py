@@ -1,0 +1,81 @@
+"""The real service, started as a user starts it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+READY = re.compile(r"Parlante is ready: (http://\S+)")
+START_SECS = 60
+STOP_SECS = 30
+
+
+@dataclass
+class Service:
+    """A running service.
+
+    Attributes:
+        url: Where it listens.
+        process: It.
+        log_file: What it writes.
+    """
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+
+@contextmanager
+def run_service(
+    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Service]:
+    """Start `python -m runner` on a free port; stop it with SIGTERM at the end.
+
+    Args:
+        folder: For its log and its data.
+        *arguments: Further arguments.
+        environment: Further variables.
+    """
+    log_file = folder / "service.log"
+    command = [sys.executable, "-m", "runner", "--port", "0", *arguments]
+    variables = {"PARLANTE_DATA_DIR": str(folder / "data"), **(environment or {})}
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield Service(_wait_until_ready(process, log_file), process, log_file)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError("the service does not stop") from None
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], log_file: Path) -> str:
+    import time
+
+    deadline = time.monotonic() + START_SECS
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := READY.search(log_file.read_text()):
+            return found[1]
+        time.sleep(0.05)
+    raise AssertionError(f"the service does not start:\n{log_file.read_text()}")

@@ -1,0 +1,162 @@
+"""Turn starts and ends by what a real user aggregator makes of frames."""
+
+import time
+
+import pytest
+from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer, BaseTurnParams, EndOfTurnState
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    Frame,
+    InterruptionFrame,
+    TranscriptionFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.metrics.metrics import MetricsData
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.tests.utils import SleepFrame, run_test
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+
+from processors.barge_in import BargeInStartStrategy
+from processors.turn_end import MinDelayTurnStopStrategy
+
+UNIT_SECS = 0.1
+"""All times here are multiples of it, far apart enough for a busy machine."""
+
+
+class AlwaysComplete(BaseTurnAnalyzer):
+    """Takes every silence for the end of a turn."""
+
+    speech_triggered = False
+
+    @property
+    def params(self) -> BaseTurnParams:
+        return BaseTurnParams()
+
+    def append_audio(self, buffer: bytes, is_speech: bool) -> EndOfTurnState:
+        return EndOfTurnState.INCOMPLETE
+
+    async def analyze_end_of_turn(self) -> tuple[EndOfTurnState, MetricsData | None]:
+        return EndOfTurnState.COMPLETE, None
+
+    def clear(self) -> None:
+        pass
+
+
+class Times(BaseObserver):
+    """Notes when each kind of frame was first seen."""
+
+    def __init__(self) -> None:
+        super().__init__(observe_every_push=False)
+        self.seen: list[tuple[type[Frame], float]] = []
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        # A broadcast goes both ways: one of them is enough.
+        if data.direction is FrameDirection.DOWNSTREAM:
+            self.seen.append((type(data.frame), time.monotonic()))
+
+    def of(self, kind: type[Frame]) -> list[float]:
+        return [at for seen, at in self.seen if seen is kind]
+
+
+def user_starts() -> VADUserStartedSpeakingFrame:
+    return VADUserStartedSpeakingFrame(start_secs=UNIT_SECS, timestamp=time.time())
+
+
+def user_stops() -> VADUserStoppedSpeakingFrame:
+    return VADUserStoppedSpeakingFrame(stop_secs=0.0, timestamp=time.time())
+
+
+def transcript(text: str) -> TranscriptionFrame:
+    return TranscriptionFrame(text, "user", "now", finalized=True)
+
+
+def wait(units: int) -> SleepFrame:
+    return SleepFrame(sleep=units * UNIT_SECS)
+
+
+async def play(*frames: Frame, min_speech: int = 5, min_delay: int = 0) -> Times:
+    times = Times()
+    strategies = UserTurnStrategies(
+        start=[BargeInStartStrategy(min_speech_secs=min_speech * UNIT_SECS)],
+        stop=[
+            MinDelayTurnStopStrategy(
+                turn_analyzer=AlwaysComplete(), min_delay_secs=min_delay * UNIT_SECS
+            )
+        ],
+    )
+    pair = LLMContextAggregatorPair(
+        LLMContext(), user_params=LLMUserAggregatorParams(user_turn_strategies=strategies)
+    )
+    await run_test(pair.user(), frames_to_send=list(frames), observers=[times])
+    return times
+
+
+class TestBargeIn:
+    async def test_while_the_bot_is_silent_a_turn_starts_with_the_first_speech(self) -> None:
+        times = await play(user_starts(), wait(1))
+        assert len(times.of(UserStartedSpeakingFrame)) == 1
+
+    async def test_a_cough_does_not_stop_the_bot(self) -> None:
+        times = await play(BotStartedSpeakingFrame(), user_starts(), wait(1), user_stops(), wait(6))
+        assert not times.of(InterruptionFrame)
+        assert not times.of(UserStartedSpeakingFrame)
+
+    async def test_speech_that_goes_on_stops_the_bot_after_its_minimum(self) -> None:
+        times = await play(BotStartedSpeakingFrame(), user_starts(), wait(7))
+        [start] = times.of(VADUserStartedSpeakingFrame)
+        [stop] = times.of(InterruptionFrame)
+        # A unit of speech had passed when the voice activity detector told of it.
+        assert stop - start == pytest.approx(4 * UNIT_SECS, abs=UNIT_SECS)
+
+    async def test_a_user_who_outlasts_the_bot_gets_the_turn_when_it_stops(self) -> None:
+        times = await play(
+            BotStartedSpeakingFrame(), user_starts(), wait(1), BotStoppedSpeakingFrame(), wait(1)
+        )
+        assert len(times.of(UserStartedSpeakingFrame)) == 1
+
+    async def test_what_was_coughed_over_the_bot_is_not_part_of_the_next_turn(self) -> None:
+        times = await play(
+            BotStartedSpeakingFrame(),
+            user_starts(),
+            user_stops(),
+            transcript("mhm"),
+            wait(1),
+            BotStoppedSpeakingFrame(),
+            wait(1),
+        )
+        assert not times.of(UserStartedSpeakingFrame)
+
+
+class TestMinDelay:
+    async def test_a_turn_ends_at_once_without_a_delay(self) -> None:
+        times = await play(user_starts(), user_stops(), transcript("hello"), wait(3))
+        [stop] = times.of(UserStoppedSpeakingFrame)
+        assert stop - times.of(TranscriptionFrame)[0] < UNIT_SECS
+
+    async def test_a_turn_does_not_end_before_its_delay(self) -> None:
+        times = await play(user_starts(), user_stops(), transcript("hello"), wait(7), min_delay=4)
+        [silent] = times.of(VADUserStoppedSpeakingFrame)
+        [stop] = times.of(UserStoppedSpeakingFrame)
+        assert stop - silent == pytest.approx(4 * UNIT_SECS, abs=UNIT_SECS)
+
+    async def test_a_user_who_goes_on_within_the_delay_keeps_the_turn(self) -> None:
+        times = await play(
+            user_starts(),
+            user_stops(),
+            transcript("I would like"),
+            wait(2),
+            user_starts(),
+            wait(4),
+            min_delay=4,
+        )
+        assert not times.of(UserStoppedSpeakingFrame)
