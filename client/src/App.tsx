@@ -1,0 +1,57 @@
+import { PipecatClientProvider } from "@pipecat-ai/client-react";
+import { useEffect, useState } from "react";
+import { LiveCall } from "./components/LiveCall";
+import { loadPreferences, savePreferences } from "./media/preferences";
+import { humanize } from "./session/labels";
+import { useAgents } from "./session/useAgents";
+import { useVoiceSession } from "./session/useVoiceSession";
+import { Home } from "./views/Home";
+
+export function App() {
+  const [agents, reloadAgents] = useAgents();
+  const [preferences, setPreferences] = useState(loadPreferences);
+  const session = useVoiceSession();
+  const { state, client } = session;
+
+  useEffect(() => savePreferences(preferences), [preferences]);
+
+  const wanted =
+    agents.status === "ready" && agents.agents.some((agent) => agent.name === preferences.agent)
+      ? preferences.agent
+      : null;
+  const selected = wanted ?? (agents.status === "ready" ? agents.default : null);
+  const [lastAgent, setLastAgent] = useState("agent");
+
+  const start = (): void => {
+    if (selected === null) return;
+    setLastAgent(selected);
+    session.start(selected, preferences.microphoneId);
+  };
+
+  if (state.voiceState !== "disconnected" && client) {
+    return (
+      <PipecatClientProvider client={client}>
+        <LiveCall
+          session={session}
+          agentLabel={humanize(lastAgent)}
+          sound={preferences.sound}
+          onSound={(sound) => setPreferences({ ...preferences, sound })}
+          onMicrophone={(microphoneId) => setPreferences({ ...preferences, microphoneId })}
+        />
+      </PipecatClientProvider>
+    );
+  }
+
+  return (
+    <Home
+      agents={agents}
+      selected={selected}
+      session={state}
+      agentLabel={humanize(lastAgent)}
+      onSelect={(agent) => setPreferences({ ...preferences, agent })}
+      onStart={start}
+      onReloadAgents={reloadAgents}
+      onDismissError={session.dismissError}
+    />
+  );
+}

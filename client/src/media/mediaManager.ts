@@ -1,0 +1,205 @@
+/**
+ * The microphone and the list of devices for SmallWebRTCTransport, over getUserMedia alone.
+ *
+ * The stock manager fetches code from Daily's network at run time; this one works offline. The
+ * bot's sound is none of its business: it comes as a remote track and is played by <BotAudio>.
+ */
+import { DeviceError, type DeviceErrorType } from "@pipecat-ai/client-js";
+import type { Participant, PipecatClientOptions, Tracks } from "@pipecat-ai/client-js";
+import type { MediaManager } from "@pipecat-ai/transport-lib";
+import { mediaDevices, MicrophoneError, openMicrophone } from "./microphone";
+import type { MicrophoneProblem } from "./microphone";
+
+type Device = MediaDeviceInfo | Record<string, never>;
+type Callbacks = NonNullable<PipecatClientOptions["callbacks"]>;
+
+const LOCAL: Participant = { id: "local", name: "", local: true };
+
+const DEVICE_ERRORS: Record<MicrophoneProblem, DeviceErrorType> = {
+  denied: "permissions",
+  missing: "not-found",
+  busy: "in-use",
+  insecure: "undefined-mediadevices",
+  unknown: "unknown",
+};
+
+export interface MediaManagerOptions {
+  /** The microphone to begin with; null for the browser's default. */
+  microphoneId: string | null;
+  /** A call's microphone is now another track; hand it to the peer connection. */
+  onMicrophoneReplaced: (track: MediaStreamTrack) => Promise<void>;
+  /** The microphone went away in mid-call and no other could be opened. */
+  onMicrophoneLost: (error: MicrophoneError) => void;
+}
+
+export class BrowserMediaManager implements MediaManager {
+  readonly supportsScreenShare = false;
+  readonly isCamEnabled = false;
+  readonly isSharingScreen = false;
+
+  private callbacks: Callbacks = {};
+  private enabled = true;
+  private wantedId: string | null;
+  private track: MediaStreamTrack | null = null;
+  private microphone: Device = {};
+  private speaker: Device = {};
+  /** Counts releases, so that a microphone that opens after one is closed again. */
+  private generation = 0;
+
+  constructor(private readonly options: MediaManagerOptions) {
+    this.wantedId = options.microphoneId;
+  }
+
+  setClientOptions(options: PipecatClientOptions): void {
+    this.callbacks = options.callbacks ?? {};
+    this.enabled = options.enableMic ?? true;
+  }
+
+  /** Ask for the microphone. Throws MicrophoneError. */
+  async initialize(): Promise<void> {
+    if (this.track) return;
+    mediaDevices()?.addEventListener("devicechange", this.onDeviceChange);
+    await this.open();
+  }
+
+  async connect(): Promise<void> {
+    await this.initialize();
+  }
+
+  /** Release the microphone: the browser's recording sign goes out. */
+  async disconnect(): Promise<void> {
+    this.generation += 1;
+    mediaDevices()?.removeEventListener("devicechange", this.onDeviceChange);
+    this.dropTrack();
+    return Promise.resolve();
+  }
+
+  tracks(): Tracks {
+    return { local: this.track ? { audio: this.track } : {} };
+  }
+
+  get isMicEnabled(): boolean {
+    return this.enabled;
+  }
+
+  enableMic(enable: boolean): void {
+    this.enabled = enable;
+    if (this.track) this.track.enabled = enable;
+  }
+
+  get selectedMic(): Device {
+    return this.microphone;
+  }
+
+  async updateMic(micId: string): Promise<void> {
+    this.wantedId = micId || null;
+    await this.reopen();
+  }
+
+  async getAllMics(): Promise<MediaDeviceInfo[]> {
+    return listDevices("audioinput");
+  }
+
+  async getAllSpeakers(): Promise<MediaDeviceInfo[]> {
+    return listDevices("audiooutput");
+  }
+
+  get selectedSpeaker(): Device {
+    return this.speaker;
+  }
+
+  updateSpeaker(speakerId: string): void {
+    void this.getAllSpeakers().then((speakers) => {
+      const chosen = speakers.find((device) => device.deviceId === speakerId);
+      if (!chosen) return;
+      this.speaker = chosen;
+      this.callbacks.onSpeakerUpdated?.(chosen);
+    });
+  }
+
+  // A voice call has no camera and shares no screen.
+  readonly selectedCam: Device = {};
+  getAllCams = (): Promise<MediaDeviceInfo[]> => Promise.resolve([]);
+  updateCam = (): void => undefined;
+  enableCam = (): void => undefined;
+  enableScreenShare = (): void => undefined;
+
+  // Only transports that carry sound in messages use these.
+  setUserAudioCallback = (): void => undefined;
+  userStartedSpeaking = (): Promise<void> => Promise.resolve();
+  bufferBotAudio = (): undefined => undefined;
+
+  private async open(): Promise<void> {
+    const { generation } = this;
+    let track: MediaStreamTrack;
+    try {
+      track = await openMicrophone(this.wantedId);
+    } catch (error) {
+      if (error instanceof MicrophoneError) {
+        this.callbacks.onDeviceError?.(
+          new DeviceError(["mic"], DEVICE_ERRORS[error.problem], error.message),
+        );
+      }
+      throw error;
+    }
+    if (generation !== this.generation) {
+      track.stop();
+      return;
+    }
+    this.dropTrack();
+    this.track = track;
+    track.enabled = this.enabled;
+    track.addEventListener("ended", this.onTrackEnded);
+    this.callbacks.onTrackStarted?.(track, LOCAL);
+    await this.announceDevices(track);
+  }
+
+  private dropTrack(): void {
+    const { track } = this;
+    if (!track) return;
+    this.track = null;
+    track.removeEventListener("ended", this.onTrackEnded);
+    track.stop();
+    this.callbacks.onTrackStopped?.(track, LOCAL);
+  }
+
+  /** Another microphone in mid-call. The old one keeps running if the new one cannot be had. */
+  private async reopen(): Promise<void> {
+    if (!this.track) return;
+    try {
+      await this.open();
+    } catch (error) {
+      if (error instanceof MicrophoneError && this.track.readyState === "ended") {
+        this.options.onMicrophoneLost(error);
+      }
+      return;
+    }
+    await this.options.onMicrophoneReplaced(this.track);
+  }
+
+  /** Labels and ids are known only once the user has allowed the microphone. */
+  private async announceDevices(track: MediaStreamTrack): Promise<void> {
+    const microphones = await this.getAllMics();
+    const { deviceId } = track.getSettings();
+    this.microphone =
+      microphones.find((device) => device.deviceId === deviceId) ?? microphones[0] ?? {};
+    this.callbacks.onAvailableMicsUpdated?.(microphones);
+    this.callbacks.onAvailableSpeakersUpdated?.(await this.getAllSpeakers());
+    if (this.microphone.deviceId) this.callbacks.onMicUpdated?.(this.microphone as MediaDeviceInfo);
+  }
+
+  private readonly onDeviceChange = (): void => {
+    if (this.track) void this.announceDevices(this.track);
+  };
+
+  /** Unplugged, or taken away by the system: go on with the default. */
+  private readonly onTrackEnded = (): void => {
+    this.wantedId = null;
+    void this.reopen();
+  };
+}
+
+async function listDevices(kind: MediaDeviceKind): Promise<MediaDeviceInfo[]> {
+  const devices = (await mediaDevices()?.enumerateDevices()) ?? [];
+  return devices.filter((device) => device.kind === kind && device.deviceId !== "");
+}

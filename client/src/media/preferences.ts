@@ -1,0 +1,48 @@
+/** What the user chose, kept for as long as the browser's tab. */
+
+export interface SoundPreferences {
+  /** 0..1 */
+  volume: number;
+  /** The agent is not to be heard. */
+  silent: boolean;
+}
+
+export interface Preferences {
+  agent: string | null;
+  microphoneId: string | null;
+  sound: SoundPreferences;
+}
+
+const KEY = "parlante";
+
+export const DEFAULT_PREFERENCES: Preferences = {
+  agent: null,
+  microphoneId: null,
+  sound: { volume: 1, silent: false },
+};
+
+/** Storage can be switched off, and its content can be anybody's. */
+export function loadPreferences(): Preferences {
+  try {
+    const stored = JSON.parse(sessionStorage.getItem(KEY) ?? "{}") as Partial<Preferences>;
+    const volume = stored.sound?.volume ?? 1;
+    return {
+      agent: typeof stored.agent === "string" ? stored.agent : null,
+      microphoneId: typeof stored.microphoneId === "string" ? stored.microphoneId : null,
+      sound: {
+        volume: typeof volume === "number" && volume >= 0 && volume <= 1 ? volume : 1,
+        silent: stored.sound?.silent === true,
+      },
+    };
+  } catch {
+    return DEFAULT_PREFERENCES;
+  }
+}
+
+export function savePreferences(preferences: Preferences): void {
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify(preferences));
+  } catch {
+    // Then they last until the page is left.
+  }
+}

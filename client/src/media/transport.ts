@@ -1,0 +1,51 @@
+/** SmallWebRTCTransport with our media, and with what it keeps private and a call still needs. */
+import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
+
+/** Private parts of the stock class, version 1.10. A test fails when they are renamed. */
+interface Internals {
+  pc: RTCPeerConnection | null;
+  _connectFailed: ((reason?: unknown) => void) | null;
+}
+
+export class VoiceTransport extends SmallWebRTCTransport {
+  private get internals(): Internals {
+    return this as unknown as Internals;
+  }
+
+  /** Both peers make the audio transceiver first. */
+  private get audio(): RTCRtpTransceiver | null {
+    return this.internals.pc?.getTransceivers()[0] ?? null;
+  }
+
+  get iceConnectionState(): RTCIceConnectionState | null {
+    return this.internals.pc?.iceConnectionState ?? null;
+  }
+
+  /**
+   * What the bot says. It is another track after a reconnect, of which the stock class does not
+   * tell: it forgets the new one when the old one ends.
+   */
+  get botTrack(): MediaStreamTrack | null {
+    return this.audio?.receiver.track ?? null;
+  }
+
+  /** Send another microphone on the connection that is up; without one, nothing is to be done. */
+  async replaceMicrophone(track: MediaStreamTrack): Promise<void> {
+    await this.audio?.sender.replaceTrack(track);
+  }
+
+  /** Stop before the connection is up, without an error that nobody waits for. */
+  abandon(): void {
+    this.internals._connectFailed = null;
+  }
+
+  /**
+   * Called by the stock class for a connection that a new one has replaced, and at the end.
+   *
+   * Its own version also stops the sender's track. After a reconnect that is the microphone that
+   * the new connection sends, so the media manager stops it, at the end.
+   */
+  closePeerConnection(pc: RTCPeerConnection): void {
+    pc.close();
+  }
+}

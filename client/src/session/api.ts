@@ -1,0 +1,40 @@
+/** The runner's own HTTP API, next to what client-js calls. */
+import type { Agent } from "./types";
+
+/** Absolute address of a path of the server that served this page. */
+export function serverUrl(path: string): string {
+  return new URL(path, document.baseURI).toString();
+}
+
+export interface AgentList {
+  agents: Agent[];
+  default: string | null;
+}
+
+function isAgent(value: unknown): value is { name: string; description?: unknown } {
+  return typeof value === "object" && value !== null && "name" in value
+    ? typeof value.name === "string"
+    : false;
+}
+
+/** Check what the server sent; what is not an agent is left out. */
+export function parseAgents(body: unknown): AgentList {
+  const { agents, default: preferred } = (body ?? {}) as { agents?: unknown; default?: unknown };
+  const list = (Array.isArray(agents) ? agents : []).filter(isAgent).map((agent) => ({
+    name: agent.name,
+    description: typeof agent.description === "string" ? agent.description : "",
+  }));
+  const known = list.some((agent) => agent.name === preferred);
+  return { agents: list, default: known ? (preferred as string) : (list[0]?.name ?? null) };
+}
+
+/**
+ * Ask the server which agents it has.
+ *
+ * @throws Error if it cannot be reached, or answers with an error.
+ */
+export async function fetchAgents(signal: AbortSignal): Promise<AgentList> {
+  const response = await fetch(serverUrl("agents"), { signal });
+  if (!response.ok) throw new Error(`GET /agents: ${response.status}`);
+  return parseAgents(await response.json());
+}

@@ -1,0 +1,109 @@
+/** One call: a Pipecat client with its transport and its microphone, made anew each time. */
+import { LogLevel, PipecatClient, logger } from "@pipecat-ai/client-js";
+import type { RTVIMessage } from "@pipecat-ai/client-js";
+import { BrowserMediaManager } from "../media/mediaManager";
+import type { MicrophoneError } from "../media/microphone";
+import { VoiceTransport } from "../media/transport";
+import { serverUrl } from "./api";
+import { BotSilentError } from "./errors";
+
+// What goes wrong is told on the page.
+logger.setLevel(import.meta.env.DEV ? LogLevel.WARN : LogLevel.NONE);
+
+const START_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = 45_000;
+
+/** PipecatClient that also tells of the messages it does not know, as `onUnknownMessage`. */
+export class VoiceClient extends PipecatClient {
+  onUnknownMessage: ((message: RTVIMessage) => void) | null = null;
+
+  protected override handleMessage(message: RTVIMessage): void {
+    // RTVI 2.x servers send it; client-js 1.13 has no name for it.
+    if (message.type === "bot-interrupted") this.onUnknownMessage?.(message);
+    else super.handleMessage(message);
+  }
+}
+
+export interface CallOptions {
+  microphoneId: string | null;
+  onMicrophoneLost: (error: MicrophoneError) => void;
+}
+
+export interface Call {
+  client: VoiceClient;
+  /**
+   * Ask for the microphone, have the server start `agent`, and connect. Resolves when the bot is
+   * ready, or when the call was hung up meanwhile.
+   *
+   * @throws MicrophoneError, StartBotError, TransportStartError, BotSilentError
+   */
+  open(agent: string): Promise<void>;
+  /** Hang up, in whatever stage the call is, and release the microphone. */
+  close(): Promise<void>;
+  /** Whether the network carries nothing at the moment. */
+  isUnstable(): boolean;
+  /** The bot's voice, once the connection is up. A reconnect brings another track. */
+  botTrack(): MediaStreamTrack | null;
+}
+
+export function createCall(options: CallOptions): Call {
+  let closed = false;
+  let ready = false;
+  const hungUp = (): boolean => closed;
+  const media: BrowserMediaManager = new BrowserMediaManager({
+    ...options,
+    onMicrophoneReplaced: (track) => transport.replaceMicrophone(track),
+  });
+  const transport: VoiceTransport = new VoiceTransport({
+    mediaManager: media,
+    offerUrlTemplate: serverUrl("sessions/:sessionId/api/offer"),
+  });
+  const client = new VoiceClient({ transport, enableMic: true, enableCam: false });
+
+  async function connect(connection: unknown): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new BotSilentError()), READY_TIMEOUT_MS);
+    });
+    try {
+      await Promise.race([client.connect(connection), silence]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  return {
+    client,
+
+    async open(agent) {
+      await client.initDevices();
+      if (hungUp()) return;
+      // What startBotAndConnect() does, with a chance to hang up in between.
+      const connection = await client.startBot({
+        endpoint: serverUrl("start"),
+        requestData: { transport: "webrtc", body: { bot: agent } },
+        timeout: START_TIMEOUT_MS,
+      });
+      if (hungUp()) return;
+      await connect(connection);
+      ready = true;
+    },
+
+    async close() {
+      closed = true;
+      if (!ready) transport.abandon();
+      try {
+        await client.disconnect();
+      } finally {
+        await media.disconnect();
+      }
+    },
+
+    isUnstable() {
+      const state = transport.iceConnectionState;
+      return state === "disconnected" || state === "failed";
+    },
+
+    botTrack: () => transport.botTrack,
+  };
+}

@@ -1,0 +1,26 @@
+import type { VoiceState } from "./types";
+
+/** What a screen reader says, and everybody reads, in each state. */
+export const STATE_LABELS: Record<VoiceState, string> = {
+  connecting: "Connecting to the agent.",
+  initializing: "Getting the agent ready.",
+  listening: "Agent is listening. Speak now.",
+  processing: "Agent is hearing you.",
+  thinking: "Agent is thinking.",
+  speaking: "Agent is speaking. You can interrupt.",
+  disconnecting: "Ending the call.",
+  disconnected: "Call ended.",
+};
+
+/** `smart_router` -> `Smart router` */
+export function humanize(name: string): string {
+  const words = name.replace(/[_-]+/g, " ").trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** 75000 -> `1:15` */
+export function formatDuration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const minutes = Math.floor(seconds / 60);
+  return `${minutes}:${String(seconds % 60).padStart(2, "0")}`;
+}

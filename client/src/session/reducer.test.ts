@@ -1,0 +1,309 @@
+import { describe, expect, it } from "vitest";
+import { initialState, reduce } from "./reducer";
+import type { BotOutput, SessionEvent, SessionState } from "./types";
+
+const T0 = 1_000_000;
+
+function after(...events: SessionEvent[]): SessionState {
+  return events.reduce(reduce, initialState);
+}
+
+/** A call that is up, with a server that publishes its voice state. */
+const UP: SessionEvent[] = [
+  { type: "start", at: T0 },
+  { type: "connected" },
+  { type: "bot-ready", at: T0 },
+  { type: "voice-state", state: "listening", at: T0 },
+];
+
+/** The same with a stock server that does not. */
+const STOCK: SessionEvent[] = UP.slice(0, 3);
+
+function output(
+  text: string,
+  status: BotOutput["status"],
+  { id = 1, accumulated = "", willBeSpoken = true } = {},
+): BotOutput {
+  return { text, segmentId: id, status, accumulated, willBeSpoken };
+}
+
+function said(
+  text: string,
+  status: BotOutput["status"],
+  at = T0,
+  options: { id?: number; accumulated?: string; willBeSpoken?: boolean } = {},
+): SessionEvent {
+  return { type: "bot-output", output: output(text, status, options), at };
+}
+
+function heard(text: string, final: boolean, at = T0): SessionEvent {
+  return { type: "user-transcript", text, final, at };
+}
+
+function lines(state: SessionState): [string, string, boolean, boolean][] {
+  return state.transcript.map((entry) => [entry.role, entry.text, entry.final, entry.interrupted]);
+}
+
+describe("the voice state", () => {
+  it("goes from connecting to initializing to listening", () => {
+    const states = UP.map((_, i) => after(...UP.slice(0, i + 1)).voiceState);
+    expect(states).toEqual(["connecting", "initializing", "listening", "listening"]);
+  });
+
+  it("is what the server says during a call", () => {
+    const state = after(...UP, { type: "voice-state", state: "thinking", at: T0 });
+    expect(state.voiceState).toBe("thinking");
+    expect(reduce(state, { type: "bot-started", at: T0 }).voiceState).toBe("thinking");
+  });
+
+  it("waits for the server to listen when the server leads", () => {
+    const state = after(
+      { type: "start", at: T0 },
+      { type: "connected" },
+      { type: "voice-state", state: "initializing", at: T0 },
+      { type: "bot-ready", at: T0 },
+    );
+    expect(state.voiceState).toBe("initializing");
+  });
+
+  it("is not put back to initializing by a server that was quicker than the client", () => {
+    const state = after(
+      { type: "start", at: T0 },
+      { type: "voice-state", state: "listening", at: T0 },
+      { type: "connected" },
+    );
+    expect(state.voiceState).toBe("listening");
+  });
+
+  it("does not take connecting or disconnected from the server", () => {
+    const state = after(
+      ...UP,
+      { type: "voice-state", state: "disconnected", at: T0 },
+      { type: "voice-state", state: "connecting", at: T0 },
+    );
+    expect(state.voiceState).toBe("listening");
+  });
+
+  it("stays disconnecting until the end, whatever comes in", () => {
+    const state = after(
+      ...UP,
+      { type: "ending" },
+      { type: "voice-state", state: "speaking", at: T0 },
+      { type: "bot-started", at: T0 },
+    );
+    expect(state.voiceState).toBe("disconnecting");
+    expect(reduce(state, { type: "ended", by: "user", at: T0 }).voiceState).toBe("disconnected");
+  });
+
+  it("ignores late events once disconnected", () => {
+    const ended = after(...UP, { type: "ended", by: "user", at: T0 });
+    expect(reduce(ended, { type: "voice-state", state: "listening", at: T0 })).toBe(ended);
+    expect(reduce(ended, heard("hello", true))).toBe(ended);
+  });
+
+  it("is derived from the turns when the server does not publish it", () => {
+    const turn: SessionEvent[] = [
+      { type: "user-started", at: T0 },
+      { type: "user-stopped" },
+      { type: "bot-thinking" },
+      { type: "bot-started", at: T0 },
+      { type: "bot-stopped", at: T0 },
+    ];
+    const states = turn.map((_, i) => after(...STOCK, ...turn.slice(0, i + 1)).voiceState);
+    expect(states).toEqual(["processing", "thinking", "thinking", "speaking", "listening"]);
+  });
+
+  it("keeps hearing the user when the bot was cut off", () => {
+    const state = after(
+      ...STOCK,
+      { type: "bot-started", at: T0 },
+      { type: "user-started", at: T0 },
+      { type: "bot-stopped", at: T0 },
+    );
+    expect(state.voiceState).toBe("processing");
+  });
+});
+
+describe("the user's words", () => {
+  it("replace the interim words before them", () => {
+    const state = after(...UP, heard("What", false), heard("What are", false));
+    expect(lines(state)).toEqual([["user", "What are", false, false]]);
+  });
+
+  it("stay once they are final", () => {
+    const state = after(...UP, heard("What are", false), heard("What are your hours?", true));
+    expect(lines(state)).toEqual([["user", "What are your hours?", true, false]]);
+  });
+
+  it("of one turn are one entry", () => {
+    const state = after(
+      ...UP,
+      heard("I need", true),
+      heard("a doc", false),
+      heard("a doctor.", true),
+    );
+    expect(lines(state)).toEqual([["user", "I need a doctor.", true, false]]);
+  });
+
+  it("of another turn are another entry", () => {
+    const state = after(
+      ...UP,
+      heard("Hello.", true),
+      said("Hi.", "completed"),
+      { type: "bot-stopped", at: T0 },
+      heard("Bye.", true),
+    );
+    expect(lines(state).map(([role]) => role)).toEqual(["user", "bot", "user"]);
+  });
+
+  it("that become final after the bot has begun stay before it", () => {
+    const state = after(
+      ...UP,
+      heard("Hel", false),
+      said("Hi.", "completed"),
+      heard("Hello.", true),
+    );
+    expect(lines(state).map(([, text]) => text)).toEqual(["Hello.", "Hi."]);
+  });
+
+  it("that are only blanks make no entry", () => {
+    expect(after(...UP, heard("  ", true)).transcript).toEqual([]);
+  });
+});
+
+describe("the bot's words", () => {
+  it("appear as they sound when the voice tells its words", () => {
+    const text = "Hello, how can I help?";
+    const begun = after(...UP, said(text, "new"));
+    expect(lines(begun)).toEqual([["bot", "", false, false]]);
+    const going = reduce(begun, said(text, "in-progress", T0 + 300, { accumulated: "Hello, how" }));
+    expect(lines(going)).toEqual([["bot", "Hello, how", false, false]]);
+    const later = reduce(going, { type: "tick", at: T0 + 9000 });
+    expect(lines(later)).toEqual([["bot", "Hello, how", false, false]]);
+  });
+
+  it("appear at the pace of speech when the voice tells only whole sentences", () => {
+    const text = "We are open from eight to six on every weekday.";
+    const begun = after(...UP, said(text, "new"));
+    expect(reduce(begun, { type: "tick", at: T0 + 1000 }).transcript[0]?.text).toBe("We are open");
+    const late = reduce(begun, { type: "tick", at: T0 + 60_000 });
+    expect(late.transcript[0]?.text).toBe("We are open from eight to six on every");
+    const done = reduce(late, said(text, "completed", T0 + 3500));
+    expect(done.transcript[0]?.text).toBe(text);
+  });
+
+  it("teach the pace of the voice", () => {
+    const text = "We are open from eight to six on every weekday.";
+    const slow = after(...UP, said(text, "new"), said(text, "completed", T0 + 6000));
+    expect(slow.speechRate).toBeLessThan(initialState.speechRate);
+  });
+
+  it("wait for the sentence before them", () => {
+    const state = after(
+      ...UP,
+      said("First one here.", "new", T0, { id: 1 }),
+      said("Second one here.", "new", T0, { id: 2 }),
+      { type: "tick", at: T0 + 60_000 },
+    );
+    expect(state.transcript[0]?.text).toBe("First one");
+  });
+
+  it("of one reply are one entry", () => {
+    const state = after(
+      ...UP,
+      said("One.", "completed", T0, { id: 1 }),
+      said("Two.", "completed", T0, { id: 2 }),
+      { type: "bot-stopped", at: T0 },
+    );
+    expect(lines(state)).toEqual([["bot", "One. Two.", true, false]]);
+  });
+
+  it("go on in the same entry after a short pause, and in another after a long one", () => {
+    const paused = after(...UP, said("One.", "completed", T0, { id: 1 }), {
+      type: "bot-stopped",
+      at: T0,
+    });
+    const soon = reduce(paused, said("Two.", "completed", T0 + 1000, { id: 2 }));
+    expect(lines(soon)).toEqual([["bot", "One. Two.", false, false]]);
+    const late = reduce(paused, said("Still there?", "completed", T0 + 20_000, { id: 2 }));
+    expect(lines(late).map(([, text]) => text)).toEqual(["One.", "Still there?"]);
+  });
+
+  it("that are not to be spoken appear at once", () => {
+    const state = after(...UP, said("print(1)", "new", T0, { willBeSpoken: false }));
+    expect(state.transcript[0]?.text).toBe("print(1)");
+  });
+
+  it("that were cut off are marked, and only what has sounded stays", () => {
+    const text = "We are open from eight to six on every weekday.";
+    const state = after(
+      ...UP,
+      said(text, "new"),
+      { type: "bot-interrupted", at: T0 + 1000 },
+      { type: "bot-stopped", at: T0 + 1010 },
+      said(text, "in-progress", T0 + 1020, { accumulated: text }),
+    );
+    expect(lines(state)).toEqual([["bot", "We are open", true, true]]);
+  });
+
+  it("that were cut off before they sounded leave no entry", () => {
+    const state = after(...UP, said("Hello.", "new"), { type: "bot-interrupted", at: T0 });
+    expect(state.transcript).toEqual([]);
+  });
+
+  it("that had all sounded are not marked by an interruption", () => {
+    const state = after(
+      ...UP,
+      said("Hello.", "completed"),
+      { type: "bot-stopped", at: T0 },
+      { type: "bot-interrupted", at: T0 + 5000 },
+    );
+    expect(lines(state)).toEqual([["bot", "Hello.", true, false]]);
+  });
+});
+
+describe("tools", () => {
+  it("are shown from their start to their end, once", () => {
+    const started: SessionEvent = { type: "tool-started", callId: "a", name: "book", at: T0 };
+    const running = after(...UP, started, started);
+    expect(lines(running)).toEqual([["tool", "book", false, false]]);
+    const stopped = reduce(running, { type: "tool-stopped", callId: "a", cancelled: true });
+    expect(lines(stopped)).toEqual([["tool", "book", true, true]]);
+  });
+});
+
+describe("the end of a call", () => {
+  it("keeps the transcript and closes what was open", () => {
+    const state = after(...UP, heard("Hello", false), { type: "ended", by: "bot", at: T0 + 5000 });
+    expect(lines(state)).toEqual([["user", "Hello", true, false]]);
+    expect(state).toMatchObject({ endedBy: "bot", endedAt: T0 + 5000, startedAt: T0 });
+  });
+
+  it("with an error tells it and keeps the transcript", () => {
+    const state = after(...UP, heard("Hello.", true), {
+      type: "failed",
+      error: { kind: "connection-lost" },
+      at: T0,
+    });
+    expect(state).toMatchObject({ voiceState: "disconnected", error: { kind: "connection-lost" } });
+    expect(state.transcript).toHaveLength(1);
+    expect(reduce(state, { type: "dismiss-error" }).error).toBeNull();
+  });
+
+  it("is followed by a call that begins empty", () => {
+    const state = after(
+      ...UP,
+      heard("Hello.", true),
+      { type: "muted", muted: true },
+      { type: "ended", by: "user", at: T0 },
+      { type: "start", at: T0 + 1 },
+    );
+    expect(state).toEqual({ ...initialState, voiceState: "connecting", startedAt: T0 + 1 });
+  });
+
+  it("does not change a state that a tick finds up to date", () => {
+    const state = after(...UP, heard("Hello.", true));
+    expect(reduce(state, { type: "tick", at: T0 + 500 })).toBe(state);
+    expect(reduce(state, { type: "unstable", unstable: false })).toBe(state);
+  });
+});

@@ -1,0 +1,194 @@
+/** The session as a pure function of what happens to it. */
+import {
+  DEFAULT_SPEECH_RATE,
+  addBotOutput,
+  addTool,
+  addUserText,
+  closeAll,
+  closeTool,
+  closeUserText,
+  finishBot,
+  interruptBot,
+  measureRate,
+  resumeBot,
+  revealSpoken,
+} from "./transcript";
+import type { SessionEvent, SessionState, VoiceState } from "./types";
+
+export const initialState: SessionState = {
+  voiceState: "disconnected",
+  serverLed: false,
+  connected: false,
+  unstable: false,
+  askingForMicrophone: false,
+  muted: false,
+  transcript: [],
+  speechRate: DEFAULT_SPEECH_RATE,
+  botStoppedAt: null,
+  error: null,
+  notice: null,
+  startedAt: null,
+  endedAt: null,
+  endedBy: null,
+  entryCount: 0,
+};
+
+/** States that the server may put us in; the others follow from the connection. */
+const SERVER_STATES: readonly VoiceState[] = [
+  "initializing",
+  "listening",
+  "processing",
+  "thinking",
+  "speaking",
+  "disconnecting",
+];
+
+function isOver(state: SessionState): boolean {
+  return state.voiceState === "disconnected" || state.voiceState === "disconnecting";
+}
+
+/** Move by an event of a server that does not publish its voice state. */
+function derive(state: SessionState, to: VoiceState): SessionState {
+  return state.serverLed || isOver(state) ? state : { ...state, voiceState: to };
+}
+
+function over(state: SessionState, at: number): SessionState {
+  return {
+    ...state,
+    voiceState: "disconnected",
+    connected: false,
+    unstable: false,
+    askingForMicrophone: false,
+    notice: null,
+    transcript: closeAll(state.transcript),
+    endedAt: at,
+  };
+}
+
+export function reduce(state: SessionState, event: SessionEvent): SessionState {
+  switch (event.type) {
+    case "start":
+      return { ...initialState, voiceState: "connecting", startedAt: event.at };
+
+    case "dismiss-error":
+      return { ...state, error: null };
+
+    case "ending":
+      return state.voiceState === "disconnected"
+        ? state
+        : { ...state, voiceState: "disconnecting" };
+
+    case "ended":
+      return state.voiceState === "disconnected"
+        ? state
+        : { ...over(state, event.at), endedBy: event.by };
+
+    case "failed":
+      return { ...over(state, event.at), error: event.error, endedBy: "error" };
+
+    default:
+      return state.voiceState === "disconnected" ? state : reduceCall(state, event);
+  }
+}
+
+type CallEvent = Exclude<
+  SessionEvent,
+  { type: "start" | "dismiss-error" | "ending" | "ended" | "failed" }
+>;
+
+function reduceCall(state: SessionState, event: CallEvent): SessionState {
+  switch (event.type) {
+    case "asking-for-microphone":
+      return { ...state, askingForMicrophone: event.asking };
+
+    case "connected":
+      return {
+        ...state,
+        connected: true,
+        voiceState: state.voiceState === "connecting" ? "initializing" : state.voiceState,
+      };
+
+    case "bot-ready":
+      return state.voiceState === "initializing" || state.voiceState === "connecting"
+        ? { ...derive(state, "listening"), startedAt: event.at }
+        : { ...state, startedAt: event.at };
+
+    case "voice-state":
+      if (!SERVER_STATES.includes(event.state) || state.voiceState === "disconnecting")
+        return state;
+      return { ...state, serverLed: true, voiceState: event.state };
+
+    case "user-started":
+      return derive({ ...state, transcript: closeUserText(state.transcript) }, "processing");
+
+    case "user-stopped":
+      return derive(state, "thinking");
+
+    case "user-transcript":
+      return {
+        ...state,
+        entryCount: state.entryCount + 1,
+        transcript: addUserText(
+          state.transcript,
+          event.text,
+          event.final,
+          event.at,
+          `entry-${state.entryCount}`,
+        ),
+      };
+
+    case "bot-thinking":
+      return state.voiceState === "speaking" ? state : derive(state, "thinking");
+
+    case "bot-output": {
+      const entries = resumeBot(state.transcript, state.botStoppedAt, event.at);
+      return {
+        ...state,
+        entryCount: state.entryCount + 1,
+        speechRate: measureRate(entries, event.output, event.at, state.speechRate),
+        transcript: addBotOutput(entries, event.output, event.at, `entry-${state.entryCount}`),
+      };
+    }
+
+    case "bot-started":
+      return derive(state, "speaking");
+
+    case "bot-stopped":
+      return derive(
+        { ...state, botStoppedAt: event.at, transcript: finishBot(state.transcript) },
+        state.voiceState === "speaking" ? "listening" : state.voiceState,
+      );
+
+    case "bot-interrupted":
+      return {
+        ...state,
+        transcript: interruptBot(revealSpoken(state.transcript, event.at, state.speechRate)),
+      };
+
+    case "tool-started":
+      return {
+        ...state,
+        transcript: addTool(state.transcript, event.name, event.at, `tool-${event.callId}`),
+      };
+
+    case "tool-stopped":
+      return {
+        ...state,
+        transcript: closeTool(state.transcript, `tool-${event.callId}`, event.cancelled),
+      };
+
+    case "tick": {
+      const transcript = revealSpoken(state.transcript, event.at, state.speechRate);
+      return transcript === state.transcript ? state : { ...state, transcript };
+    }
+
+    case "muted":
+      return { ...state, muted: event.muted };
+
+    case "unstable":
+      return state.unstable === event.unstable ? state : { ...state, unstable: event.unstable };
+
+    case "notice":
+      return { ...state, notice: event.notice };
+  }
+}

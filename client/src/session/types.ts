@@ -1,0 +1,135 @@
+/** What the bot is doing, as the server names it. */
+export const VOICE_STATES = [
+  "disconnected",
+  "connecting",
+  "initializing",
+  "listening",
+  "processing",
+  "thinking",
+  "speaking",
+  "disconnecting",
+] as const;
+
+export type VoiceState = (typeof VOICE_STATES)[number];
+
+export interface Agent {
+  name: string;
+  description: string;
+}
+
+/** Why a call could not start, or why it ended early. */
+export type SessionErrorKind =
+  | "microphone-denied"
+  | "microphone-missing"
+  | "microphone-busy"
+  | "microphone-failed"
+  | "insecure-context"
+  | "server-unreachable"
+  | "server-busy"
+  | "start-refused"
+  | "connection-failed"
+  | "connection-lost"
+  | "bot-silent"
+  | "bot-error";
+
+export interface SessionError {
+  kind: SessionErrorKind;
+  /** What the server or the browser said about it, where that helps the user. */
+  detail?: string;
+}
+
+/** A passing problem: the call goes on. */
+export interface SessionNotice {
+  kind: "bot-problem" | "microphone-lost" | "sound-blocked";
+  detail?: string;
+}
+
+/** A stretch of the bot's reply, usually a sentence, that is spoken as one. */
+export interface Segment {
+  id: number;
+  text: string;
+  /** How many characters of `text` have sounded. */
+  spoken: number;
+  /** When it began to sound, in ms; null while it waits for the ones before it. */
+  startedAt: number | null;
+  /** The server tells each word as it sounds, so progress is never estimated. */
+  timed: boolean;
+}
+
+export interface TranscriptEntry {
+  id: string;
+  role: "user" | "bot" | "tool";
+  /** What was said; for the bot, only what has sounded. For a tool, its name. */
+  text: string;
+  final: boolean;
+  /** The bot was cut off, or the tool was cancelled. */
+  interrupted: boolean;
+  /** When it began, in ms. */
+  at: number;
+  /** For the bot: what it says, including what has not sounded yet. */
+  segments?: Segment[];
+  /** For the user: the words that the server will not change any more. */
+  settled?: string;
+}
+
+export interface SessionState {
+  voiceState: VoiceState;
+  /** The server publishes the voice state; until it does, it is derived from other events. */
+  serverLed: boolean;
+  /** The media connection is up. */
+  connected: boolean;
+  /** The connection is up but nothing comes through; it is being mended. */
+  unstable: boolean;
+  /** The browser is asking the user for the microphone. */
+  askingForMicrophone: boolean;
+  muted: boolean;
+  transcript: TranscriptEntry[];
+  /** Characters a second of the bot's voice, learnt from the segments it has finished. */
+  speechRate: number;
+  /** When the bot last fell silent, in ms. */
+  botStoppedAt: number | null;
+  error: SessionError | null;
+  notice: SessionNotice | null;
+  startedAt: number | null;
+  endedAt: number | null;
+  /** Who ended the last call. */
+  endedBy: "user" | "bot" | "error" | null;
+  /** Counts entries, so that each has an id of its own. */
+  entryCount: number;
+}
+
+/** `bot-output` as the reducer needs it. */
+export interface BotOutput {
+  text: string;
+  segmentId: number;
+  willBeSpoken: boolean;
+  status: "new" | "in-progress" | "completed";
+  /** What has sounded of the segment so far. */
+  accumulated: string;
+}
+
+/** Everything that can happen to a session. Times are in ms and come from outside. */
+export type SessionEvent =
+  | { type: "start"; at: number }
+  | { type: "asking-for-microphone"; asking: boolean }
+  | { type: "connected" }
+  | { type: "bot-ready"; at: number }
+  | { type: "voice-state"; state: VoiceState; at: number }
+  | { type: "user-started"; at: number }
+  | { type: "user-stopped" }
+  | { type: "user-transcript"; text: string; final: boolean; at: number }
+  | { type: "bot-thinking" }
+  | { type: "bot-output"; output: BotOutput; at: number }
+  | { type: "bot-started"; at: number }
+  | { type: "bot-stopped"; at: number }
+  | { type: "bot-interrupted"; at: number }
+  | { type: "tool-started"; callId: string; name: string | undefined; at: number }
+  | { type: "tool-stopped"; callId: string; cancelled: boolean }
+  | { type: "tick"; at: number }
+  | { type: "muted"; muted: boolean }
+  | { type: "unstable"; unstable: boolean }
+  | { type: "notice"; notice: SessionNotice | null }
+  | { type: "ending" }
+  | { type: "ended"; by: "user" | "bot"; at: number }
+  | { type: "failed"; error: SessionError; at: number }
+  | { type: "dismiss-error" };

@@ -1,0 +1,217 @@
+/** Binds a call to the reducer: the one place where events, clocks and devices meet the state. */
+import { RTVIEvent } from "@pipecat-ai/client-js";
+import type { BotOutputData, ErrorData, RTVIMessage } from "@pipecat-ai/client-js";
+import { useCallback, useEffect, useReducer, useRef, useState } from "react";
+import { createCall as createRealCall } from "./call";
+import type { Call, CallOptions, VoiceClient } from "./call";
+import { toSessionError } from "./errors";
+import { initialState, reduce } from "./reducer";
+import { VOICE_STATES } from "./types";
+import type { BotOutput, SessionEvent, SessionNotice, SessionState, VoiceState } from "./types";
+
+/** How often the text of a voice without word times is brought up to what has sounded. */
+const TICK_MS = 120;
+const NETWORK_CHECK_MS = 1000;
+
+export interface VoiceSession {
+  state: SessionState;
+  /** The client of the call that is up or being set up. */
+  client: VoiceClient | null;
+  /** What the bot says, while the connection is up. */
+  botTrack: MediaStreamTrack | null;
+  start: (agent: string, microphoneId: string | null) => void;
+  end: () => void;
+  setMuted: (muted: boolean) => void;
+  setNotice: (notice: SessionNotice | null) => void;
+  dismissError: () => void;
+}
+
+export type CreateCall = (options: CallOptions) => Call;
+
+export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceSession {
+  const [state, dispatch] = useReducer(reduce, initialState);
+  const [client, setClient] = useState<VoiceClient | null>(null);
+  const [botTrack, setBotTrack] = useState<MediaStreamTrack | null>(null);
+  const current = useRef<Call | null>(null);
+
+  const start = useCallback(
+    (agent: string, microphoneId: string | null) => {
+      if (current.current) return;
+      const call = createCall({
+        microphoneId,
+        onMicrophoneLost: () => {
+          if (current.current === call) {
+            dispatch({ type: "notice", notice: { kind: "microphone-lost" } });
+          }
+        },
+      });
+      current.current = call;
+      setClient(call.client);
+      setBotTrack(null);
+      dispatch({ type: "start", at: Date.now() });
+
+      /** Forget the call, unless that has happened, and then say why. */
+      const finish = (event: SessionEvent): void => {
+        if (current.current !== call) return;
+        current.current = null;
+        dispatch(event);
+        // The transport may be in the midst of stopping, and is not to be stopped from within.
+        queueMicrotask(() => void call.close());
+      };
+      bind(
+        call.client,
+        (event) => {
+          if (current.current === call) dispatch(event);
+        },
+        finish,
+      );
+      call.open(agent).catch((error: unknown) => {
+        finish({ type: "failed", error: toSessionError(error), at: Date.now() });
+      });
+    },
+    [createCall],
+  );
+
+  const end = useCallback(() => {
+    const call = current.current;
+    if (!call) return;
+    // From here on the call's own events say nothing new.
+    current.current = null;
+    dispatch({ type: "ending" });
+    void call.close().finally(() => dispatch({ type: "ended", by: "user", at: Date.now() }));
+  }, []);
+
+  const setMuted = useCallback((muted: boolean) => {
+    current.current?.client.enableMic(!muted);
+    dispatch({ type: "muted", muted });
+  }, []);
+
+  const setNotice = useCallback((notice: SessionNotice | null) => {
+    dispatch({ type: "notice", notice });
+  }, []);
+
+  const dismissError = useCallback(() => dispatch({ type: "dismiss-error" }), []);
+
+  useEffect(() => {
+    const hangUp = (): void => void current.current?.close();
+    window.addEventListener("pagehide", hangUp);
+    return () => {
+      window.removeEventListener("pagehide", hangUp);
+      hangUp();
+      current.current = null;
+    };
+  }, []);
+
+  const { connected } = state;
+  useEffect(() => {
+    if (!connected) return;
+    const tick = setInterval(() => dispatch({ type: "tick", at: Date.now() }), TICK_MS);
+    const look = (): void => {
+      setBotTrack(current.current?.botTrack() ?? null);
+      dispatch({ type: "unstable", unstable: current.current?.isUnstable() ?? false });
+    };
+    const first = setTimeout(look);
+    const network = setInterval(look, NETWORK_CHECK_MS);
+    return () => {
+      clearInterval(tick);
+      clearTimeout(first);
+      clearInterval(network);
+    };
+  }, [connected]);
+
+  return { state, client, botTrack, start, end, setMuted, setNotice, dismissError };
+}
+
+/** Turn what the client tells into session events. */
+function bind(
+  client: VoiceClient,
+  send: (event: SessionEvent) => void,
+  finish: (event: SessionEvent) => void,
+): void {
+  const now = Date.now;
+  let connected = false;
+
+  client.on(RTVIEvent.TransportStateChanged, (transport) => {
+    switch (transport) {
+      case "initializing":
+      case "initialized":
+        send({ type: "asking-for-microphone", asking: transport === "initializing" });
+        break;
+      case "connected":
+        connected = true;
+        send({ type: "connected" });
+        break;
+      case "disconnecting":
+        if (connected) send({ type: "ending" });
+        break;
+      case "disconnected":
+        // Before the connection is up, whoever opened the call hears of the failure.
+        if (connected) finish({ type: "ended", by: "bot", at: now() });
+        break;
+      case "error":
+        if (connected) finish({ type: "failed", error: { kind: "connection-lost" }, at: now() });
+        break;
+    }
+  });
+
+  client.on(RTVIEvent.Error, (message) => {
+    if (!connected) return;
+    const { error, fatal } = message.data as Partial<ErrorData>;
+    const described = error ? { detail: error } : {};
+    if (fatal) {
+      finish({ type: "failed", error: { kind: "bot-error", ...described }, at: now() });
+    } else {
+      send({ type: "notice", notice: { kind: "bot-problem", ...described } });
+    }
+  });
+
+  client.on(RTVIEvent.ServerMessage, (data: unknown) => {
+    const state = toVoiceState(data);
+    if (state) send({ type: "voice-state", state, at: now() });
+  });
+
+  client.onUnknownMessage = (message: RTVIMessage) => {
+    if (message.type === "bot-interrupted") send({ type: "bot-interrupted", at: now() });
+  };
+
+  client.on(RTVIEvent.BotReady, () => send({ type: "bot-ready", at: now() }));
+  client.on(RTVIEvent.UserStartedSpeaking, () => send({ type: "user-started", at: now() }));
+  client.on(RTVIEvent.UserStoppedSpeaking, () => send({ type: "user-stopped" }));
+  client.on(RTVIEvent.UserTranscript, ({ text, final }) =>
+    send({ type: "user-transcript", text, final, at: now() }),
+  );
+  client.on(RTVIEvent.BotLlmStarted, () => send({ type: "bot-thinking" }));
+  client.on(RTVIEvent.BotStartedSpeaking, () => send({ type: "bot-started", at: now() }));
+  client.on(RTVIEvent.BotStoppedSpeaking, () => send({ type: "bot-stopped", at: now() }));
+  client.on(RTVIEvent.BotOutput, (data) => {
+    const output = toBotOutput(data);
+    if (output) send({ type: "bot-output", output, at: now() });
+  });
+  client.on(RTVIEvent.LLMFunctionCallInProgress, (data) =>
+    send({ type: "tool-started", callId: data.tool_call_id, name: data.function_name, at: now() }),
+  );
+  client.on(RTVIEvent.LLMFunctionCallStopped, (data) =>
+    send({ type: "tool-stopped", callId: data.tool_call_id, cancelled: data.cancelled }),
+  );
+}
+
+/** `{"type": "voice-state", "state": "listening"}`, or null for any other message. */
+export function toVoiceState(data: unknown): VoiceState | null {
+  const { type, state } = (data ?? {}) as { type?: unknown; state?: unknown };
+  return type === "voice-state" ? (VOICE_STATES.find((known) => known === state) ?? null) : null;
+}
+
+/**
+ * `bot-output` is the one message that tells what is spoken and how far: `bot-llm-text` runs ahead
+ * of the voice, and `bot-tts-text` comes per word or only when a sentence is done.
+ */
+export function toBotOutput(data: BotOutputData): BotOutput | null {
+  if (data.segment_id === undefined || !data.text) return null;
+  return {
+    text: data.text,
+    segmentId: data.segment_id,
+    willBeSpoken: data.will_be_spoken ?? true,
+    status: data.spoken_status ?? "new",
+    accumulated: data.spoken_progress?.accumulated_text ?? "",
+  };
+}

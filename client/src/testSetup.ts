@@ -1,0 +1,10 @@
+import { cleanup } from "@testing-library/react";
+import { afterEach, vi } from "vitest";
+
+afterEach(cleanup);
+
+// What jsdom lacks.
+HTMLCanvasElement.prototype.getContext = () => null;
+window.matchMedia = (media: string) =>
+  Object.assign(new EventTarget(), { matches: false, media, onchange: null }) as MediaQueryList;
+HTMLMediaElement.prototype.play = vi.fn(() => Promise.resolve());

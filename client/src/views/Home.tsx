@@ -1,0 +1,118 @@
+import { useEffect, useRef } from "react";
+import { AgentPicker } from "../components/AgentPicker";
+import { ErrorCard } from "../components/ErrorCard";
+import { Grille } from "../components/Grille";
+import { Transcript } from "../components/Transcript";
+import { MicIcon } from "../components/icons";
+import { describeError } from "../components/problems";
+import type { AgentsState } from "../session/useAgents";
+import { STATE_LABELS, formatDuration } from "../session/labels";
+import type { SessionState } from "../session/types";
+
+export interface HomeProps {
+  agents: AgentsState;
+  selected: string | null;
+  session: SessionState;
+  /** What the bot of the last call is called. */
+  agentLabel: string;
+  onSelect: (name: string) => void;
+  onStart: () => void;
+  onReloadAgents: () => void;
+  onDismissError: () => void;
+}
+
+export function Home(props: HomeProps) {
+  const { agents, selected, session } = props;
+  const hasCall = session.transcript.some((entry) => entry.text);
+  const startButton = useRef<HTMLButtonElement>(null);
+
+  // Back from a call: go on from the button that led there, without a jump past what went wrong.
+  useEffect(() => {
+    if (session.endedAt !== null) startButton.current?.focus({ preventScroll: true });
+  }, [session.endedAt]);
+
+  return (
+    <main className={`home${hasCall ? " home--after" : ""}`}>
+      <div className="home__face">
+        {hasCall ? (
+          <Summary session={session} agentLabel={props.agentLabel} />
+        ) : (
+          <Grille state={null} />
+        )}
+      </div>
+
+      <div className="home__panel">
+        <header className="home__head">
+          <h1 className="home__name">Parlante</h1>
+          <p className="home__line">Speak as you would to a person. It listens, and answers.</p>
+        </header>
+
+        <Problems {...props} />
+
+        {agents.status === "ready" && (
+          <AgentPicker agents={agents.agents} selected={selected} onSelect={props.onSelect} />
+        )}
+        {agents.status === "loading" && <p className="home__loading">Looking for agents…</p>}
+
+        <div className="home__go">
+          <button
+            ref={startButton}
+            type="button"
+            className="button button--primary"
+            disabled={selected === null}
+            onClick={props.onStart}
+          >
+            <MicIcon />
+            Start conversation
+          </button>
+          <p className="home__hint">Your browser will ask for the microphone.</p>
+        </div>
+      </div>
+    </main>
+  );
+}
+
+function Problems({ agents, session, onStart, onReloadAgents, onDismissError }: HomeProps) {
+  if (session.error) {
+    const problem = describeError(session.error);
+    return (
+      <ErrorCard title={problem.title} advice={problem.advice} detail={session.error.detail}>
+        <button type="button" className="button" onClick={onStart}>
+          {problem.action}
+        </button>
+        <button type="button" className="button button--plain" onClick={onDismissError}>
+          Dismiss
+        </button>
+      </ErrorCard>
+    );
+  }
+  if (agents.status !== "failed") return null;
+  const problem = describeError({ kind: "server-unreachable" });
+  return (
+    <ErrorCard title={problem.title} advice={problem.advice}>
+      <button type="button" className="button" onClick={onReloadAgents}>
+        {problem.action}
+      </button>
+    </ErrorCard>
+  );
+}
+
+function Summary({ session, agentLabel }: { session: SessionState; agentLabel: string }) {
+  const { startedAt, endedAt, endedBy, transcript } = session;
+  const length = startedAt !== null && endedAt !== null ? endedAt - startedAt : null;
+  return (
+    <section className="summary" aria-label="Last call">
+      <header className="summary__head">
+        <h2 className="summary__title">Call ended</h2>
+        <p className="visually-hidden" role="status">
+          {STATE_LABELS.disconnected}
+        </p>
+        <p className="summary__facts">
+          {endedBy === "bot" ? `${agentLabel} hung up` : agentLabel}
+          {length !== null && ` · ${formatDuration(length)}`}
+        </p>
+      </header>
+      <Transcript entries={transcript} agentLabel={agentLabel} />
+    </section>
+  );
+}

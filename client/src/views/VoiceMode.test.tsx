@@ -1,0 +1,251 @@
+import { fireEvent, render, screen, within } from "@testing-library/react";
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { initialState } from "../session/reducer";
+import { VOICE_STATES } from "../session/types";
+import type { SessionState, TranscriptEntry } from "../session/types";
+import { VoiceMode } from "./VoiceMode";
+
+const device = (deviceId: string) => ({ deviceId, label: deviceId }) as MediaDeviceInfo;
+
+const props = {
+  agentLabel: "Receptionist",
+  micTrack: null,
+  botTrack: null,
+  microphone: {
+    devices: [device("Built-in"), device("Headset")],
+    selectedId: "Built-in",
+    onSelect: vi.fn(),
+  },
+  speaker: null,
+  sound: { volume: 1, silent: false },
+  onSound: vi.fn(),
+  onMute: vi.fn(),
+  onEnd: vi.fn(),
+  onDismissNotice: vi.fn(),
+  onUnblockSound: vi.fn(),
+};
+
+function show(state: Partial<SessionState> = {}) {
+  const whole: SessionState = { ...initialState, voiceState: "listening", ...state };
+  return render(<VoiceMode {...props} state={whole} />);
+}
+
+function entry(change: Partial<TranscriptEntry>): TranscriptEntry {
+  return { id: "1", role: "user", text: "", final: true, interrupted: false, at: 0, ...change };
+}
+
+beforeEach(() => vi.clearAllMocks());
+
+describe("the state", () => {
+  it.each([
+    ["connecting", "Connecting to the agent."],
+    ["initializing", "Getting the agent ready."],
+    ["listening", "Agent is listening. Speak now."],
+    ["processing", "Agent is hearing you."],
+    ["thinking", "Agent is thinking."],
+    ["speaking", "Agent is speaking. You can interrupt."],
+    ["disconnecting", "Ending the call."],
+    ["disconnected", "Call ended."],
+  ] as const)("%s is announced as '%s'", (voiceState, label) => {
+    const { container } = show({ voiceState });
+    const status = screen.getByText(label);
+    expect(status.getAttribute("role")).toBe("status");
+    expect(status.getAttribute("aria-live")).toBe("polite");
+    expect(container.querySelector("main")?.dataset.voiceState).toBe(voiceState);
+  });
+
+  it("has a label for every state there is", () => {
+    for (const voiceState of VOICE_STATES) {
+      const { unmount } = show({ voiceState });
+      expect(screen.getByRole("status").textContent).not.toBe("");
+      unmount();
+    }
+  });
+
+  it("says that the microphone has to be allowed", () => {
+    show({ voiceState: "connecting", askingForMicrophone: true });
+    expect(screen.getByText(/allow the microphone/)).toBeTruthy();
+  });
+
+  it("says that the connection is interrupted", () => {
+    show({ unstable: true });
+    expect(screen.getByRole("alert").textContent).toMatch(/interrupted/);
+  });
+});
+
+describe("the controls", () => {
+  it("follow the focus, which begins at the view itself", () => {
+    show();
+    expect(document.activeElement).toBe(screen.getByRole("main"));
+  });
+
+  it("mute the microphone, and show that it is", () => {
+    const { rerender } = show();
+    const mute = screen.getByRole("button", { name: "Mute microphone" });
+    expect(mute.getAttribute("aria-pressed")).toBe("false");
+    fireEvent.click(mute);
+    expect(props.onMute).toHaveBeenCalledWith(true);
+
+    rerender(
+      <VoiceMode {...props} state={{ ...initialState, voiceState: "listening", muted: true }} />,
+    );
+    const unmute = screen.getByRole("button", { name: "Unmute microphone" });
+    expect(unmute.getAttribute("aria-pressed")).toBe("true");
+    expect(screen.getByText("Your microphone is muted.")).toBeTruthy();
+    fireEvent.click(unmute);
+    expect(props.onMute).toHaveBeenLastCalledWith(false);
+  });
+
+  it("end the call", () => {
+    show();
+    fireEvent.click(screen.getByRole("button", { name: "End call" }));
+    expect(props.onEnd).toHaveBeenCalledOnce();
+  });
+
+  it("cannot be used while the call is being ended", () => {
+    show({ voiceState: "disconnecting" });
+    const end = screen.getByRole<HTMLButtonElement>("button", { name: "End call" });
+    expect(end.disabled).toBe(true);
+  });
+
+  it("have the keys M and Escape", () => {
+    show();
+    fireEvent.keyDown(window, { key: "m" });
+    expect(props.onMute).toHaveBeenCalledWith(true);
+    fireEvent.keyDown(window, { key: "Escape" });
+    expect(props.onEnd).toHaveBeenCalledOnce();
+  });
+
+  it("leave keys alone that belong to the browser or are held down", () => {
+    show();
+    fireEvent.keyDown(window, { key: "m", ctrlKey: true });
+    fireEvent.keyDown(window, { key: "m", metaKey: true });
+    fireEvent.keyDown(window, { key: "m", repeat: true });
+    expect(props.onMute).not.toHaveBeenCalled();
+  });
+
+  it("leave keys alone that are typed into a field", () => {
+    show();
+    const field = document.body.appendChild(document.createElement("input"));
+    fireEvent.keyDown(field, { key: "m" });
+    fireEvent.keyDown(field, { key: "Escape" });
+    field.remove();
+    expect(props.onMute).not.toHaveBeenCalled();
+    expect(props.onEnd).not.toHaveBeenCalled();
+  });
+
+  it("close the sound settings on Escape before they end the call", () => {
+    show();
+    fireEvent.click(screen.getByRole("button", { name: "Sound settings" }));
+    fireEvent.keyDown(screen.getByRole("checkbox"), { key: "Escape" });
+    expect(screen.queryByRole("checkbox")).toBeNull();
+    expect(props.onEnd).not.toHaveBeenCalled();
+  });
+});
+
+describe("the sound settings", () => {
+  it("choose the microphone, the volume and the agent's silence", () => {
+    show();
+    fireEvent.click(screen.getByRole("button", { name: "Sound settings" }));
+    fireEvent.change(screen.getByLabelText("Microphone"), { target: { value: "Headset" } });
+    expect(props.microphone.onSelect).toHaveBeenCalledWith("Headset");
+    fireEvent.change(screen.getByLabelText("Volume"), { target: { value: "0.5" } });
+    expect(props.onSound).toHaveBeenCalledWith({ volume: 0.5, silent: false });
+    fireEvent.click(screen.getByLabelText("Mute the agent"));
+    expect(props.onSound).toHaveBeenCalledWith({ volume: 1, silent: true });
+    expect(screen.queryByLabelText("Speaker")).toBeNull();
+  });
+});
+
+describe("the transcript", () => {
+  it("is a log of both sides that says what is final", () => {
+    show({
+      transcript: [
+        entry({ id: "1", role: "bot", text: "How can I help?" }),
+        entry({ id: "2", role: "user", text: "What are your", final: false }),
+      ],
+    });
+    const log = screen.getByRole("log", { name: "Transcript" });
+    const [bot, user] = [...log.querySelectorAll<HTMLElement>("[data-role]")];
+    expect(bot?.dataset).toMatchObject({ role: "bot", final: "true" });
+    expect(bot?.textContent).toContain("Receptionist");
+    expect(user?.dataset).toMatchObject({ role: "user", final: "false" });
+    expect(user?.classList.contains("entry--interim")).toBe(true);
+    expect(user?.getAttribute("aria-busy")).toBe("true");
+    expect(user?.textContent).toContain("still being heard");
+  });
+
+  it("marks a reply that was interrupted", () => {
+    show({ transcript: [entry({ role: "bot", text: "We are open", interrupted: true })] });
+    expect(within(screen.getByRole("log")).getByText("interrupted")).toBeTruthy();
+  });
+
+  it("shows no entry for a reply that has not begun to sound", () => {
+    show({ transcript: [entry({ role: "bot", text: "", final: false })] });
+    expect(screen.getByRole("log").querySelector("[data-role]")).toBeNull();
+  });
+
+  it("shows tools and how they went", () => {
+    show({
+      transcript: [
+        entry({ id: "1", role: "tool", text: "book_appointment", final: false }),
+        entry({ id: "2", role: "tool", text: "", final: true }),
+        entry({ id: "3", role: "tool", text: "cancel", interrupted: true }),
+      ],
+    });
+    const texts = [...screen.getByRole("log").children].map((child) => child.textContent);
+    expect(texts).toEqual([
+      "Book appointment · running",
+      "Looking something up · done",
+      "Cancel · cancelled",
+    ]);
+  });
+
+  it("follows the end until the reader scrolls up, and goes back on request", () => {
+    const first = entry({ id: "1", text: "One." });
+    const { rerender } = show({ transcript: [first] });
+    const log = screen.getByRole("log");
+    Object.defineProperties(log, {
+      scrollHeight: { value: 1000, configurable: true },
+      clientHeight: { value: 200, configurable: true },
+    });
+    const add = (count: number): void => {
+      const transcript = Array.from({ length: count }, (_, i) => entry({ id: `${i}`, text: "." }));
+      rerender(<VoiceMode {...props} state={{ ...initialState, transcript }} />);
+    };
+    add(2);
+    expect(log.scrollTop).toBe(1000);
+
+    log.scrollTop = 100;
+    fireEvent.scroll(log);
+    add(3);
+    expect(log.scrollTop).toBe(100);
+
+    fireEvent.click(screen.getByRole("button", { name: "Latest" }));
+    expect(log.scrollTop).toBe(1000);
+  });
+
+  it("can be copied", async () => {
+    const writeText = vi.fn(() => Promise.resolve());
+    Object.defineProperty(navigator, "clipboard", { value: { writeText }, configurable: true });
+    show({ transcript: [entry({ text: "Hello." })] });
+    fireEvent.click(screen.getByRole("button", { name: "Copy transcript" }));
+    expect(writeText).toHaveBeenCalledWith("You: Hello.");
+    expect(await screen.findByText("Copied")).toBeTruthy();
+  });
+});
+
+describe("a passing problem", () => {
+  it("is told and can be dismissed while the call goes on", () => {
+    show({ notice: { kind: "bot-problem", detail: "Timeout." } });
+    expect(screen.getByRole("alert").textContent).toMatch(/The call goes on.*Timeout/s);
+    fireEvent.click(screen.getByRole("button", { name: "Dismiss" }));
+    expect(props.onDismissNotice).toHaveBeenCalledOnce();
+  });
+
+  it("with blocked sound can be mended on the spot", () => {
+    show({ notice: { kind: "sound-blocked" } });
+    fireEvent.click(screen.getByRole("button", { name: "Turn on sound" }));
+    expect(props.onUnblockSound).toHaveBeenCalledOnce();
+  });
+});

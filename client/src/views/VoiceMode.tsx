@@ -1,0 +1,160 @@
+import { useCallback, useEffect, useRef, useState } from "react";
+import { Controls } from "../components/Controls";
+import { ErrorCard } from "../components/ErrorCard";
+import { Grille } from "../components/Grille";
+import { SoundSettings } from "../components/SoundSettings";
+import type { DeviceChoice } from "../components/SoundSettings";
+import { Transcript } from "../components/Transcript";
+import { MicOffIcon } from "../components/icons";
+import { describeNotice } from "../components/problems";
+import type { SoundPreferences } from "../media/preferences";
+import { STATE_LABELS, formatDuration } from "../session/labels";
+import type { SessionNotice, SessionState } from "../session/types";
+
+export interface VoiceModeProps {
+  state: SessionState;
+  agentLabel: string;
+  micTrack: MediaStreamTrack | null;
+  botTrack: MediaStreamTrack | null;
+  microphone: DeviceChoice;
+  speaker: DeviceChoice | null;
+  sound: SoundPreferences;
+  onSound: (sound: SoundPreferences) => void;
+  onMute: (muted: boolean) => void;
+  onEnd: () => void;
+  onDismissNotice: () => void;
+  onUnblockSound: () => void;
+}
+
+export function VoiceMode(props: VoiceModeProps) {
+  const { state, agentLabel } = props;
+  const [settingsOpen, setSettingsOpen] = useState(false);
+  const main = useRef<HTMLElement>(null);
+
+  // The button that led here is gone: go on from the top of this view.
+  useEffect(() => main.current?.focus({ preventScroll: true }), []);
+
+  const toggleSettings = useCallback(() => setSettingsOpen((open) => !open), []);
+
+  return (
+    <main
+      ref={main}
+      className="voice"
+      tabIndex={-1}
+      data-voice-state={state.voiceState}
+      data-muted={state.muted}
+    >
+      <header className="voice__head">
+        <h1 className="voice__agent">{agentLabel}</h1>
+        <CallTimer startedAt={state.connected ? state.startedAt : null} />
+      </header>
+
+      <div className="voice__stage">
+        <Grille
+          state={state.voiceState}
+          muted={state.muted}
+          micTrack={props.micTrack}
+          botTrack={props.botTrack}
+        />
+        <p className="voice__status" role="status" aria-live="polite">
+          {STATE_LABELS[state.voiceState]}
+        </p>
+        <Hint state={state} />
+      </div>
+
+      <div className="voice__side">
+        {state.notice && (
+          <Notice
+            notice={state.notice}
+            onDismiss={props.onDismissNotice}
+            onUnblockSound={props.onUnblockSound}
+          />
+        )}
+        <Transcript
+          entries={state.transcript}
+          agentLabel={agentLabel}
+          placeholder="What you and the agent say appears here."
+        />
+      </div>
+
+      <footer className="voice__foot">
+        {settingsOpen && (
+          <SoundSettings
+            microphone={props.microphone}
+            speaker={props.speaker}
+            sound={props.sound}
+            onSound={props.onSound}
+          />
+        )}
+        <Controls
+          muted={state.muted}
+          ending={state.voiceState === "disconnecting"}
+          settingsOpen={settingsOpen}
+          onMute={props.onMute}
+          onEnd={props.onEnd}
+          onToggleSettings={toggleSettings}
+        />
+      </footer>
+    </main>
+  );
+}
+
+/** A second line under the state, where there is something to add. */
+function Hint({ state }: { state: SessionState }) {
+  if (state.askingForMicrophone) {
+    return <p className="voice__hint">Please allow the microphone in your browser.</p>;
+  }
+  if (state.unstable) {
+    return (
+      <p className="voice__hint voice__hint--urgent" role="alert">
+        The connection is interrupted. Trying to get it back…
+      </p>
+    );
+  }
+  if (state.muted) {
+    return (
+      <p className="voice__hint voice__hint--urgent">
+        <MicOffIcon />
+        Your microphone is muted.
+      </p>
+    );
+  }
+  return <p className="voice__hint" aria-hidden="true" />;
+}
+
+interface NoticeProps {
+  notice: SessionNotice;
+  onDismiss: () => void;
+  onUnblockSound: () => void;
+}
+
+function Notice({ notice, onDismiss, onUnblockSound }: NoticeProps) {
+  return (
+    <ErrorCard {...describeNotice(notice)} detail={notice.detail}>
+      {notice.kind === "sound-blocked" && (
+        <button type="button" className="button" onClick={onUnblockSound}>
+          Turn on sound
+        </button>
+      )}
+      <button type="button" className="button button--plain" onClick={onDismiss}>
+        Dismiss
+      </button>
+    </ErrorCard>
+  );
+}
+
+function CallTimer({ startedAt }: { startedAt: number | null }) {
+  const [now, setNow] = useState(() => Date.now());
+
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
+
+  if (startedAt === null) return null;
+  return (
+    <span className="voice__timer" role="timer" aria-label="Call time">
+      {formatDuration(now - startedAt)}
+    </span>
+  );
+}
