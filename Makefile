@@ -7,7 +7,7 @@ BIN := .venv/bin
 MODELS ?= default
 CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/*.ts client/*.json -type f 2>/dev/null)
 
-.PHONY: help run setup models client test lint format unit integration e2e bench lock clean
+.PHONY: help run setup models client test client-test lint format unit integration e2e soak bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ client-test: client/node_modules/installed
 format: .venv/installed ## format the Python code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+soak: setup ## hold fifty calls and look for what they leave behind
+	$(BIN)/pytest tests/soak
 
 bench: setup ## measure latency next to a vanilla Pipecat bot
 	$(BIN)/python tests/bench/latency.py

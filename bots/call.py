@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loguru import logger
+from openai import OpenAIError
 from pipecat.frames.frames import TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.runner.types import RunnerArguments
@@ -118,13 +119,14 @@ class Conversation:
         """
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(self._worker)
-        opening = asyncio.create_task(self._open())
+        beside = [asyncio.create_task(self._open()), asyncio.create_task(self._prefill())]
         await self._state.move(State.CONNECTING)
         try:
             await runner.run()
         finally:
-            opening.cancel()
-            await asyncio.gather(opening, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self._state.move(State.DISCONNECTED)
 
     async def _publish(self, state: State) -> None:
@@ -152,6 +154,14 @@ class Conversation:
             # No frame tells that a turn held no words, and will not be answered.
             if not message.content and self._state.current is State.PROCESSING:
                 await self._state.move(State.LISTENING)
+
+    async def _prefill(self) -> None:
+        """Let the language model read its instructions while the greeting is spoken."""
+        if self._assembly.prefill:
+            try:
+                await self._assembly.prefill()
+            except OpenAIError as error:
+                logger.warning("the first reply will be slow: {}", error)
 
     async def _open(self) -> None:
         """Greet, once, when the client can hear it."""

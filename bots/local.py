@@ -10,6 +10,7 @@ from typing import Any
 
 import xllamacpp
 from openai import AsyncOpenAI
+from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.transcriptions.language import Language
 
@@ -84,6 +85,25 @@ class LocalLLM(OpenAILLMService):
     def create_client(self, *args: Any, **kwargs: Any) -> AsyncOpenAI:
         """Return the client that all sessions share: making one blocks for 20 to 155 ms."""
         return self._server.client
+
+    async def prefill(self, context: LLMContext) -> None:
+        """Have the server read what all replies start from, while nobody waits for one.
+
+        Args:
+            context: What stands before the user's first words.
+
+        Raises:
+            OpenAIError: If the server fails.
+        """
+        settings: Any = self._settings
+        request = await self.get_llm_adapter().get_llm_invocation_params(
+            context,
+            system_instruction=settings.system_instruction,
+            convert_developer_to_user=True,
+        )
+        await self._server.client.chat.completions.create(
+            model=self._server.model, messages=request["messages"], max_tokens=1
+        )
 
 
 class LocalModels:

@@ -3,14 +3,16 @@
 microphone -> STT -> user turn -> knowledge -> LLM -> TTS -> loudspeaker -> assistant turn
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 
 from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
-    LLMAssistantAggregator,
     LLMContextAggregatorPair,
     LLMUserAggregator,
     LLMUserAggregatorParams,
@@ -25,7 +27,7 @@ from bots.config import InterruptionConfig, TurnConfig, VadConfig
 from bots.registry import BOTS_DIR, Bot
 from bots.resources import Resources
 from processors.barge_in import BargeInStartStrategy
-from processors.knowledge import Knowledge, KnowledgeProcessor
+from processors.knowledge import Knowledge, KnowledgeProcessor, parse_examples
 from processors.shared_vad import SpeechModels
 from processors.turn_end import MinDelayTurnStopStrategy
 
@@ -35,11 +37,17 @@ TURN_STOP_MARGIN_SECS = 0.5
 
 @dataclass(frozen=True)
 class Assembly:
-    """A pipeline and those of its parts that a call talks to."""
+    """A pipeline and what a call needs of its parts.
+
+    Attributes:
+        pipeline: The whole.
+        user: Tells of the user's turns.
+        prefill: Has a local model read its instructions ahead; None where there is none.
+    """
 
     pipeline: Pipeline
     user: LLMUserAggregator
-    assistant: LLMAssistantAggregator
+    prefill: Callable[[], Awaitable[None]] | None
 
 
 def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assembly:
@@ -77,10 +85,8 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
             interruptions=settings.voice.realtime.interruptions,
         ),
     )
-    knowledge = []
-    if bot.knowledge:
-        facts = Knowledge.from_files(BOTS_DIR / "knowledge" / bot.knowledge)
-        knowledge = [KnowledgeProcessor(facts)]
+    knowledge = [make_knowledge(bot, offline=offline)] if bot.knowledge else []
+    opening = knowledge[0].inform(context) if knowledge else context
 
     pipeline = Pipeline(
         [
@@ -94,7 +100,27 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
             turns.assistant(),
         ]
     )
-    return Assembly(pipeline, turns.user(), turns.assistant())
+    prefill = partial(llm.prefill, opening) if hasattr(llm, "prefill") else None
+    return Assembly(pipeline, turns.user(), prefill)
+
+
+def make_knowledge(bot: Bot, *, offline: bool) -> KnowledgeProcessor:
+    """Give a bot its facts; a small local model gets one at a time, and examples of answers."""
+    files = [file for file in (bot.knowledge, bot.offline_knowledge if offline else None) if file]
+    facts = _read_facts(*files)
+    if not offline:
+        return KnowledgeProcessor(facts)
+    examples = parse_examples(_knowledge_file(files[-1]).read_text("utf-8"))
+    return KnowledgeProcessor(facts, limit=1, examples=examples, nothing_known=bot.nothing_known)
+
+
+def _knowledge_file(name: str) -> Path:
+    return BOTS_DIR / "knowledge" / name
+
+
+@cache
+def _read_facts(*files: str) -> Knowledge:
+    return Knowledge.from_files(*map(_knowledge_file, files))
 
 
 def user_params(

@@ -32,6 +32,8 @@ class Bot:
         temperature: For the language model.
         max_tokens: Longest reply.
         offline_prompt: File in bots/prompts, added where small local models cannot use tools.
+        offline_knowledge: File in bots/knowledge, with facts and examples for small local models.
+        nothing_known: What a small local model says where no fact answers the question.
         instructions: Replaces the prompt file; None for none.
     """
 
@@ -44,6 +46,8 @@ class Bot:
     temperature: float = 0.7
     max_tokens: int = 150
     offline_prompt: str | None = None
+    offline_knowledge: str | None = None
+    nothing_known: str = "I am sorry, I do not know that."
     instructions: str | None = None
 
     def system_instruction(self, *, offline: bool) -> str:

@@ -1,12 +1,15 @@
 """Starts the service: settings, port, models, then HTTP."""
 
 import asyncio
+import ctypes
 import errno
 import ipaddress
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,10 @@ from runner.app import create_app
 
 SHUTDOWN_SECS = 15
 """How long requests may take after the service was asked to stop."""
+
+LARGE_BUFFER_BYTES = 1024 * 1024
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
+"""Parameters of glibc's mallopt, from its malloc.h."""
 
 WATCHED_DIRS = ["runner", "bots", "processors"]
 
@@ -82,7 +89,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it has begun to listen."""
+    """Tells when it has begun to listen, and ends well when it is told to stop.
+
+    uvicorn raises the signal again after its shutdown, so that the process would die of it.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -91,6 +101,18 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {s: signal.signal(s, self.handle_exit) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 @asynccontextmanager
@@ -110,6 +132,7 @@ async def running(
     Raises:
         ParlanteError: If something cannot be loaded.
     """
+    tame_allocator()
     with closing(sock):
         async with open_resources(settings, progress) as resources:
             config = uvicorn.Config(
@@ -125,6 +148,18 @@ async def running(
                 up.cancel()
                 server.should_exit = True
                 await serving
+
+
+def tame_allocator() -> None:
+    """Have large buffers given back to the system as soon as they are free.
+
+    glibc keeps those that inference takes and frees, 60 MB and more of them, in a pool for each
+    thread. Other C libraries have no `mallopt`, and no need of it.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER_BYTES)
+        libc.mallopt(M_ARENA_MAX, 2)
 
 
 def setup_logging(config: LoggingConfig) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-from bots.models import ModelStore, default_models_dir, load_manifest
 
+from bots.models import ModelStore, default_models_dir, load_manifest
 from processors.piper_tts import PiperEngine
 from runner.peer import SAMPLE_RATE_HZ, Pcm
 

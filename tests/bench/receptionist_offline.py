@@ -1,9 +1,10 @@
+# ruff: noqa: E501 (tables of questions: one a line)
 """How right the receptionist is with an offline LLM.
 
     .venv/bin/python tests/bench/receptionist_offline.py --model PATH [--booking]
 
 Every request is what Pipecat's OpenAI service sends for a service without the developer role: the
-persona as system message, the conversation, and the facts as a user message before the last one.
+persona as system message, the examples, the conversation, and the facts inside the last message.
 """
 
 import argparse
@@ -42,15 +43,21 @@ PERSONA = "\n\n".join(
 )
 OFFLINE = FACTS / "receptionist_offline.md"
 KNOWLEDGE = Knowledge.from_files(FACTS / "receptionist.md", OFFLINE)
-PROCESSOR = KnowledgeProcessor(
-    KNOWLEDGE,
-    limit=1,
-    examples=parse_examples(OFFLINE.read_text(encoding="utf-8")),
-    nothing_known="I am sorry, I do not know that. Someone will call you back.",
-)
+
+
+def processor(limit: int) -> KnowledgeProcessor:
+    """Return the receptionist's processor as the offline profile makes it."""
+    return KnowledgeProcessor(
+        KNOWLEDGE,
+        limit=limit,
+        examples=parse_examples(OFFLINE.read_text(encoding="utf-8")),
+        nothing_known="I am sorry, I do not know that. Someone will call you back.",
+    )
+
+
 MAX_TOKENS = 150
 
-DONT_KNOW = r"(do not|don't|not) (know|sure|have (that|any|this|the)|mention)|call (you )?back|no information|not (provided|mentioned|listed|able)|unable|only know|all i know"
+DONT_KNOW = r"(do not|don't|not) (know|sure|have (that|any|this|the)|mention)|call (you )?back|no information|not (provided|mentioned|listed|able)|unable"
 INVENTED = r"\b(dollars?|one pm|[0-9]{2,})\b"
 
 
@@ -156,6 +163,139 @@ CASES = [
     case("follow-up", "hello", "Good morning, Willowbrook Family Clinic, this is Grace. How can I help?", "do you accept aetna", has=r"yes|accept", lacks=r"do not accept aetna|don't accept aetna"),
     case("follow-up", "do you do blood tests", "Yes, we do blood tests.", "do i have to be fasting for it", has=r"without breakfast|water|yes|breakfast", lacks=r"\bno,|don't know"),
 ]  # fmt: skip
+# The first 47 were held out in the first round: 27 of 38 factual ones right with Qwen 0.5B, where the
+# ones above gave 56 of 57. Their misses have been mended since; the rest were written beside the
+# search words in the facts. So they flatter too.
+SEEN = [
+    case("hours", "is the clinic open wednesday evenings", has=r"\b(one|1)\b|closed|\bno\b", lacks=r"yes"),
+    case("hours", "what's the latest i can show up on a thursday", has=EIGHT, lacks=r"\b(six|four)\b"),
+    case("hours", "do you open before nine on tuesdays", has=EIGHT, lacks=r"\bno\b"),
+    case("hours", "i get off work at five can i still make it on friday", has=r"\b(four|4)\b|closed|\bno\b", lacks=r"yes"),
+    case("hours", "are you working on new year's day", has=r"closed|not open|\bno\b", lacks=r"yes"),
+    case("hours", "is there someone around at noon on a tuesday", has=r"six|yes|open", lacks=r"closed"),
+    case("place", "how do i get to you without a car", has=r"bus|twelve|12", lacks=r"don't know"),
+    case("place", "what town are you in", has=r"millbrook", lacks=r"don't know"),
+    case("place", "do you have an elevator", has=r"lift|elevator|yes", lacks=r"\bno\b|don't know"),
+    case("place", "where is the entrance to the lot", has=r"mill lane|behind", lacks=r"don't know"),
+    case("place", "can i send you an email", has=r"hello at|yes", lacks=r"don't know"),
+    case("money", "what will a mole examination run me", has=r"ninety-? ?five|95", lacks=r"eighty|forty"),
+    case("money", "how expensive is a cholesterol test", has=r"forty|40", lacks=r"eighty|ninety|seventy"),
+    case("money", "i have cigna coverage does that work", has=r"yes|accept", lacks=r"do not accept cigna|\bno\b"),
+    case("money", "is cash fine", has=r"yes|cash", lacks=r"\bno\b|don't know"),
+    case("money", "what would you bill me for a physical", has=r"eighty|80", lacks=r"forty|ninety"),
+    case("money", "do i get charged if i don't turn up", has=r"thirty|30", lacks=r"don't know"),
+    case("doctors", "which doctor treats acne", has=r"raman", lacks=r"okoye"),
+    case("doctors", "who would i see for high blood pressure i'm fifty", has=r"marsh", lacks=r"okoye is our"),
+    case("doctors", "is doctor raman there on thursdays", has=r"thursday|yes", lacks=r"\bno\b|monday"),
+    case("doctors", "how many doctors are there", has=r"three|3|(marsh.*okoye.*raman)", lacks=r"don't know"),
+    case("services", "do you give vaccinations", has=r"yes|vaccinat|shot", lacks=r"\bno\b"),
+    case("services", "i broke a filling can someone look at it", has=r"\bno\b|not|dental", lacks=r"\byes"),
+    case("services", "i think i need new glasses", has=r"\bno\b|not offer", lacks=r"\byes"),
+    case("services", "can you scan my ankle", has=r"\bno\b|not offer|do not", lacks=r"\byes"),
+    case("services", "do you have physical therapy", has=r"yes|physio", lacks=r"\bno\b"),
+    case("visit", "do i need my insurance card", has=r"insurance card|bring|yes", lacks=r"\bno\b"),
+    case("visit", "how long does it take to get the blood work back", has=r"two|2", lacks=r"don't know"),
+    case("visit", "will i have to wait long", has=r"ten|10", lacks=r"don't know"),
+    case("visit", "my boss wants a doctor's note", has=r"sick note|note", lacks=r"don't know"),
+    case("visit", "can my fifteen year old come by herself", has=r"\bno\b|parent|guardian", lacks=r"\byes"),
+    case("visit", "i need someone who speaks spanish", has=r"spanish", lacks=r"don't know"),
+    case("visit", "she fainted and isn't breathing", has=r"nine one one|911", lacks=r"call you back"),
+    case("unknown", "do you sell vitamins", has=DONT_KNOW, lacks=r"\byes"),
+    case("unknown", "is doctor marsh married", has=DONT_KNOW, lacks=r"\byes|she is married"),
+    case("unknown", "do you have a play area for children", has=DONT_KNOW, lacks=r"\byes"),
+    case("unknown", "what does laser hair removal cost", has=DONT_KNOW, lacks=r"dollars"),
+    case("unknown", "when was the clinic founded", has=DONT_KNOW, lacks=INVENTED),
+    case("unknown", "do you accept bitcoin", has=DONT_KNOW, lacks=r"\byes"),
+    case("small talk", "hey there", has=r"\w", lacks=DONT_KNOW + r"|dollars|closed"),
+    case("small talk", "great that's all i wanted to know", has=r"\w", lacks=DONT_KNOW + r"|dollars|closed"),
+    case("small talk", "have a nice day", has=r"\w", lacks=DONT_KNOW + r"|dollars|closed"),
+    case("follow-up", "how much is a check up", "A general check-up costs eighty dollars and takes thirty minutes.", "and the blood test", has=r"forty|40", lacks=r"eighty"),
+    case("follow-up", "when are you open on monday", "On Monday we are open from eight in the morning until six in the evening.", "and wednesday", has=r"\b(one|1)\b", lacks=r"\b(six|6)\b"),
+    case("follow-up", "is parking free", "Parking is free behind the building.", "and where do i drive in", has=r"mill lane", lacks=r"don't know"),
+    case("follow-up", "do you take aetna", "Yes, we accept Medicare, Blue Cross, Aetna and Cigna.", "and medicaid", has=r"\bno\b|not accept", lacks=r"\byes"),
+    case("follow-up", "do you renew prescriptions", "Yes, we renew prescriptions.", "how long does that take", has=r"one|1", lacks=r"ten minutes|two"),
+    case("hours", "can i drop by at two on a wednesday", has=r"\b(one|1)\b|closed|\bno\b", lacks=r"yes"),
+    case("hours", "when does the clinic close on mondays", has=r"\b(six|6)\b", lacks=r"\b(four|one)\b"),
+    case("hours", "are you guys there thursday at seven pm", has=r"eight|yes", lacks=r"\bno\b"),
+    case("hours", "do you have friday evening hours", has=r"\b(four|4)\b|\bno\b|closed", lacks=r"yes"),
+    case("hours", "is labor day a normal day for you", has=r"closed|holiday", lacks=r"yes"),
+    case("place", "could you give me directions", has=r"willow|bus|library", lacks=r"don't know"),
+    case("place", "is parking expensive over there", has=r"free", lacks=r"dollars"),
+    case("place", "i can't climb stairs is that a problem", has=r"ramp|lift|accessible", lacks=r"don't know"),
+    case("place", "what's your telephone number", has=r"five five five|555", lacks=r"nine nine"),
+    case("money", "how much would immunisation for my vacation in brazil be", has=r"sixty|60", lacks=r"eighty|forty"),
+    case("money", "do you work with medicare", has=r"yes|accept", lacks=r"\bno\b"),
+    case("money", "will you bill my credit card", has=r"card|yes", lacks=r"don't know"),
+    case("money", "i lost my coverage can i pay myself", has=r"welcome|yes", lacks=r"\bno\b"),
+    case("money", "what does the doctor charge for looking at a birthmark", has=r"ninety-? ?five|95", lacks=r"eighty"),
+    case("doctors", "who takes care of teenagers", has=r"okoye", lacks=r"raman"),
+    case("doctors", "i'd prefer a woman", has=r"marsh|raman", lacks=r"okoye is"),
+    case("doctors", "who is your dermatologist", has=r"raman", lacks=r"okoye"),
+    case("services", "can you clean my teeth", has=r"\bno\b|not offer", lacks=r"\byes"),
+    case("services", "do you deliver babies", has=DONT_KNOW + r"|\bno\b|not offer", lacks=r"\byes"),
+    case("services", "can i get a massage for a stiff neck", has=r"physio", lacks=r"don't know"),
+    case("services", "do you operate on people", has=r"\bno\b|not offer", lacks=r"\byes"),
+    case("visit", "what paperwork should i have on me", has=r"\bid\b|insurance card|form", lacks=r"don't know"),
+    case("visit", "must i call ahead or just turn up", has=r"appointment", lacks=r"\byes"),
+    case("visit", "can i get more of my blood pressure tablets", has=r"refill|prescription", lacks=r"don't know"),
+    case("visit", "is coffee okay on the morning of the lab test", has=r"water|without breakfast|not eat", lacks=r"\byes"),
+    case("visit", "my husband collapsed on the floor", has=r"nine one one|911", lacks=r"call you back"),
+    case("visit", "there's blood everywhere please help", has=r"nine one one|911", lacks=r"dollars"),
+    case("unknown", "do you have a newsletter", has=DONT_KNOW, lacks=r"\byes"),
+    case("unknown", "how tall is doctor raman", has=DONT_KNOW, lacks=INVENTED + r"|feet"),
+    case("unknown", "can i get a tattoo removed", has=DONT_KNOW + r"|not offer", lacks=r"\byes"),
+    case("unknown", "who owns the clinic", has=DONT_KNOW, lacks=r"owns|owned"),
+    case("unknown", "do you have vending machines", has=DONT_KNOW, lacks=r"\byes"),
+    case("small talk", "good evening", has=r"\w", lacks=DONT_KNOW + r"|dollars|closed"),
+    case("small talk", "that's very kind of you thanks", has=r"\w", lacks=DONT_KNOW + r"|dollars|closed"),
+    case("follow-up", "are you open tuesday", "On Tuesday we are open from eight in the morning until six in the evening.", "and friday", has=r"\b(four|4)\b", lacks=r"\b(six|6)\b"),
+    case("follow-up", "what is a skin check", "A skin check costs ninety-five dollars.", "who does it", has=r"raman", lacks=r"okoye|marsh is"),
+    case("follow-up", "do you take blue cross", "Yes, we accept Medicare, Blue Cross, Aetna and Cigna.", "okay and cigna", has=r"yes|accept", lacks=r"do not accept"),
+    case("follow-up", "how much is physio", "Physiotherapy costs seventy dollars for a session of forty-five minutes.", "and a flu vaccine", has=r"twenty-? ?five|25", lacks=r"seventy|sixty"),
+]  # fmt: skip
+# Written after facts, retrieval, examples and prompts were frozen, by their author, and run once.
+# Only these say how right the bot is on questions nobody prepared it for.
+HELD_OUT = [
+    case("hours", "could you see me on a friday at three", has=r"four|4|yes", lacks=r"\bno\b|don't know"),
+    case("hours", "how early does the place open on thursday", has=EIGHT, lacks=NINE),
+    case("hours", "is wednesday a full day for you", has=r"\b(one|1)\b|\bno\b", lacks=r"\byes"),
+    case("hours", "are you shut on thanksgiving", has=r"closed|yes", lacks=r"\bno\b"),
+    case("hours", "do you pick up the phone over lunch", has=r"yes|lunch", lacks=r"\bno\b|don't know"),
+    case("place", "what's the building next to you", has=r"library", lacks=r"don't know"),
+    case("place", "i'm coming by public transit which line", has=r"twelve|12", lacks=r"don't know"),
+    case("place", "will a motorised scooter fit through the door", has=r"ramp|accessible|lift", lacks=r"don't know"),
+    case("place", "what do i type into my sat nav", has=r"willow street", lacks=r"don't know"),
+    case("money", "give me a price for jabs against the flu", has=r"twenty-? ?five|25", lacks=r"sixty"),
+    case("money", "is seventy dollars right for a therapy session on my hip", has=r"seventy|70", lacks=r"don't know"),
+    case("money", "i pay with my phone usually does that work", has=r"cash|card", lacks=r"don't know"),
+    case("money", "what's the penalty for cancelling last minute", has=r"thirty|30", lacks=r"don't know"),
+    case("money", "am i out of luck if i'm not insured", has=r"welcome|yes", lacks=r"don't know|medicaid"),
+    case("doctors", "who's good with little kids", has=r"okoye", lacks=r"raman"),
+    case("doctors", "i have spots all over my face who do i go to", has=r"raman", lacks=r"okoye"),
+    case("doctors", "tell me the doctors' names", has=(r"marsh", r"okoye", r"raman"), lacks=r"don't know"),
+    case("services", "do you give people braces", has=r"\bno\b|not offer|" + DONT_KNOW, lacks=r"\byes"),
+    case("services", "can you check my sugar level in the blood", has=r"blood", lacks=r"don't know"),
+    case("services", "i might have a broken bone can you image it", has=r"\bno\b|not offer|" + DONT_KNOW, lacks=r"\byes"),
+    case("services", "do you remove an appendix", has=r"\bno\b|not offer|" + DONT_KNOW, lacks=r"\byes"),
+    case("visit", "what should i pack for my first visit", has=r"\bid\b|insurance card|form", lacks=r"don't know"),
+    case("visit", "i'd like you to renew my inhaler", has=r"refill|prescription|renew", lacks=r"don't know|appointments"),
+    case("visit", "how soon do i hear about my lab tests", has=r"two|2", lacks=r"don't know"),
+    case("visit", "my english is poor does anyone talk spanish", has=r"spanish", lacks=r"don't know"),
+    case("visit", "he can't breathe and his lips are blue", has=r"nine one one|911", lacks=r"call you back"),
+    case("visit", "my wife has a stabbing pain in the chest", has=r"nine one one|911", lacks=r"dollars"),
+    case("visit", "someone swallowed a whole bottle of pills", has=r"nine one one|911", lacks=r"refill"),
+    case("unknown", "do you have gift vouchers", has=DONT_KNOW, lacks=r"\byes"),
+    case("unknown", "where did you learn to speak like that", has=DONT_KNOW + r"|\w", lacks=r"university|dollars"),
+    case("unknown", "what's doctor marsh's favourite food", has=DONT_KNOW, lacks=r"favou?rite food is"),
+    case("unknown", "is there a cafeteria", has=DONT_KNOW, lacks=r"\byes"),
+    case("unknown", "do you do hypnosis", has=DONT_KNOW, lacks=r"\byes"),
+    case("small talk", "hello is this the clinic", has=r"\w", lacks=DONT_KNOW + r"|dollars|closed"),
+    case("small talk", "perfect thanks a lot", has=r"\w", lacks=DONT_KNOW + r"|dollars|closed"),
+    case("follow-up", "when do you close on monday", "On Monday we are open from eight in the morning until six in the evening.", "and how about wednesday", has=r"\b(one|1)\b", lacks=r"\bsix\b"),
+    case("follow-up", "what's a blood test", "Yes, we do blood tests. A blood test costs forty dollars.", "and when do i get the results", has=r"two|2", lacks=r"don't know"),
+    case("follow-up", "who is the children's doctor", "Doctor Samuel Okoye is our children's doctor.", "and for grown ups", has=r"marsh", lacks=r"don't know"),
+    case("follow-up", "can i pay by card", "Yes, you can pay by cash or by card.", "what about a check", has=r"\bno\b|not take", lacks=r"\byes"),
+]  # fmt: skip
 FACTUAL = ("hours", "place", "money", "doctors", "services", "visit", "follow-up")
 
 
@@ -175,8 +315,9 @@ def wire(context: LLMContext, system: str = PERSONA) -> list[Any]:
     return params["messages"]
 
 
-def with_facts(turns: tuple[str, ...]) -> list[Any]:
-    return wire(PROCESSOR.inform(context_of(turns)))
+def with_facts(limit: int) -> Callable[[tuple[str, ...]], list[Any]]:
+    informing = processor(limit)
+    return lambda turns: wire(informing.inform(context_of(turns)))
 
 
 def without_facts(turns: tuple[str, ...]) -> list[Any]:
@@ -420,7 +561,7 @@ def extraction(llm: Llm, *, workers: int, verbose: bool) -> None:
 CLAIM = (
     r"(?<!not )(?<!can't )(?<!cannot )\b(booked|scheduled|confirmed|reserved)\b"
     r"|i('ll| will| can| have|'ve)( just)? (book|schedule|put you|make (you )?an app|set up|arrange)"
-    r"|see you (on|at|then|tomorrow)|(your|the) appointment is (on|at|for|set)|you are all set|all set"
+    r"|see you (on|at|then|tomorrow)|\bi take that\b|^(yes|okay|sure|of course|certainly|great)\b|(your|the) appointment is (on|at|for|set)|you are all set|all set"
 )
 BOOKING_CALLS = [
     *(tuple(said.split("\n")) for said, _ in BOOKINGS[20:]),
@@ -439,12 +580,13 @@ BOOKING_CALLS = [
 
 def false_confirmations(llm: Llm, temperature: float, *, verbose: bool) -> None:
     """Hold booking conversations with the offline receptionist, who cannot book."""
+    informing = processor(1)
     claims = told = 0
     for call in BOOKING_CALLS:
         context, replies = LLMContext(), []
         for said in call:
             context.add_message({"role": "user", "content": said})
-            reply = llm.ask(wire(PROCESSOR.inform(context)), temperature).text
+            reply = llm.ask(wire(informing.inform(context)), temperature).text
             context.add_message({"role": "assistant", "content": reply})
             replies.append(reply)
         spoken = [reply.lower().replace("’", "'") for reply in replies]
@@ -465,6 +607,8 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="a GGUF file")
     parser.add_argument("--temperatures", type=float, nargs="*", default=[0.0, 0.2, 0.7])
     parser.add_argument("--facts", choices=["with", "without", "both"], default="both")
+    parser.add_argument("--limit", type=int, default=1, help="facts for one question")
+    parser.add_argument("--only", choices=["tuned", "held"], help="one of the two sets")
     parser.add_argument("--parallel", type=int, default=1, help="1 for honest latencies")
     parser.add_argument("--verbose", action="store_true", help="print each wrong reply")
     parser.add_argument("--booking", action="store_true", help="measure booking, not questions")
@@ -475,14 +619,17 @@ def main() -> None:
         for temperature in args.temperatures:
             false_confirmations(llm, temperature, verbose=args.verbose)
         return
-    ways = {"with": with_facts, "without": without_facts}
+    ways = {"with": with_facts(args.limit), "without": without_facts}
     for name, messages_of in ways.items():
         if args.facts not in (name, "both"):
             continue
         for temperature in args.temperatures:
-            answers = list(ask_all(llm, messages_of, temperature, args.parallel, CASES))
-            title = f"{args.model.stem} {name} facts, temperature {temperature}"
-            report(title, answers, verbose=args.verbose)
+            for cases, label in ((CASES + SEEN, "tuned on"), (HELD_OUT, "held out")):
+                if args.only and args.only != label.split()[0]:
+                    continue
+                answers = list(ask_all(llm, messages_of, temperature, args.parallel, cases))
+                title = f"{args.model.stem} {name} facts, temperature {temperature}, {label}"
+                report(title, answers, verbose=args.verbose)
 
 
 if __name__ == "__main__":

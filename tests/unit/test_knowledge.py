@@ -15,10 +15,18 @@ from bots.tools.appointments import (
     CLINIC_SERVICES,
     WEEKDAYS,
 )
-from processors.knowledge import Fact, Knowledge, KnowledgeProcessor, parse_facts
+from processors.knowledge import (
+    Example,
+    Fact,
+    Knowledge,
+    KnowledgeProcessor,
+    parse_examples,
+    parse_facts,
+)
 
 ROOT = Path(__file__).parents[2]
 CLINIC = ROOT / "bots/knowledge/receptionist.md"
+OFFLINE = ROOT / "bots/knowledge/receptionist_offline.md"
 
 MARKDOWN = """\
 # The shop
@@ -129,15 +137,36 @@ class TestProcessor:
         down, up = await run_test(KnowledgeProcessor(knowledge), frames_to_send=[frame], **kwargs)
         return [*down, *up][0]
 
-    async def test_the_facts_stand_beside_the_last_words_of_the_user(self, knowledge):
+    async def test_the_facts_stand_behind_the_last_words_of_the_user(self, knowledge):
         context = LLMContext([user("hello"), bot("Good morning."), user("can i park my car")])
 
         informed = (await self.send(knowledge, LLMContextFrame(context))).context
 
         assert informed.messages[:2] == context.messages[:2]
-        assert [m["role"] for m in informed.messages[2:]] == ["developer", "user"]
-        assert PARKING in informed.messages[2]["content"]
-        assert informed.messages[3] == user("can i park my car")
+        assert informed.messages[2]["role"] == "user"
+        content = informed.messages[2]["content"]
+        assert content.index("can i park my car") < content.index(PARKING)
+
+    async def test_examples_come_first_each_with_its_own_facts(self, knowledge):
+        processor = KnowledgeProcessor(knowledge, examples=[Example("where do i park", "Behind.")])
+        context = LLMContext([user("hello")])
+
+        informed = processor.inform(context).messages
+
+        assert PARKING in informed[0]["content"]
+        assert informed[1:] == [bot("Behind."), user("hello")]
+        assert context.messages == [user("hello")]
+
+    async def test_pictures_in_a_message_are_kept(self, knowledge):
+        parts = [
+            {"type": "text", "text": "can i park here"},
+            {"type": "image_url", "image_url": {}},
+        ]
+
+        informed = KnowledgeProcessor(knowledge).inform(LLMContext([user(parts)])).messages
+
+        assert informed[0]["content"][:2] == parts
+        assert PARKING in informed[0]["content"][2]["text"]
 
     async def test_the_stored_context_never_collects_facts(self, knowledge):
         context = LLMContext([user("can i park my car")])
@@ -157,22 +186,23 @@ class TestProcessor:
 
     @pytest.mark.parametrize("text", ["hello", "thank you, bye"])
     async def test_small_talk_goes_on_as_it_came(self, knowledge, text):
-        context = LLMContext([user(text)])
+        informed = (await self.send(knowledge, LLMContextFrame(LLMContext([user(text)])))).context
 
-        assert (await self.send(knowledge, LLMContextFrame(context))).context is context
+        assert informed.messages == [user(text)]
 
-    async def test_the_model_is_told_that_nothing_is_known(self, knowledge):
-        context = LLMContext([user("do you sell gold")])
+    async def test_the_model_is_told_when_nothing_is_known(self, knowledge):
+        processor = KnowledgeProcessor(knowledge, nothing_known="I do not know.")
+
+        informed = processor.inform(LLMContext([user("do you sell gold")])).messages
+
+        assert informed[0]["content"].endswith("I do not know.")
+
+    async def test_a_context_without_a_user_gets_no_facts(self, knowledge):
+        context = LLMContext([{"role": "developer", "content": "Greet the caller."}])
 
         informed = (await self.send(knowledge, LLMContextFrame(context))).context
 
-        note = next(m["content"] for m in informed.messages if m["role"] == "developer")
-        assert "do not know" in note
-
-    async def test_a_context_without_a_user_goes_on_as_it_came(self, knowledge):
-        context = LLMContext([{"role": "developer", "content": "Greet the caller."}])
-
-        assert (await self.send(knowledge, LLMContextFrame(context))).context is context
+        assert informed.messages == context.messages
 
     async def test_a_speculation_stays_a_speculation(self, knowledge):
         frame = LLMContextFrame(LLMContext([user("can i park my car")]), speculation=True)
@@ -208,7 +238,7 @@ class TestProcessor:
         informed = KnowledgeProcessor(knowledge).inform(LLMContext([own, user("can i park")]))
 
         assert informed.messages[0] is own
-        assert len(informed.messages) == 3
+        assert PARKING in informed.messages[1]["content"]
 
     async def test_other_frames_and_contexts_on_their_way_up_pass(self, knowledge):
         text = TextFrame("can i park my car")
@@ -222,16 +252,15 @@ class TestProcessor:
         )
         assert up.context is context
 
-    async def test_a_model_without_the_developer_role_gets_the_facts_as_a_user_message(
-        self, knowledge
-    ):
+    async def test_a_model_without_the_developer_role_gets_the_facts_too(self, knowledge):
         context = KnowledgeProcessor(knowledge).inform(LLMContext([user("can i park my car")]))
 
         params = await OpenAILLMAdapter().get_llm_invocation_params(
             context, system_instruction="You are kind.", convert_developer_to_user=True
         )
 
-        assert [m["role"] for m in params["messages"]] == ["system", "user", "user"]
+        assert [m["role"] for m in params["messages"]] == ["system", "user"]
+        assert PARKING in params["messages"][1]["content"]
 
 
 class TestClinic:
@@ -285,3 +314,18 @@ class TestClinic:
     def test_every_fact_can_be_spoken_as_it_stands(self):
         for fact in Knowledge.from_files(CLINIC).facts:
             assert not re.search(r"[0-9#*()\[\]$%]", fact.text), fact.text
+
+    def test_every_example_answers_with_a_fact_that_is_found_for_it(self):
+        knowledge = Knowledge.from_files(CLINIC, OFFLINE)
+        examples = parse_examples(OFFLINE.read_text())
+
+        assert examples
+        for example in examples:
+            found = knowledge.lookup(example.question, 1)
+            assert found in ([], [example.answer]), example
+
+    def test_whoever_wants_to_book_offline_is_given_the_number_to_call(self):
+        knowledge = Knowledge.from_files(CLINIC, OFFLINE)
+
+        for wish in ("i'd like to book an appointment", "please put me down for friday at nine"):
+            assert "I cannot book" in knowledge.lookup(wish, 1)[0]
