@@ -34,7 +34,7 @@ class LlamaServer:
 
     Args:
         path: Any GGUF file.
-        threads: CPU threads for one inference.
+        threads: CPU threads for reading a prompt; one less writes the reply.
 
     Raises:
         RuntimeError: If llama.cpp cannot load the file.
@@ -46,7 +46,9 @@ class LlamaServer:
         params.model.path = str(path)
         params.n_ctx = CONTEXT_TOKENS * PARALLEL_SESSIONS
         params.n_parallel = PARALLEL_SESSIONS
-        params.cpuparams.n_threads = threads
+        # Threads that write a word together wait for each other: with one for every core, any
+        # other work brings 40 words a second down to one. Reading a prompt can bear it.
+        params.cpuparams.n_threads = max(1, threads - 1)
         params.cpuparams_batch.n_threads = threads
         params.api_keys = [key]
         params.verbosity = 0

@@ -1,4 +1,4 @@
-"""Facts for this turn: looked up with BM25, given to the LLM just before the user's last words.
+"""Facts for this turn: looked up with BM25, given to the LLM behind the user's last words.
 
 `Knowledge` decides, without any I/O, which facts of a markdown file belong to a question.
 `KnowledgeProcessor` stands between the user aggregator and the LLM and shows them to the LLM.

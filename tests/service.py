@@ -3,8 +3,12 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,11 +75,60 @@ def run_service(
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log_file: Path) -> str:
-    import time
-
     deadline = time.monotonic() + START_SECS
     while time.monotonic() < deadline and process.poll() is None:
         if found := READY.search(log_file.read_text()):
             return found[1]
         time.sleep(0.05)
     raise AssertionError(f"the service does not start:\n{log_file.read_text()}")
+
+
+@dataclass
+class StockRunner:
+    """Pipecat's own runner with our receptionist.
+
+    Attributes:
+        port: Where it listens.
+        folder: For its log and its data.
+    """
+
+    port: int
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def run_stock_runner(folder: Path) -> Iterator[StockRunner]:
+    """Start `python bots/receptionist.py`; stop it at the end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        runner = StockRunner(probe.getsockname()[1], folder)
+    with (folder / "runner.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "bots/receptionist.py", "--port", str(runner.port)],
+            cwd=ROOT,
+            env={**os.environ, "PARLANTE_DATA_DIR": str(folder / "data")},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait_until_up(process, runner)
+        yield runner
+    finally:
+        process.terminate()
+        process.wait(STOP_SECS)
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], runner: StockRunner) -> None:
+    deadline = time.monotonic() + START_SECS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{runner.url}/status"):
+                return
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    raise AssertionError((runner.folder / "runner.log").read_text())

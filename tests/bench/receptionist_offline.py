@@ -558,6 +558,7 @@ def extraction(llm: Llm, *, workers: int, verbose: bool) -> None:
     )
 
 
+# Catches too much ("Yes, we do blood tests.") rather than too little: read what it flags.
 CLAIM = (
     r"(?<!not )(?<!can't )(?<!cannot )\b(booked|scheduled|confirmed|reserved)\b"
     r"|i('ll| will| can| have|'ve)( just)? (book|schedule|put you|make (you )?an app|set up|arrange)"

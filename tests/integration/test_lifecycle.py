@@ -76,9 +76,9 @@ async def test_when_all_lines_are_busy_the_next_caller_is_told_so(tmp_path: Path
 async def test_a_session_that_nobody_joins_ends(tmp_path: Path) -> None:
     limit = {"PARLANTE_VOICE__REALTIME__LIMITS__JOIN_TIMEOUT": "0.5"}
     with run_service(tmp_path, environment=limit) as service:
-        async with aiohttp.ClientSession(service.url) as http:
-            async with http.post("/start", json={}) as response:
-                assert response.status == 200
+        url = f"{service.url}/start"
+        async with aiohttp.ClientSession() as http, http.post(url, json={}) as response:
+            assert response.status == 200
         await until_no_session(service.url, timeout=3)
 
 

@@ -51,6 +51,6 @@ async def test_fifty_calls_one_after_the_other_leave_nothing_behind(own_service:
             before, rss_bytes = left_over(), memory.memory_info().rss
     async with asyncio.timeout(5):
         # Threads of executors end a moment after they were told to.
-        while any(count > before[what] for what, count in left_over().items()):
+        while any(count > before[what] for what, count in left_over().items()):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert memory.memory_info().rss - rss_bytes < MAX_GROWTH_BYTES

@@ -1,0 +1,19 @@
+"""Offline voices and ears for `pipecat eval`, whose own come from a hub."""
+
+from typing import Any
+
+from bots.models import ModelStore, default_models_dir, load_manifest
+from processors.piper_tts import PiperEngine, PiperTTS
+from processors.whisper_stt import WhisperEngine, WhisperSTT
+
+_store = ModelStore(default_models_dir(), load_manifest())
+
+
+def speech(_config: dict[str, Any]) -> PiperTTS:
+    """Make the voice of the simulated user."""
+    return PiperTTS(PiperEngine(_store.file("piper-joe"), threads=1))
+
+
+def transcription(_config: dict[str, Any]) -> WhisperSTT:
+    """Make the ears that hear the bot."""
+    return WhisperSTT(WhisperEngine(_store.path("whisper-tiny.en"), threads=1))

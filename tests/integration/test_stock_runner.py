@@ -1,0 +1,54 @@
+"""Pipecat's own runner starts a bot's file, as Pipecat Cloud does."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runner.peer import connect
+from tests.integration.test_call import ask
+from tests.service import ROOT, StockRunner, run_stock_runner
+from tests.speech import Speaker, words_wrong
+
+EVALUATION_SECS = 180
+
+
+@pytest.fixture
+def stock_runner(tmp_path: Path) -> Iterator[StockRunner]:
+    with run_stock_runner(tmp_path) as runner:
+        yield runner
+
+
+async def test_a_bot_answers_under_pipecats_own_runner(
+    stock_runner: StockRunner, speaker: Speaker
+) -> None:
+    async with connect(stock_runner.url) as peer:
+        await peer.hear_out(timeout=30)
+        heard, answer, voiced = await ask(peer, speaker, "How much is a flu shot?")
+    assert words_wrong("How much is a flu shot?", heard) <= 1
+    assert "twenty-five" in answer.lower()
+    assert voiced > 1
+
+
+async def test_it_passes_the_evaluations_in_text_and_in_sound(stock_runner: StockRunner) -> None:
+    command = [
+        str(Path(sys.executable).parent / "pipecat"),
+        "eval",
+        "run",
+        "tests/evals/receptionist.yaml",
+        "--bot-url",
+        f"ws://127.0.0.1:{stock_runner.port}/ws",
+        "--logs-dir",
+        str(stock_runner.folder),
+        "--no-cache",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    evaluation = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await asyncio.wait_for(evaluation.communicate(), EVALUATION_SECS)
+    assert evaluation.returncode == 0, output.decode()
+    assert b"2/2 passed" in output
