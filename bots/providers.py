@@ -129,11 +129,11 @@ def _service_class(kind: Kind, provider: str, name: str | None) -> type[AIServic
     module_name = f"pipecat.services.{provider}.{kind}"
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise ServiceUnavailable(
-            f"voice.providers.{provider}.{kind}: Pipecat has no such service ({module_name})"
-        ) from error
     except ImportError as error:
+        if (error.name or "").startswith("pipecat.services"):
+            raise ServiceUnavailable(
+                f"voice.providers.{provider}.{kind}: Pipecat has no such service ({module_name})"
+            ) from error
         raise ServiceUnavailable(
             f"voice.providers.{provider}.{kind} needs a package that is not installed ({error}). "
             f'Run: uv pip install "pipecat-ai[{provider}]"'
@@ -178,7 +178,12 @@ def _arguments(
         if key not in known:
             raise ServiceUnavailable(f"{where}: {service.__name__} has no setting '{key}'")
         settings[key] = value
-    parameters = inspect.signature(service.__init__).parameters
+    # A constructor may pass what it does not name on to its parent's.
+    parameters = {
+        name
+        for cls in service.__mro__
+        for name in inspect.signature(vars(cls).get("__init__", object)).parameters
+    }
     arguments = dict(config.options)
     for key in ("api_key", "base_url"):
         if value := getattr(config, key):

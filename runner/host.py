@@ -28,6 +28,9 @@ from runner.errors import ConnectionFailed, SessionNotFound
 WATCH_INTERVAL_SECS = 1.0
 """How often a call's connection and age are looked at."""
 
+_BROKEN_SDP = (AssertionError, AttributeError, IndexError, KeyError)
+"""aiortc has no error of its own for an SDP that it cannot read."""
+
 STOP_GRACE_SECS = 5.0
 """How long a pipeline may take to stop, before it is cancelled a second time."""
 
@@ -142,8 +145,7 @@ class SessionHost:
 
         try:
             answer = await self._webrtc.handle_web_request(request, start)
-        except (HTTPException, ValueError, RuntimeError, AttributeError, IndexError) as error:
-            # aiortc has no error of its own for a broken SDP.
+        except (HTTPException, ValueError, RuntimeError, *_BROKEN_SDP) as error:
             raise failure or ConnectionFailed(f"the offer cannot be answered: {error}") from error
         if failure:
             raise failure

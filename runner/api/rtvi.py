@@ -57,7 +57,7 @@ class StartResponse(BaseModel):
 class Offer(BaseModel):
     """A WebRTC offer, in the form that Pipecat's SmallWebRTC transport sends."""
 
-    sdp: str
+    sdp: Annotated[str, Field(pattern=r"\Av=0\s")]
     type: Literal["offer"]
     pc_id: str | None = None
     restart_pc: bool | None = None

@@ -1,0 +1,92 @@
+"""The service's answers, over its real routes, without any model."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from bots.resources import Resources
+from bots.settings import DEFAULT_CONFIG, load_settings
+from runner.app import MAX_BODY_BYTES, create_app
+
+BROKEN_OFFER = {"sdp": "v=0\r\nm=audio nowhere RTP/AVP 0\r\n", "type": "offer"}
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    settings = load_settings(DEFAULT_CONFIG)
+    app = create_app(Resources(settings, speech=None, local=None, appointments=None))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        yield client
+
+
+async def test_pipecats_clients_get_a_session(http: httpx.AsyncClient) -> None:
+    answer = await http.post(
+        "/start", json={"transport": "webrtc", "enableDefaultIceServers": True}
+    )
+    assert answer.status_code == 200
+    assert set(answer.json()) == {"sessionId"}
+
+
+async def test_status_and_health_are_told(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/status")).json() == {"status": "ready", "transports": ["webrtc"]}
+    assert (await http.get("/health")).json() == {"status": "ok"}
+    assert (await http.get("/ready")).json() == {"status": "ready", "sessions": 0}
+
+
+async def test_the_bots_are_listed(http: httpx.AsyncClient) -> None:
+    listed = (await http.get("/agents")).json()
+    assert listed["default"] == "receptionist"
+    assert listed["agents"][0]["name"] == "receptionist"
+    assert listed["agents"][0]["description"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("POST", "/start", {"transport": "pigeon"}, 400, "TRANSPORT_UNAVAILABLE"),
+        ("POST", "/start", {"body": {"bot": "nobody"}}, 404, "UNKNOWN_BOT"),
+        ("POST", "/start", {"body": 3}, 422, "INVALID_REQUEST"),
+        ("POST", "/sessions/x/api/offer", BROKEN_OFFER, 404, "SESSION_NOT_FOUND"),
+        ("POST", "/api/offer", BROKEN_OFFER, 502, "CONNECTION_FAILED"),
+        ("POST", "/api/offer", {"sdp": "junk", "type": "offer"}, 422, "INVALID_REQUEST"),
+        ("POST", "/api/offer", {**BROKEN_OFFER, "type": "answer"}, 422, "INVALID_REQUEST"),
+        ("PATCH", "/api/offer", {"pc_id": "x", "candidates": []}, 404, "SESSION_NOT_FOUND"),
+        ("GET", "/sessions/x", None, 404, "NOT_FOUND"),
+        ("DELETE", "/start", None, 405, "METHOD_NOT_ALLOWED"),
+    ],
+)
+async def test_errors_have_one_shape(
+    http: httpx.AsyncClient, method: str, path: str, body: object, status: int, code: str
+) -> None:
+    answer = await http.request(method, path, json=body)
+    assert answer.status_code == status
+    shown = answer.json()
+    assert shown["error"]["code"] == code
+    assert shown["error"]["message"] == shown["info"] == shown["detail"]
+    assert isinstance(shown["error"]["retryable"], bool)
+
+
+async def test_a_body_that_is_not_json_is_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/start", content=b"{", headers={"content-type": "application/json"})
+    assert answer.json()["error"]["code"] == "INVALID_REQUEST"
+
+
+async def test_a_body_above_the_limit_is_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.post(
+        "/start",
+        content=b" " * (MAX_BODY_BYTES + 1),
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "BODY_TOO_LARGE"
+
+
+async def test_pipecats_prebuilt_client_is_served(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/client/")
+    assert answer.status_code == 200
+    assert "text/html" in answer.headers["content-type"]

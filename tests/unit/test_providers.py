@@ -1,0 +1,104 @@
+import importlib.util
+
+import pytest
+from pipecat.services.elevenlabs.stt import ElevenLabsRealtimeSTTService
+from pipecat.services.elevenlabs.tts import ElevenLabsTTSService
+from pipecat.services.openai.llm import OpenAILLMService
+from pipecat.services.openai.stt import OpenAISTTService
+from pipecat.services.openai.tts import OpenAITTSService
+
+from bots import providers
+from bots.config import KINDS, Kind, ServiceConfig, VoiceProfile
+from bots.errors import ServiceUnavailable
+from bots.settings import DEFAULT_CONFIG, load_settings
+
+KEY = "sk-test"
+
+
+def make_llm(provider: str, config: ServiceConfig) -> object:
+    return providers.make_llm(
+        provider, config, None, instructions="Be brief.", temperature=0.7, max_tokens=150
+    )
+
+
+class TestCloudServices:
+    def test_a_bots_wishes_reach_the_language_model(self) -> None:
+        llm = make_llm("openai", ServiceConfig(model="gpt-4.1-mini", api_key=KEY))
+        assert isinstance(llm, OpenAILLMService)
+        assert llm._settings.model == "gpt-4.1-mini"
+        assert llm._settings.temperature == 0.7
+        assert llm._settings.max_tokens == 150
+        assert llm._settings.system_instruction == "Be brief."
+
+    def test_a_temperature_in_the_settings_wins_over_the_bots(self) -> None:
+        llm = make_llm("openai", ServiceConfig(model="m", api_key=KEY, temperature=0.1))
+        assert isinstance(llm, OpenAILLMService)
+        assert llm._settings.temperature == 0.1
+
+    def test_any_compatible_server_can_be_given_by_its_address(self) -> None:
+        url = "http://127.0.0.1:1/v1"
+        config = ServiceConfig(model="m", api_key=KEY, base_url=url)
+        llm = make_llm("openai", config)
+        assert isinstance(llm, OpenAILLMService)
+        assert str(llm._client.base_url).startswith(url)
+        assert isinstance(providers.make_stt("openai", config, None), OpenAISTTService)
+
+    def test_a_voice_profile_is_used_by_the_provider_that_has_the_voice(self) -> None:
+        profile = VoiceProfile(provider="elevenlabs", voice_id="rachel", model_id="turbo")
+        tts = providers.make_tts(
+            "elevenlabs", ServiceConfig(voice="other", api_key=KEY), None, profile=profile
+        )
+        assert isinstance(tts, ElevenLabsTTSService)
+        assert (tts._settings.voice, tts._settings.model) == ("rachel", "turbo")
+
+    def test_a_voice_profile_of_another_provider_leaves_the_voice_alone(self) -> None:
+        profile = VoiceProfile(provider="elevenlabs", voice_id="rachel")
+        config = ServiceConfig(voice="alloy", model="tts", api_key=KEY)
+        tts = providers.make_tts("openai", config, None, profile=profile)
+        assert isinstance(tts, OpenAITTSService)
+        assert tts._settings.voice == "alloy"
+
+    def test_a_class_can_be_chosen_where_a_provider_has_several(self) -> None:
+        config = ServiceConfig(api_key=KEY, service="ElevenLabsRealtimeSTTService")
+        assert isinstance(
+            providers.make_stt("elevenlabs", config, None), ElevenLabsRealtimeSTTService
+        )
+
+    def test_a_provider_that_is_nowhere_named_in_the_code_works_by_its_name(self) -> None:
+        config = ServiceConfig(model="llama-3.3-70b", api_key=KEY)
+        assert type(make_llm("groq", config)).__name__ == "GroqLLMService"
+
+
+class TestProblems:
+    @pytest.mark.parametrize(
+        ("provider", "config", "message"),
+        [
+            ("nosuch", ServiceConfig(), "Pipecat has no such service"),
+            ("openai", ServiceConfig(service="X"), "X is none of"),
+            ("openai", ServiceConfig(voice="alloy"), "has no setting 'voice'"),
+            ("openai", ServiceConfig(settings={"speed": 2}), "has no setting 'speed'"),
+            ("azure", ServiceConfig(model="m", api_key=KEY), "endpoint"),
+        ],
+    )
+    def test_what_cannot_be_made_says_where_and_why(
+        self, provider: str, config: ServiceConfig, message: str
+    ) -> None:
+        with pytest.raises(ServiceUnavailable, match=message) as caught:
+            make_llm(provider, config)
+        assert provider in caught.value.message
+
+    def test_a_missing_extra_says_how_to_get_it(self) -> None:
+        with pytest.raises(ServiceUnavailable, match=r'uv pip install "pipecat-ai\[google\]"'):
+            make_llm("google", ServiceConfig(model="gemini", api_key=KEY))
+
+    def test_an_unknown_language_is_told(self) -> None:
+        with pytest.raises(ServiceUnavailable, match="language 'klingon' is not known"):
+            providers.make_stt("openai", ServiceConfig(api_key=KEY, language="klingon"), None)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_every_provider_of_the_projects_settings_is_one_of_pipecats(self, kind: Kind) -> None:
+        settings = load_settings(DEFAULT_CONFIG)
+        for name, provider in settings.voice.providers.items():
+            config: ServiceConfig | None = getattr(provider, kind)
+            if config and name != "local":
+                assert importlib.util.find_spec(f"pipecat.services.{name}.{kind}")
