@@ -50,8 +50,8 @@ format: .venv/installed ## format the Python code
 soak: setup ## hold fifty calls and look for what they leave behind
 	$(BIN)/pytest tests/soak
 
-bench: setup ## measure latency next to a vanilla Pipecat bot
-	$(BIN)/python tests/bench/latency.py
+bench: setup ## measure how right the offline receptionist answers
+	$(BIN)/python tests/bench/receptionist_offline.py --model "$$($(BIN)/python -c 'from bots.models import *; print(ModelStore(default_models_dir(), load_manifest()).file("qwen2.5-coder-0.5b"))')"
 
 lock: .venv/installed ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

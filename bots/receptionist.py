@@ -4,7 +4,7 @@ from pipecat.runner.types import RunnerArguments
 
 from bots.registry import Bot
 from bots.standalone import run_bot
-from bots.tools import appointments
+from bots.tools.appointments import APPOINTMENT_TOOLS
 
 BOT = Bot(
     description="Answers the phone of a medical clinic: hours, prices, parking, appointments.",
@@ -14,11 +14,7 @@ BOT = Bot(
     nothing_known="I am sorry, I do not know that. Someone will call you back.",
     greeting="Willowbrook Family Clinic, this is Grace, how can I help you?",
     knowledge="receptionist.md",
-    tools=(
-        appointments.book_appointment,
-        appointments.list_appointments,
-        appointments.cancel_appointment,
-    ),
+    tools=APPOINTMENT_TOOLS,
 )
 
 

@@ -11,7 +11,7 @@ from bots import providers
 from bots.config import KINDS, Kind, ServiceConfig
 from bots.errors import ServiceUnavailable
 from bots.settings import Settings
-from bots.tools.appointments import AppointmentStore
+from bots.tools.calendar import AppointmentStore
 from processors.shared_vad import SpeechModels
 
 if TYPE_CHECKING:

@@ -10,18 +10,20 @@ from pipecat.services.llm_service import FunctionCallParams
 
 from bots.tools.appointments import (
     APPOINTMENT_TOOLS,
-    CLINIC_DOCTORS,
     CLINIC_SERVICES,
-    AppointmentError,
-    AppointmentStore,
-    Wish,
     book_appointment,
     cancel_appointment,
     list_appointments,
     opening_hours,
-    parse_when,
     services,
 )
+from bots.tools.calendar import (
+    CLINIC_DOCTORS,
+    AppointmentError,
+    AppointmentStore,
+    Wish,
+)
+from bots.tools.spoken_time import parse_when
 
 FRIDAY_NOON = datetime(2026, 11, 20, 12, 0)
 TUESDAY_TEN = datetime(2026, 11, 24, 10, 0)

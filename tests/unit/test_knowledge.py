@@ -9,12 +9,8 @@ from pipecat.processors.aggregators.llm_context import LLMContext, LLMSpecificMe
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.tests.utils import run_test
 
-from bots.tools.appointments import (
-    CLINIC_DOCTORS,
-    CLINIC_HOURS,
-    CLINIC_SERVICES,
-    WEEKDAYS,
-)
+from bots.tools.appointments import CLINIC_SERVICES
+from bots.tools.calendar import CLINIC_DOCTORS, CLINIC_HOURS, WEEKDAYS
 from processors.knowledge import (
     Example,
     Fact,

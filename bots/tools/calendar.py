@@ -1,0 +1,339 @@
+"""The clinic's calendar: a table of real appointments.
+
+Times are the clinic's own wall-clock times, without a zone. The day of today comes from the clock
+that is passed in.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import Index, event, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+SLOT = timedelta(minutes=30)
+LONGEST_NOTICE = timedelta(days=180)
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+OpeningHours = Mapping[int, tuple[time, time]]
+CLINIC_HOURS: OpeningHours = {
+    0: (time(8), time(18)),
+    1: (time(8), time(18)),
+    2: (time(8), time(13)),
+    3: (time(8), time(20)),
+    4: (time(8), time(16)),
+    5: (time(9), time(12)),
+}
+CLINIC_DOCTORS = ("Doctor Elena Marsh", "Doctor Samuel Okoye", "Doctor Priya Raman")
+
+
+class AppointmentError(Exception):
+    """A wish that cannot be met.
+
+    Attributes:
+        code: What is wrong, for programs.
+        ask: What the bot should say or ask next.
+    """
+
+    def __init__(self, code: str, ask: str) -> None:
+        super().__init__(code, ask)
+        self.code = code
+        self.ask = ask
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.ask}"
+
+
+class _Table(DeclarativeBase):
+    pass
+
+
+class Appointment(_Table):
+    """One booking. A cancelled one stays, with the time of its cancelling."""
+
+    __tablename__ = "appointments"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    starts_at: Mapped[datetime]
+    doctor: Mapped[str]
+    name: Mapped[str]
+    name_key: Mapped[str]
+    phone: Mapped[str]
+    reason: Mapped[str]
+    created_at: Mapped[datetime]
+    cancelled_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        # No doctor sees two patients at once, and no caller has one appointment twice.
+        Index(
+            "one_patient_for_each_slot",
+            "starts_at",
+            "doctor",
+            unique=True,
+            sqlite_where=text("cancelled_at IS NULL"),
+            postgresql_where=text("cancelled_at IS NULL"),
+        ),
+        Index(
+            "one_slot_for_each_caller",
+            "starts_at",
+            "name_key",
+            "phone",
+            unique=True,
+            sqlite_where=text("cancelled_at IS NULL"),
+            postgresql_where=text("cancelled_at IS NULL"),
+        ),
+    )
+
+    def spoken(self) -> dict[str, Any]:
+        """Return what a bot tells about this appointment."""
+        return {
+            "appointment_id": self.id,
+            "name": self.name,
+            "day": f"{self.starts_at:%A}",
+            "date": f"{self.starts_at:%Y-%m-%d}",
+            "time": f"{self.starts_at:%H:%M}",
+            "doctor": self.doctor,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a caller wants to book.
+
+    Attributes:
+        name: The patient.
+        phone: Digits in any spelling; only the digits are kept.
+        reason: Why, in the caller's words.
+        starts_at: The clinic's local time.
+        doctor: Part of a doctor's name; empty for any doctor.
+    """
+
+    name: str
+    phone: str
+    reason: str
+    starts_at: datetime
+    doctor: str = ""
+
+
+class AppointmentStore:
+    """Appointments in a database.
+
+    Call `open` before anything else and `close` at the end.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], datetime],
+        hours: OpeningHours = CLINIC_HOURS,
+        doctors: Sequence[str] = CLINIC_DOCTORS,
+    ) -> None:
+        """Use the database at `url`.
+
+        Args:
+            url: For SQLAlchemy, with an async driver: `sqlite+aiosqlite:///appointments.db`.
+            clock: The clinic's local time, without a zone.
+            hours: Opening and closing time by weekday, 0 for Monday; closed on days left out.
+            doctors: Who sees patients. The first one free is taken where the caller names none.
+        """
+        self.hours = hours
+        self._clock = clock
+        self._doctors = tuple(doctors)
+        self._engine = _engine(url)
+        self._session = async_sessionmaker(self._engine, expire_on_commit=False)
+
+    @property
+    def now(self) -> datetime:
+        """The clinic's local time."""
+        return self._clock()
+
+    async def open(self) -> None:
+        """Make the table where there is none yet."""
+        async with self._engine.begin() as connection:
+            await connection.run_sync(_Table.metadata.create_all)
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        await self._engine.dispose()
+
+    async def book(self, wish: Wish) -> Appointment:
+        """Store an appointment; the same wish again returns the same appointment.
+
+        Raises:
+            AppointmentError: Something is missing (`name_missing`, `phone_missing`), the time does
+                not suit (`past`, `too_far`, `closed`, `not_a_slot`), there is no such doctor
+                (`unknown_doctor`) or nobody is free (`slot_taken`).
+        """
+        name, phone = " ".join(wish.name.split()), digits(wish.phone)
+        if not name:
+            raise AppointmentError("name_missing", "Ask for the caller's full name.")
+        if len(phone) < 5:
+            raise AppointmentError("phone_missing", "Ask for a phone number with all its digits.")
+        self.check_time(wish.starts_at)
+        for doctor in self._candidates(wish.doctor):
+            row = Appointment(
+                starts_at=wish.starts_at,
+                doctor=doctor,
+                name=name,
+                name_key=name.casefold(),
+                phone=phone,
+                reason=wish.reason.strip(),
+                created_at=self.now,
+            )
+            if await self._insert(row):
+                return row
+            if same := await self._same(row):
+                return same
+        raise AppointmentError("slot_taken", await self._other_times(wish))
+
+    def check_time(self, starts_at: datetime) -> None:
+        """Check that an appointment may begin at `starts_at`, whoever else has booked.
+
+        Raises:
+            AppointmentError: `past`, `too_far`, `closed` or `not_a_slot`.
+        """
+        if starts_at <= self.now:
+            raise AppointmentError("past", "That time is over. Ask for a day and time to come.")
+        if starts_at > self.now + LONGEST_NOTICE:
+            raise AppointmentError("too_far", "Ask for a day within the next six months.")
+        hours = self.hours.get(starts_at.weekday())
+        if hours is None:
+            ask = f"We are closed on {starts_at:%A}. Ask for another day."
+            raise AppointmentError("closed", ask)
+        opens, closes = (datetime.combine(starts_at, hour) for hour in hours)
+        if starts_at < opens or starts_at + SLOT > closes:
+            ask = f"On {starts_at:%A} we see patients from {opens:%H:%M} to {closes:%H:%M}."
+            raise AppointmentError("closed", f"{ask} Ask for a time within these hours.")
+        if (starts_at - opens) % SLOT:
+            raise AppointmentError("not_a_slot", "Ask for a full or a half hour.")
+
+    async def upcoming(self, *, phone: str = "", name: str = "") -> list[Appointment]:
+        """Return the appointments to come of a phone number, of a name, or of both together.
+
+        Raises:
+            AppointmentError: Neither is given (`phone_missing`).
+        """
+        query = select(Appointment).where(
+            Appointment.cancelled_at.is_(None), Appointment.starts_at > self.now
+        )
+        if not digits(phone) and not name.strip():
+            raise AppointmentError("phone_missing", "Ask for the caller's phone number.")
+        if digits(phone):
+            query = query.where(Appointment.phone == digits(phone))
+        if name.strip():
+            query = query.where(Appointment.name_key == " ".join(name.casefold().split()))
+        async with self._session() as session:
+            return list(await session.scalars(query.order_by(Appointment.starts_at)))
+
+    async def cancel(self, appointment_id: int) -> Appointment:
+        """Cancel an appointment; one that is cancelled already is returned as it is.
+
+        Raises:
+            AppointmentError: There is no such appointment (`not_found`).
+        """
+        async with self._session.begin() as session:
+            row = await session.get(Appointment, appointment_id)
+            if row is None:
+                raise _not_found()
+            row.cancelled_at = row.cancelled_at or self.now
+            return row
+
+    async def cancel_at(self, name: str, starts_at: datetime) -> Appointment:
+        """Cancel the appointment of `name` at that time; a repetition returns the same one.
+
+        Raises:
+            AppointmentError: There is no such appointment (`not_found`).
+        """
+        query = (
+            select(Appointment)
+            .where(
+                Appointment.name_key == " ".join(name.casefold().split()),
+                Appointment.starts_at == starts_at,
+            )
+            .order_by(Appointment.cancelled_at.is_not(None), Appointment.id.desc())
+        )
+        async with self._session() as session:
+            row = await session.scalar(query.limit(1))
+        if row is None:
+            raise _not_found()
+        return await self.cancel(row.id)
+
+    async def free_times(self, day: date, doctor: str = "") -> list[datetime]:
+        """Return when somebody, or the named doctor, is free on `day`."""
+        hours = self.hours.get(day.weekday())
+        if hours is None:
+            return []
+        begin, end = (datetime.combine(day, hour) for hour in hours)
+        candidates = self._candidates(doctor)
+        query = select(Appointment.starts_at).where(
+            Appointment.cancelled_at.is_(None),
+            Appointment.starts_at.between(begin, end),
+            Appointment.doctor.in_(candidates),
+        )
+        async with self._session() as session:
+            taken = list(await session.scalars(query))
+        slots = [begin + i * SLOT for i in range((end - begin) // SLOT)]
+        return [s for s in slots if s > self.now and taken.count(s) < len(candidates)]
+
+    def _candidates(self, doctor: str) -> tuple[str, ...]:
+        wanted = doctor.casefold().replace("dr.", "").replace("doctor", "").strip()
+        found = tuple(name for name in self._doctors if wanted in name.casefold())
+        if not found:
+            known = ", ".join(self._doctors)
+            raise AppointmentError("unknown_doctor", f"Our doctors are {known}. Ask which one.")
+        return found
+
+    async def _insert(self, row: Appointment) -> bool:
+        try:
+            async with self._session.begin() as session:
+                session.add(row)
+        except IntegrityError:
+            return False
+        return True
+
+    async def _same(self, row: Appointment) -> Appointment | None:
+        query = select(Appointment).where(
+            Appointment.cancelled_at.is_(None),
+            Appointment.starts_at == row.starts_at,
+            Appointment.name_key == row.name_key,
+            Appointment.phone == row.phone,
+        )
+        async with self._session() as session:
+            return await session.scalar(query)
+
+    async def _other_times(self, wish: Wish) -> str:
+        free = await self.free_times(wish.starts_at.date(), wish.doctor)
+        nearest = sorted(free, key=lambda slot: abs(slot - wish.starts_at))[:3]
+        if not nearest:
+            return "That day is full. Ask for another day."
+        times = ", ".join(f"{slot:%H:%M}" for slot in sorted(nearest))
+        return f"That time is taken. Offer one of these times of the same day: {times}."
+
+
+def _not_found() -> AppointmentError:
+    return AppointmentError("not_found", "Ask for the name, the day and the time once more.")
+
+
+def _engine(url: str) -> AsyncEngine:
+    engine = create_async_engine(url)
+    if make_url(url).get_backend_name() == "sqlite":
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def _durable(connection: Any, _record: Any) -> None:
+            # What was confirmed to a caller is on the disk, also after a power cut.
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+                connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+def digits(phone: str) -> str:
+    """Return the digits of a phone number, all that tells two spellings of it apart."""
+    return re.sub(r"\D", "", phone)
