@@ -1,0 +1,56 @@
+"""With a key, the matching services are used: here a stand-in for OpenAI, over its own protocol."""
+
+import sqlite3
+from pathlib import Path
+
+from runner.peer import connect
+from tests.integration.test_call import ask
+from tests.service import run_service
+from tests.speech import Speaker
+from tests.standins.openai_server import OpenAIStandin, run_openai_standin
+
+BOOKING = {
+    "name": "Dana Whitfield",
+    "phone": "555 0134",
+    "reason": "sore knee",
+    "date": "tuesday",
+    "time": "10:00",
+}
+CONFIRMATION = "You are booked for Tuesday at ten."
+
+
+async def test_a_booking_is_heard_made_in_the_table_and_confirmed(
+    tmp_path: Path, speaker: Speaker
+) -> None:
+    standin = OpenAIStandin(
+        key="sk-standin",
+        heard="I would like to come in on Tuesday at ten.",
+        replies=[("book_appointment", BOOKING), CONFIRMATION],
+    )
+    async with run_openai_standin(standin):
+        environment = {"OPENAI_API_KEY": standin.key, "OPENAI_BASE_URL": standin.url}
+        with run_service(tmp_path, environment=environment) as service:
+            async with connect(service.url) as peer:
+                await peer.hear_out(timeout=20)
+                heard, answer, voiced = await ask(peer, speaker, "May I come on Tuesday?")
+
+    assert heard == standin.heard
+    assert answer.strip() == CONFIRMATION
+    assert voiced > 0.5
+    assert standin.spoken[-1].strip() == CONFIRMATION
+    assert standin.heard_secs[0] > 0.5
+
+    first, second = standin.chats
+    assert first["model"] == "gpt-4.1-mini"
+    assert first["temperature"] == 0.7
+    assert first["max_tokens"] == 150
+    assert "Grace" in first["messages"][0]["content"]
+    assert "book_appointment" in {tool["function"]["name"] for tool in first["tools"]}
+    assert "cannot book" not in str(first["messages"]), "the offline facts stay offline"
+    assert second["messages"][-1]["role"] == "tool"
+    assert '"booked": true' in second["messages"][-1]["content"].lower()
+
+    with sqlite3.connect(tmp_path / "data" / "parlante.db") as database:
+        [row] = database.execute("SELECT name, reason FROM appointments").fetchall()
+    database.close()
+    assert row == (BOOKING["name"], BOOKING["reason"])

@@ -1,0 +1,115 @@
+"""A small server that speaks OpenAI's HTTP protocol and checks what it is sent.
+
+Chat completions are streamed as server-sent events, transcriptions come in as multipart forms
+with a WAV file, and speech goes out as 24 kHz PCM.
+"""
+
+import io
+import json
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from aiohttp import web
+
+SPEECH_RATE_HZ = 24_000
+TONE_HZ = 440
+
+
+@dataclass
+class OpenAIStandin:
+    """What it answers, and what it was sent.
+
+    Attributes:
+        key: The only key it takes.
+        heard: What it transcribes, whatever is said.
+        replies: What its language model answers in turn: text, or a tool's name and arguments.
+        chats: Bodies of the requests for completions.
+        spoken: Texts that it was asked to speak.
+        heard_secs: Lengths of the recordings that it was asked to transcribe.
+        url: Its base address, once it runs.
+    """
+
+    key: str
+    heard: str
+    replies: list[str | tuple[str, dict[str, Any]]]
+    chats: list[dict[str, Any]] = field(default_factory=list)
+    spoken: list[str] = field(default_factory=list)
+    heard_secs: list[float] = field(default_factory=list)
+    url: str = ""
+
+    def _check_key(self, request: web.Request) -> None:
+        if request.headers.get("Authorization") != f"Bearer {self.key}":
+            raise web.HTTPUnauthorized
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        self._check_key(request)
+        body = await request.json()
+        assert body["stream"] is True
+        self.chats.append(body)
+        reply = self.replies.pop(0)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for delta in _deltas(reply):
+            await _send(response, body["model"], delta, None)
+        await _send(response, body["model"], {}, "stop" if isinstance(reply, str) else "tool_calls")
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    async def transcribe(self, request: web.Request) -> web.Response:
+        self._check_key(request)
+        form = await request.post()
+        upload = form["file"]
+        assert isinstance(upload, web.FileField)
+        with wave.open(io.BytesIO(upload.file.read())) as recording:
+            assert (recording.getnchannels(), recording.getsampwidth()) == (1, 2)
+            self.heard_secs.append(recording.getnframes() / recording.getframerate())
+        return web.json_response({"text": self.heard})
+
+    async def speak(self, request: web.Request) -> web.Response:
+        self._check_key(request)
+        body = await request.json()
+        assert body["response_format"] == "pcm"
+        self.spoken.append(body["input"])
+        time = np.arange(SPEECH_RATE_HZ) / SPEECH_RATE_HZ
+        tone = (8000 * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.int16)
+        return web.Response(body=tone.tobytes(), content_type="audio/pcm")
+
+
+def _deltas(reply: str | tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    if isinstance(reply, str):
+        return [{"content": f"{word} "} for word in reply.split()]
+    name, arguments = reply
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    call = {"index": 0, "id": "call_1", "type": "function", "function": function}
+    return [{"tool_calls": [call]}]
+
+
+async def _send(
+    response: web.StreamResponse, model: str, delta: dict[str, Any], finish: str | None
+) -> None:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": model}
+    await response.write(f"data: {json.dumps({**chunk, 'choices': [choice]})}\n\n".encode())
+
+
+@asynccontextmanager
+async def run_openai_standin(standin: OpenAIStandin) -> AsyncIterator[OpenAIStandin]:
+    """Serve it on a free port of the loopback address."""
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", standin.chat)
+    app.router.add_post("/v1/audio/transcriptions", standin.transcribe)
+    app.router.add_post("/v1/audio/speech", standin.speak)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    standin.url = f"http://{host}:{port}/v1"
+    try:
+        yield standin
+    finally:
+        await runner.cleanup()
