@@ -9,6 +9,10 @@ from loguru import logger
 from openai import OpenAIError
 from pipecat.frames.frames import TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.frameworks.rtvi.observer import (
+    RTVIFunctionCallReportLevel,
+    RTVIObserverParams,
+)
 from pipecat.runner.types import RunnerArguments
 from pipecat.runner.utils import create_transport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
@@ -102,6 +106,11 @@ class Conversation:
             params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
             observers=[VoiceStateObserver(self._state)],
             app_resources=call.resources,
+            # What the model is told, knowledge included, is none of the client's business.
+            rtvi_observer_params=RTVIObserverParams(
+                user_llm_enabled=False,
+                function_call_report_level={"*": RTVIFunctionCallReportLevel.NAME},
+            ),
             conversation_id=call.session_id,
             # Calls are ended by whoever started them, who knows why.
             idle_timeout_secs=None,

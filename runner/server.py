@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from loguru import logger
@@ -25,12 +25,22 @@ from bots.resources import open_resources
 from bots.settings import Settings, load_settings
 from runner.app import create_app
 
+if TYPE_CHECKING:
+    import loguru
+
 SHUTDOWN_SECS = 15
 """How long requests may take after the service was asked to stop."""
 
 LARGE_BUFFER_BYTES = 1024 * 1024
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 """Parameters of glibc's mallopt, from its malloc.h."""
+
+HARMLESS = (
+    "No video transceiver",
+    "No screen video transceiver",
+    "Media stream error while reading the audio",
+    "Timeout: No audio frame received",
+)
 
 WATCHED_DIRS = ["runner", "bots", "processors"]
 
@@ -162,6 +172,15 @@ def tame_allocator() -> None:
         libc.mallopt(M_ARENA_MAX, 2)
 
 
+def is_worth_logging(record: "loguru.Record") -> bool:
+    """Leave out what Pipecat warns of in every good call: no video, and a microphone that ends."""
+    return not (
+        record["name"] is not None
+        and record["name"].startswith("pipecat.transports.smallwebrtc")
+        and record["message"].startswith(HARMLESS)
+    )
+
+
 def setup_logging(config: LoggingConfig) -> None:
     """Send the log to standard error; Pipecat logs what people say at DEBUG."""
     logger.remove()
@@ -169,6 +188,7 @@ def setup_logging(config: LoggingConfig) -> None:
     logger.add(
         sys.stderr,
         level=config.level,
+        filter=is_worth_logging,
         # Variables in tracebacks would put keys and conversations into the log.
         diagnose=False,
         format="<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> "

@@ -36,6 +36,7 @@ async def test_it_greets_hears_and_answers_in_sound(service: Service, speaker: S
     assert words_wrong("Is there somewhere to leave my car?", heard) <= 1
     assert "free" in answer.lower() or "behind" in answer.lower()
     assert voiced > 1
+    assert "Facts" not in str(peer.messages), "what the model is told stays in the service"
 
 
 async def test_interim_transcripts_come_while_the_user_speaks(

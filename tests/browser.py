@@ -1,0 +1,280 @@
+"""Chromium on a call: a microphone that tests fill, and ears in the page."""
+
+import base64
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+
+from runner.peer import Pcm
+from tests.speech import write_wav
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+"""No window, and no word to the network."""
+
+FAKE_DEVICES = "--use-fake-device-for-media-stream"
+ALLOW_DEVICES = "--use-fake-ui-for-media-stream"
+NO_DEVICES = "--disable-audio-input"
+
+LOUD = 0.005
+"""Root mean square of samples from -1 to 1: a voice is above, a silent line below."""
+
+EARS = """
+(() => {
+  const ears = { levels: [], states: [], messages: [] };
+  window.__ears = ears;
+
+  function listen(track) {
+    const context = new AudioContext();
+    const analyser = new AnalyserNode(context, { fftSize: 2048 });
+    context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+    const samples = new Float32Array(analyser.fftSize);
+    setInterval(() => {
+      analyser.getFloatTimeDomainData(samples);
+      const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
+      ears.levels.push([performance.now(), Math.sqrt(power)]);
+    }, 40);
+  }
+
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...args) {
+      super(...args);
+      this.addEventListener("track", ({ track }) => {
+        if (track.kind === "audio") listen(track);
+      });
+    }
+
+    createDataChannel(...args) {
+      const channel = super.createDataChannel(...args);
+      channel.addEventListener("message", ({ data }) => {
+        const message = JSON.parse(data);
+        if (message.label === "rtvi-ai") ears.messages.push({ at: performance.now(), ...message });
+      });
+      return channel;
+    }
+  };
+
+  const seen = (state) => {
+    if (state && state !== ears.states.at(-1)) ears.states.push(state);
+  };
+  new MutationObserver((records) => {
+    const changes = records.filter((record) => record.type === "attributes");
+    changes.slice(1).forEach((record) => seen(record.oldValue));
+    seen(document.querySelector("[data-voice-state]")?.dataset.voiceState);
+  }).observe(document, {
+    subtree: true,
+    childList: true,
+    attributeFilter: ["data-voice-state"],
+    attributeOldValue: true,
+  });
+})();
+"""
+"""Keeps how loud the bot is, the states that the page shows, and what the server tells."""
+
+MOUTH = """
+(() => {
+  let context, microphone;
+  navigator.mediaDevices.getUserMedia = async () => {
+    context = new AudioContext({ sampleRate: 48000 });
+    microphone = context.createMediaStreamDestination();
+    // Without a source, the context sleeps and no frame of sound is sent at all.
+    const silence = new ConstantSourceNode(context, { offset: 0 });
+    silence.connect(microphone);
+    silence.start();
+    return microphone.stream;
+  };
+  window.__say = async (wav) => {
+    const bytes = Uint8Array.from(atob(wav), (char) => char.charCodeAt(0));
+    const buffer = await context.decodeAudioData(bytes.buffer);
+    const source = new AudioBufferSourceNode(context, { buffer });
+    source.connect(microphone);
+    const from = performance.now();
+    source.start();
+    await new Promise((resolve) => { source.onended = resolve; });
+    return [from, performance.now()];
+  };
+})();
+"""
+"""A microphone that is silent but for what `say` is given."""
+
+Microphone = Literal["fake", "spoken", "denied", "missing"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """From when to when, in milliseconds of the page's clock."""
+
+    from_ms: float
+    to_ms: float
+
+
+@dataclass
+class Tab:
+    """A page, and everything about it that should not be.
+
+    Attributes:
+        page: It.
+        problems: Errors in its console, and requests that failed or left its origin.
+        origins: Where it may ask for something.
+    """
+
+    page: Page
+    origins: tuple[str, ...]
+    problems: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        self.page.on("requestfailed", lambda it: self.problems.append(f"failed: {it.url}"))
+        self.page.on("request", self._on_request)
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.problems.append(f"console: {message.text}")
+
+    def _on_request(self, request: Request) -> None:
+        if not request.url.startswith((*self.origins, "data:", "blob:")):
+            self.problems.append(f"elsewhere: {request.url}")
+
+    async def heard(self, what: str) -> Any:
+        return await self.page.evaluate(f"window.__ears.{what}")
+
+    async def until(self, script: str, timeout_secs: float, argument: object = None) -> None:
+        """Wait until a JavaScript function of `argument` returns something true.
+
+        Raises:
+            playwright.async_api.TimeoutError: If that takes too long.
+        """
+        await self.page.wait_for_function(script, arg=argument, timeout=timeout_secs * 1000)
+
+    async def until_state(self, state: str, timeout_secs: float) -> None:
+        await self.page.locator(f"[data-voice-state={state}]").wait_for(timeout=timeout_secs * 1000)
+
+    async def now_ms(self) -> float:
+        return float(await self.page.evaluate("performance.now()"))
+
+    async def until_told(self, kind: str, timeout_secs: float, after_ms: float = 0) -> None:
+        """Wait for an RTVI message of one type."""
+        await self.until(
+            """([kind, after]) => window.__ears.messages.some(
+              ({ type, at }) => type === kind && at > after)""",
+            timeout_secs,
+            [kind, after_ms],
+        )
+
+    async def until_bot_is_done(self, after_ms: float, timeout_secs: float) -> None:
+        """Wait until the bot has spoken since `after_ms`, and has stopped."""
+        await self.until_told("bot-started-speaking", timeout_secs, after_ms)
+        started = (await self.messages("bot-started-speaking", after_ms))[0]
+        await self.until_told("bot-stopped-speaking", timeout_secs, started["at"])
+
+    async def until_transcripts(self, count: int, timeout_secs: float) -> None:
+        """Wait until the user was transcribed `count` times in this call."""
+        await self.until(
+            """(count) => window.__ears.messages.filter(
+              ({ type, data }) => type === "user-transcription" && data.final).length >= count""",
+            timeout_secs,
+            count,
+        )
+
+    async def say(self, pcm: Pcm, tmp_path: Path) -> Span:
+        """Speak into a `spoken` microphone; return when it was, once it is over."""
+        wav = tmp_path / "say.wav"
+        write_wav(wav, pcm)
+        said = await self.page.evaluate(
+            "(wav) => window.__say(wav)", base64.b64encode(wav.read_bytes()).decode()
+        )
+        return Span(*said)
+
+    async def messages(self, kind: str, after_ms: float = 0) -> list[dict[str, Any]]:
+        """Return what the server told by RTVI messages of one type."""
+        return [m for m in await self.heard("messages") if m["type"] == kind and m["at"] > after_ms]
+
+    async def final_transcripts(self, after_ms: float = 0) -> list[str]:
+        told = await self.messages("user-transcription", after_ms)
+        return [m["data"]["text"] for m in told if m["data"]["final"]]
+
+    async def entries(self, role: Literal["user", "bot"]) -> list["Entry"]:
+        """Return what the transcript on the page shows."""
+        found = await self.page.locator(f"[data-role={role}]").evaluate_all(
+            "(all) => all.map((entry) => [entry.querySelector('.entry__text').innerText, "
+            "entry.dataset.final === 'true', entry.dataset.interrupted === 'true'])"
+        )
+        return [Entry(*entry) for entry in found]
+
+    async def report(self) -> str:
+        """Return what happened, for a person who looks for why a test failed."""
+        if self.page.is_closed():
+            return "the page is closed"
+        lines = [f"states: {await self.heard('states')}", f"problems: {self.problems}"]
+        for message in await self.heard("messages"):
+            if message["type"] not in ("metrics", "bot-llm-text"):
+                lines.append(f"{message['at']:9.0f} {message['type']} {message.get('data', '')}")
+        return "\n".join(lines)
+
+    async def voiced_secs(self, span: Span) -> float:
+        """Return for how long the bot was heard in a span."""
+        return voiced_secs(await self.heard("levels"), span)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the transcript, as it is shown."""
+
+    text: str
+    is_final: bool
+    is_interrupted: bool
+
+
+def voiced_secs(levels: Iterable[tuple[float, float]], span: Span) -> float:
+    """Add up the time between measurements in which it was loud; a gap counts for 200 ms."""
+    total_ms = 0.0
+    before = span.from_ms
+    for at, level in levels:
+        if not span.from_ms < at <= span.to_ms:
+            continue
+        total_ms += min(at - before, 200) if level > LOUD else 0
+        before = at
+    return total_ms / 1000
+
+
+def _arguments(microphone: Microphone, wav: Path | None) -> list[str]:
+    extra = {
+        "fake": [FAKE_DEVICES, ALLOW_DEVICES],
+        "spoken": [FAKE_DEVICES, ALLOW_DEVICES],
+        "denied": [FAKE_DEVICES],
+        "missing": [NO_DEVICES, ALLOW_DEVICES],
+    }[microphone]
+    file = [f"--use-file-for-fake-audio-capture={wav}%noloop"] if wav else []
+    return [*QUIET, *extra, *file]
+
+
+@asynccontextmanager
+async def chromium(microphone: Microphone, wav: Path | None = None) -> AsyncIterator[Browser]:
+    """Start Chromium.
+
+    Args:
+        microphone: `fake` plays `wav` once, from when it is opened; `spoken` is filled by
+            `Tab.say`; `denied` and `missing` are what they say.
+        wav: For a `fake` microphone, which beeps without.
+    """
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=_arguments(microphone, wav)
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()

@@ -1,0 +1,68 @@
+"""Browsers for tests, closed after each."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, BrowserContext
+
+from runner.app import CLIENT_DIR
+from tests.browser import EARS, MOUTH, Microphone, Tab, chromium
+from tests.integration.test_lifecycle import until_no_session
+from tests.service import Service
+
+FREE_SECS = 20
+
+OpenTab = Callable[..., Awaitable[Tab]]
+
+
+@pytest.fixture
+async def line(service: Service) -> AsyncIterator[Service]:
+    """The shared service, with no call left from another test, and with our client."""
+    assert (CLIENT_DIR / "index.html").is_file(), "build the client first: make client"
+    await until_no_session(service.url, timeout=FREE_SECS)
+    logged = len(service.log)
+    yield service
+    print(service.log[logged:])
+
+
+@pytest.fixture
+async def open_tab() -> AsyncIterator[OpenTab]:
+    """Open an address in a new browser, or in that of another tab."""
+    tabs: list[Tab] = []
+    async with AsyncExitStack() as stack:
+
+        async def open_tab(
+            url: str,
+            *,
+            microphone: Microphone = "spoken",
+            wav: Path | None = None,
+            origins: tuple[str, ...] = (),
+            beside: Tab | None = None,
+        ) -> Tab:
+            if beside:
+                context = beside.page.context
+            else:
+                browser = await stack.enter_async_context(chromium(microphone, wav))
+                context = await _context(browser, microphone)
+            tab = Tab(await context.new_page(), (url, *origins))
+            tabs.append(tab)
+            await tab.page.goto(url)
+            return tab
+
+        yield open_tab
+        for tab in tabs:
+            print(await tab.report())
+            # The browser alone would take its pages down without a word to the service.
+            await tab.page.close()
+
+
+async def _context(browser: Browser, microphone: Microphone) -> BrowserContext:
+    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    if microphone == "denied":
+        await context.grant_permissions([])
+    if microphone == "spoken":
+        await context.add_init_script(MOUTH)
+    await context.add_init_script(EARS)
+    return context

@@ -1,0 +1,125 @@
+"""Pipecat's own clients, unchanged, against the service."""
+
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+
+import aiohttp
+import numpy as np
+import pytest
+
+from tests.browser import Span
+from tests.e2e.conftest import OpenTab
+from tests.integration.test_lifecycle import until_no_session
+from tests.service import ROOT, Service, run_service
+from tests.speech import Speaker, silence, words_wrong, write_wav
+
+pytestmark = pytest.mark.browser
+
+STOCK = ROOT / "tests" / "e2e" / "stock"
+BUILD_SECS = 60
+CONNECT_SECS = 40
+REPLY_SECS = 40
+HANG_UP_SECS = 15
+GREETING_SECS = 12
+QUESTION = "Is there somewhere to leave my car?"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """Serve a folder on a port of its own, which is another origin than the service's."""
+    with HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever, name="stock pages")
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def stock_pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The stock client, bundled with what `client/` has installed."""
+    folder = tmp_path_factory.mktemp("stock")
+    build = ["npx", "--no-install", "vite", "build", str(STOCK), "--outDir", str(folder)]
+    config = ["--config", str(STOCK / "vite.config.mjs"), "--configLoader", "native"]
+    done = subprocess.run(
+        [*build, *config], cwd=ROOT / "client", capture_output=True, text=True, timeout=BUILD_SECS
+    )
+    assert done.returncode == 0, done.stderr
+    with serve(folder) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def open_service(stock_pages: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that allows the pages' origin."""
+    allowed = {"PARLANTE_SERVER__ALLOWED_ORIGINS": f'["{stock_pages}"]'}
+    with run_service(tmp_path_factory.mktemp("service"), environment=allowed) as service:
+        yield service
+
+
+async def test_the_stock_client_on_another_origin_is_greeted_and_answered_in_sound(
+    stock_pages: str, open_service: Service, speaker: Speaker, open_tab: OpenTab, tmp_path: Path
+) -> None:
+    wav = tmp_path / "question.wav"
+    voice = await speaker.say(QUESTION)
+    write_wav(wav, np.concatenate([silence(GREETING_SECS), voice, silence(60)]))
+    tab = await open_tab(
+        f"{stock_pages}/page.html?service={open_service.url}",
+        microphone="fake",
+        wav=wav,
+        origins=(stock_pages, open_service.url),
+    )
+    await tab.page.get_by_role("button", name="Connect", exact=True).click()
+    await tab.until_told("bot-ready", CONNECT_SECS)
+    await tab.until_bot_is_done(0, REPLY_SECS)
+    assert await tab.voiced_secs(Span(0, await tab.now_ms())) > 1.5, "the greeting is heard"
+
+    await tab.until_transcripts(1, GREETING_SECS + REPLY_SECS)
+    [asked] = [m for m in await tab.messages("user-transcription") if m["data"]["final"]]
+    assert words_wrong(QUESTION, asked["data"]["text"]) <= 1
+    await tab.until_bot_is_done(asked["at"], REPLY_SECS)
+    answer = " ".join(m["data"]["text"] for m in await tab.messages("bot-tts-text", asked["at"]))
+    assert re.search("behind|free|mill lane", answer.lower())
+    assert await tab.voiced_secs(Span(asked["at"], await tab.now_ms())) > 1
+
+    await tab.page.get_by_role("button", name="Disconnect").click()
+    await tab.until("document.querySelector('#state').innerText === 'disconnected'", HANG_UP_SECS)
+    await until_no_session(open_service.url, timeout=HANG_UP_SECS)
+    assert await tab.page.locator("#error").inner_text() == ""
+    assert not tab.problems
+
+
+async def test_a_page_of_an_origin_that_is_not_allowed_cannot_start_a_call(
+    stock_pages: str, line: Service, open_tab: OpenTab
+) -> None:
+    tab = await open_tab(f"{stock_pages}/page.html?service={line.url}", origins=(line.url,))
+    await tab.page.get_by_role("button", name="Connect", exact=True).click()
+    await tab.page.locator("#error:not(:empty)").wait_for(timeout=CONNECT_SECS * 1000)
+    await until_no_session(line.url, timeout=1)
+
+
+async def test_the_prebuilt_client_is_served(service: Service) -> None:
+    async with aiohttp.ClientSession(service.url) as http:
+        async with http.get("/client/") as response:
+            page = await response.text()
+            assert response.status == 200
+            assert response.content_type == "text/html"
+        assert "<title>" in page
+        scripts = re.findall(r'src="([^"]+\.js)"', page)
+        assert scripts
+        for script in scripts:
+            async with http.get(f"/client/{script.removeprefix('/client/')}") as response:
+                assert response.status == 200
