@@ -73,7 +73,6 @@ class VadConfig(Section):
     provider: Literal["silero"] = "silero"
     threshold: Share = 0.5
     min_speech_duration: Seconds = 0.1
-    max_speech_duration: Annotated[float, Field(gt=0)] = 30.0
 
 
 class TurnConfig(Section):

@@ -92,16 +92,21 @@ class WhisperEngine:
             str(path), device="cpu", compute_type="int8", cpu_threads=threads, num_workers=1
         )
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="whisper")
+        self._pending = 0
 
     @property
     def busy(self) -> bool:
-        """Whether work is waiting: an interim transcript can then be left out."""
-        return self._executor._work_queue.qsize() > 0
+        """Whether it is at work or has work waiting: an interim transcript can be left out."""
+        return self._pending > 0
 
     async def transcribe(self, samples: Samples, language: str) -> str:
         """Return the words in `samples` (16 kHz, mono, -1 to 1), or "" when there are none."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._transcribe, samples, language)
+        self._pending += 1
+        try:
+            return await loop.run_in_executor(self._executor, self._transcribe, samples, language)
+        finally:
+            self._pending -= 1
 
     def warm_up(self) -> None:
         """Run the model once, so that the first user does not wait for lazy set-up."""

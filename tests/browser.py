@@ -11,7 +11,7 @@ from typing import Any, Literal
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
 from runner.peer import Pcm
-from tests.speech import write_wav
+from runner.talk import write_audio
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 QUIET = (
@@ -192,7 +192,7 @@ class Tab:
     async def say(self, pcm: Pcm, tmp_path: Path) -> Span:
         """Speak into a `spoken` microphone; return when it was, once it is over."""
         wav = tmp_path / "say.wav"
-        write_wav(wav, pcm)
+        write_audio(wav, pcm)
         said = await self.page.evaluate(
             "(wav) => window.__say(wav)", base64.b64encode(wav.read_bytes()).decode()
         )

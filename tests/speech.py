@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import soxr
@@ -44,16 +43,6 @@ def open_speaker() -> Iterator[Speaker]:
 
 def silence(secs: float) -> Pcm:
     return np.zeros(int(secs * SAMPLE_RATE_HZ), np.int16)
-
-
-def write_wav(path: Path, pcm: Pcm) -> None:
-    import wave
-
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE_HZ)
-        file.writeframes(pcm.tobytes())
 
 
 def rms(pcm: Pcm) -> float:

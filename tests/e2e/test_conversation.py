@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runner.talk import write_audio
 from tests.browser import Span, Tab
 from tests.e2e.conftest import OpenTab
 from tests.integration.test_lifecycle import until_no_session
 from tests.service import Service
-from tests.speech import Speaker, silence, words_wrong, write_wav
+from tests.speech import Speaker, silence, words_wrong
 
 pytestmark = pytest.mark.browser
 
@@ -128,7 +129,7 @@ async def test_a_question_into_the_browser_s_own_microphone_is_answered(
 ) -> None:
     question, wav = QUESTIONS[1], tmp_path / "microphone.wav"
     voice = await speaker.say(question.text)
-    write_wav(wav, np.concatenate([silence(FILE_PAUSE_SECS), voice, silence(60)]))
+    write_audio(wav, np.concatenate([silence(FILE_PAUSE_SECS), voice, silence(60)]))
     tab = await open_tab(line.url, microphone="fake", wav=wav)
     await hear_greeting(tab)
     await hear_answer(tab, 1, question)

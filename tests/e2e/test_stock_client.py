@@ -13,11 +13,12 @@ import aiohttp
 import numpy as np
 import pytest
 
+from runner.talk import write_audio
 from tests.browser import Span
 from tests.e2e.conftest import OpenTab
 from tests.integration.test_lifecycle import until_no_session
 from tests.service import ROOT, Service, run_service
-from tests.speech import Speaker, silence, words_wrong, write_wav
+from tests.speech import Speaker, silence, words_wrong
 
 pytestmark = pytest.mark.browser
 
@@ -75,7 +76,7 @@ async def test_the_stock_client_on_another_origin_is_greeted_and_answered_in_sou
 ) -> None:
     wav = tmp_path / "question.wav"
     voice = await speaker.say(QUESTION)
-    write_wav(wav, np.concatenate([silence(GREETING_SECS), voice, silence(60)]))
+    write_audio(wav, np.concatenate([silence(GREETING_SECS), voice, silence(60)]))
     tab = await open_tab(
         f"{stock_pages}/page.html?service={open_service.url}",
         microphone="fake",
