@@ -141,12 +141,10 @@ class LoggingConfig(Section):
     """What is logged.
 
     Attributes:
-        level: Lowest level that is shown.
-        transcripts: Whether what people say may stand in the log.
+        level: Lowest level that is shown; at DEBUG and below the log holds what people say.
     """
 
     level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    transcripts: bool = False
 
 
 class IceServerConfig(Section):
@@ -203,7 +201,6 @@ class BotEntry(Section):
         voice_profile: One of `voice.voice_profiles`; None keeps the bot's own.
         temperature: For the LLM; None keeps the bot's own.
         max_tokens: Longest reply; None keeps the bot's own.
-        options: Settings that only this bot knows.
     """
 
     module: str
@@ -212,4 +209,3 @@ class BotEntry(Section):
     voice_profile: str | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
-    options: dict[str, Any] = {}

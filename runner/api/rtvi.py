@@ -10,7 +10,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
 )
 from pydantic import AliasChoices, BaseModel, Field
 
-from runner.errors import TransportUnavailable
+from runner.errors import SessionNotFound, TransportUnavailable
 from runner.sessions import SessionManager
 
 router = APIRouter(tags=["Pipecat clients"])
@@ -127,7 +127,8 @@ async def session_candidates(
     sessions: Sessions, session_id: str, candidates: Candidates
 ) -> dict[str, str]:
     """Take late ICE candidates of a session's client."""
-    sessions.get(session_id)
+    if sessions.session_of(candidates.pc_id) != session_id:
+        raise SessionNotFound("this session has no such connection: start a new one")
     await sessions.add_candidates(candidates.to_pipecat())
     return {"status": "success"}
 

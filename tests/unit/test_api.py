@@ -11,6 +11,8 @@ from runner.app import MAX_BODY_BYTES, create_app
 
 BROKEN_OFFER = {"sdp": "v=0\r\nm=audio nowhere RTP/AVP 0\r\n", "type": "offer"}
 
+NO_CANDIDATES: dict[str, object] = {"pc_id": "x", "candidates": []}
+
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
@@ -55,7 +57,8 @@ async def test_the_bots_are_listed(http: httpx.AsyncClient) -> None:
         ("POST", "/api/offer", BROKEN_OFFER, 502, "CONNECTION_FAILED"),
         ("POST", "/api/offer", {"sdp": "junk", "type": "offer"}, 422, "INVALID_REQUEST"),
         ("POST", "/api/offer", {**BROKEN_OFFER, "type": "answer"}, 422, "INVALID_REQUEST"),
-        ("PATCH", "/api/offer", {"pc_id": "x", "candidates": []}, 404, "SESSION_NOT_FOUND"),
+        ("PATCH", "/api/offer", NO_CANDIDATES, 404, "SESSION_NOT_FOUND"),
+        ("PATCH", "/sessions/x/api/offer", NO_CANDIDATES, 404, "SESSION_NOT_FOUND"),
         ("GET", "/sessions/x", None, 404, "NOT_FOUND"),
         ("DELETE", "/start", None, 405, "METHOD_NOT_ALLOWED"),
     ],
