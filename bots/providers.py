@@ -7,7 +7,7 @@ offline models. Every service is made in the same way, by looking at what its cl
 import importlib
 import inspect
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipecat.services.ai_service import AIService
 from pipecat.services.llm_service import LLMService
@@ -17,29 +17,26 @@ from pipecat.transcriptions.language import Language
 
 from bots.config import Kind, ServiceConfig, VoiceProfile
 from bots.errors import ServiceUnavailable
-
-if TYPE_CHECKING:
-    # Its packages are an extra, and one of them is GPL-3.0: import it only where it is used.
-    from bots.local import LocalModels
+from bots.local import LocalServices
 
 _BASES: dict[Kind, type[AIService]] = {"stt": STTService, "llm": LLMService, "tts": TTSService}
 
 
-def make_stt(provider: str, config: ServiceConfig, local: "LocalModels | None") -> STTService:
+def make_stt(provider: str, config: ServiceConfig, local: LocalServices) -> STTService:
     """Make the speech recognition of one session.
 
     Raises:
         ServiceUnavailable: If the provider, its extra or a setting is missing.
     """
     if provider == "local":
-        return _loaded(local).make_stt(_language(config))
+        return local.make_stt(_language(config))
     return _make("stt", provider, config, language=_language(config))  # type: ignore[return-value]
 
 
 def make_llm(
     provider: str,
     config: ServiceConfig,
-    local: "LocalModels | None",
+    local: LocalServices,
     *,
     instructions: str,
     temperature: float,
@@ -50,7 +47,7 @@ def make_llm(
     Args:
         provider: Its name.
         config: What the settings say about it; its temperature wins over the bot's.
-        local: The offline models.
+        local: Makes those on the offline models.
         instructions: Who the bot is.
         temperature: 0 for the most likely words, up to 2.
         max_tokens: Longest reply.
@@ -64,14 +61,14 @@ def make_llm(
         "max_tokens": max_tokens,
     }
     if provider == "local":
-        return _loaded(local).make_llm(**wishes)
+        return local.make_llm(**wishes)
     return _make("llm", provider, config, **wishes)  # type: ignore[return-value]
 
 
 def make_tts(
     provider: str,
     config: ServiceConfig,
-    local: "LocalModels | None",
+    local: LocalServices,
     *,
     profile: VoiceProfile | None,
 ) -> TTSService:
@@ -80,7 +77,7 @@ def make_tts(
     Args:
         provider: Its name.
         config: What the settings say about it.
-        local: The offline models.
+        local: Makes those on the offline models.
         profile: The voice that the bot wants; only its speed counts at other providers.
 
     Raises:
@@ -88,7 +85,7 @@ def make_tts(
     """
     speed = profile.speed if profile else 1.0
     if provider == "local":
-        return _loaded(local).make_tts(speed)
+        return local.make_tts(speed)
     wishes: dict[str, Any] = {"language": _language(config)}
     if profile and profile.provider == provider:
         config = config.model_copy(
@@ -108,12 +105,6 @@ def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
     if provider != "local":
         service = _service_class(kind, provider, config.service)
         _arguments(service, kind, provider, config, {})
-
-
-def _loaded(local: "LocalModels | None") -> "LocalModels":
-    if local is None:
-        raise ServiceUnavailable("the offline models were not loaded at start")
-    return local
 
 
 def _make(kind: Kind, provider: str, config: ServiceConfig, **wishes: Any) -> AIService:

@@ -11,6 +11,7 @@ from rich.console import Console
 from bots import providers
 from bots.config import KINDS, Kind
 from bots.errors import ConfigError, ParlanteError
+from bots.local_models import locate
 from bots.registry import load_bot
 from bots.settings import Settings, load_settings
 from runner.app import CLIENT_DIR
@@ -55,7 +56,6 @@ def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
 def _service(settings: Settings, kind: Kind) -> str:
     provider, config = settings.service(kind)
     if provider == "local":
-        from bots.local import locate
         from bots.models import ModelStore, default_models_dir, load_manifest
 
         store = ModelStore(settings.models_dir or default_models_dir(), load_manifest())

@@ -9,8 +9,9 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,8 @@ from uvicorn.supervisors import ChangeReload
 
 from bots.config import KINDS, LoggingConfig
 from bots.errors import ParlanteError
-from bots.resources import open_resources
+from bots.local_models import LocalModels
 from bots.settings import Settings, load_settings
-from runner.app import create_app
 
 if TYPE_CHECKING:
     import loguru
@@ -42,7 +42,7 @@ HARMLESS = (
     "Timeout: No audio frame received",
 )
 
-WATCHED_DIRS = ["runner", "bots", "processors"]
+WATCHED_DIRS = ["runner", "bots", "processors", "engines"]
 
 
 class PortUnavailable(ParlanteError):
@@ -143,21 +143,31 @@ async def running(
         ParlanteError: If something cannot be loaded.
     """
     tame_allocator()
-    with closing(sock):
-        async with open_resources(settings, progress) as resources:
-            config = uvicorn.Config(
-                create_app(resources), log_level="warning", timeout_graceful_shutdown=SHUTDOWN_SECS
-            )
-            server = _Server(config)
-            serving = asyncio.create_task(server.serve(sockets=[sock]))
-            up = asyncio.create_task(server.listening.wait())
-            try:
-                await asyncio.wait({serving, up}, return_when=asyncio.FIRST_COMPLETED)
-                yield serving
-            finally:
-                up.cancel()
-                server.should_exit = True
-                await serving
+    models = LocalModels()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(closing(sock))
+        stack.push_async_callback(models.close)
+        # Each takes seconds, most of them outside of the other's way.
+        await asyncio.gather(
+            models.load(settings, progress), asyncio.to_thread(import_module, "runner.app")
+        )
+        from bots.resources import open_resources
+        from runner.app import create_app
+
+        resources = await stack.enter_async_context(open_resources(settings, models))
+        config = uvicorn.Config(
+            create_app(resources), log_level="warning", timeout_graceful_shutdown=SHUTDOWN_SECS
+        )
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[sock]))
+        up = asyncio.create_task(server.listening.wait())
+        try:
+            await asyncio.wait({serving, up}, return_when=asyncio.FIRST_COMPLETED)
+            yield serving
+        finally:
+            up.cancel()
+            server.should_exit = True
+            await serving
 
 
 def tame_allocator() -> None:
@@ -173,12 +183,15 @@ def tame_allocator() -> None:
 
 
 def is_worth_logging(record: "loguru.Record") -> bool:
-    """Leave out what Pipecat warns of in every good call: no video, and a microphone that ends."""
-    return not (
-        record["name"] is not None
-        and record["name"].startswith("pipecat.transports.smallwebrtc")
-        and record["message"].startswith(HARMLESS)
+    """Leave out Pipecat's greeting, and what it warns of in every good call.
+
+    The latter are that there is no video, and that a microphone ends.
+    """
+    name = record["name"] or ""
+    harmless = name.startswith("pipecat.transports.smallwebrtc") and record["message"].startswith(
+        HARMLESS
     )
+    return name != "pipecat" and not harmless
 
 
 def setup_logging(config: LoggingConfig) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import soxr
 
 from bots.models import ModelStore, default_models_dir, load_manifest
-from processors.piper_tts import PiperEngine
+from engines.piper import PiperEngine
 from runner.peer import SAMPLE_RATE_HZ, Pcm
 
 LOUD_RMS = 300

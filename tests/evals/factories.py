@@ -3,8 +3,10 @@
 from typing import Any
 
 from bots.models import ModelStore, default_models_dir, load_manifest
-from processors.piper_tts import PiperEngine, PiperTTS
-from processors.whisper_stt import WhisperEngine, WhisperSTT
+from engines.piper import PiperEngine
+from engines.whisper import WhisperEngine
+from processors.piper_tts import PiperTTS
+from processors.whisper_stt import WhisperSTT
 
 _store = ModelStore(default_models_dir(), load_manifest())
 

@@ -1,4 +1,4 @@
-"""The rule of directions, runner -> bots -> processors, and what else may not be imported where."""
+"""The rule of directions, runner -> bots -> processors -> engines, and other rules of importing."""
 
 import ast
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("processors", "bots", "runner")
+PACKAGES = ("engines", "processors", "bots", "runner")
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 
 
@@ -72,6 +72,11 @@ def uses_in(*packages: str) -> list[Use]:
         for path in paths
         for use in scan(path.relative_to(ROOT), path.read_text(encoding="utf-8"))
     ]
+
+
+def test_engines_import_nothing_of_the_house_and_no_pipecat() -> None:
+    above = ("processors", "bots", "runner", "pipecat")
+    assert [str(use) for use in uses_in("engines") if use.is_within(*above)] == []
 
 
 def test_processors_import_neither_bots_nor_runner() -> None:

@@ -1,4 +1,4 @@
-from processors.whisper_stt import MAX_FRAMES, MIN_FRAMES, plausible_tokens, window_frames
+from engines.whisper import MAX_FRAMES, MIN_FRAMES, plausible_tokens, window_frames
 
 
 def test_a_short_question_is_encoded_in_the_shortest_window() -> None:

@@ -1,0 +1,128 @@
+"""The offline models of this process: loaded once, warmed, and shared by all sessions.
+
+Importing this brings neither Pipecat nor the engines, so that the models can load, in threads,
+while Python imports the rest.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bots.config import KINDS, Kind, ServiceConfig
+from bots.errors import ServiceUnavailable
+from bots.models import ModelStore, default_models_dir, load_manifest
+from bots.settings import Settings
+
+if TYPE_CHECKING:
+    # Their packages are an extra, and one of them is GPL-3.0: import them only where they are used.
+    from engines.llama import LlamaServer
+    from engines.piper import PiperEngine
+    from engines.whisper import WhisperEngine
+
+
+class LocalModels:
+    """The engines that the settings ask for; one that was not asked for is None."""
+
+    def __init__(self) -> None:
+        self.whisper: WhisperEngine | None = None
+        self.llama: LlamaServer | None = None
+        self.piper: PiperEngine | None = None
+
+    async def load(
+        self, settings: Settings, progress: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Load and warm the models of the profile; `close` frees them, also after an error.
+
+        Args:
+            settings: Which models, and where they are.
+            progress: Told what is being loaded.
+
+        Raises:
+            ServiceUnavailable: If a package is missing or a file cannot be loaded.
+            ModelError: If a model is not on this machine.
+            ConfigError: If the profile has no provider that can be used.
+        """
+        chosen = {kind: settings.service(kind) for kind in KINDS}
+        wanted = {kind: config for kind, (name, config) in chosen.items() if name == "local"}
+        if not wanted:
+            return
+        _import_engines()
+        store = ModelStore(settings.models_dir or default_models_dir(), load_manifest())
+        paths = {kind: locate(kind, config, store) for kind, config in wanted.items()}
+        progress(", ".join(path.stem for path in paths.values()))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for kind, path in paths.items():
+                    group.create_task(asyncio.to_thread(self._load, kind, path))
+        except* (RuntimeError, OSError) as errors:
+            reasons = "; ".join(str(error) for error in errors.exceptions)
+            raise ServiceUnavailable(f"an offline model cannot be loaded: {reasons}") from errors
+
+    def _load(self, kind: Kind, path: Path) -> None:
+        from engines import llama, piper, whisper
+
+        match kind:
+            case "stt":
+                # Two threads are no faster on so small a model: leave the other core alone.
+                self.whisper = whisper.WhisperEngine(path, threads=1)
+                self.whisper.warm_up()
+            case "llm":
+                self.llama = llama.LlamaServer(path, threads=cpu_threads())
+                self.llama.warm_up()
+            case "tts":
+                self.piper = piper.PiperEngine(path, threads=cpu_threads())
+                self.piper.warm_up()
+
+    async def close(self) -> None:
+        """Free the models; sessions that use them must have ended."""
+        for engine in (self.whisper, self.piper, self.llama):
+            if engine:
+                await asyncio.to_thread(engine.close)
+        self.whisper = self.piper = self.llama = None
+
+
+def _import_engines() -> None:
+    """Import them before there are threads, which could meet in half-imported packages.
+
+    Raises:
+        ServiceUnavailable: If one is not installed.
+    """
+    try:
+        import engines.llama
+        import engines.piper
+        import engines.whisper  # noqa: F401
+    except ImportError as error:
+        raise ServiceUnavailable(
+            f"the offline models need packages that are not installed ({error.name}). "
+            "Run: uv pip install -e '.[local]'"
+        ) from error
+
+
+def cpu_threads() -> int:
+    """Return the threads to give one inference: the cores this process may use, at most 8."""
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+
+
+def locate(kind: Kind, config: ServiceConfig, store: ModelStore) -> Path:
+    """Find the files of a model by its path or its name in the manifest.
+
+    Returns:
+        A directory for speech recognition, else the one file to open.
+
+    Raises:
+        ServiceUnavailable: If the settings name no model, or a path with nothing there.
+        ModelError: If a named model is unknown or not on this machine.
+    """
+    key = "voice" if kind == "tts" else "model"
+    setting = f"voice.providers.local.{kind}.{key}"
+    name: str | None = getattr(config, key)
+    if not name:
+        raise ServiceUnavailable(f"{setting} is not set: give a model's name or path")
+    if os.sep in name or name.startswith("~"):
+        path = Path(name).expanduser()
+        if not path.exists():
+            raise ServiceUnavailable(f"{setting}: there is no file {path}")
+        return path
+    return store.path(name) if kind == "stt" else store.file(name)

@@ -1,0 +1,64 @@
+"""llama.cpp's own OpenAI-compatible server, in this process."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import xllamacpp
+
+CONTEXT_TOKENS = 4096
+"""Longest conversation of one session; older turns must be left out or summarised before."""
+
+PARALLEL_SESSIONS = 4
+"""Sessions whose prompt cache is kept; more of them still work, with a slower first word."""
+
+
+class LlamaServer:
+    """A language model behind llama.cpp's server, on a loopback port.
+
+    Other users of the machine cannot use it: it asks for a key that only this object knows.
+
+    Args:
+        path: Any GGUF file.
+        threads: CPU threads for reading a prompt; one less writes the reply.
+
+    Attributes:
+        model: The name to ask for.
+        base_url: Where OpenAI's API is, as OpenAI's clients want it.
+        key: The API key that it asks for.
+
+    Raises:
+        RuntimeError: If llama.cpp cannot load the file.
+    """
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        self.key = secrets.token_urlsafe()
+        params = xllamacpp.CommonParams()
+        params.model.path = str(path)
+        params.n_ctx = CONTEXT_TOKENS * PARALLEL_SESSIONS
+        params.n_parallel = PARALLEL_SESSIONS
+        # Threads that write a word together wait for each other: with one for every core, any
+        # other work brings 40 words a second down to one. Reading a prompt can bear it.
+        params.cpuparams.n_threads = max(1, threads - 1)
+        params.cpuparams_batch.n_threads = threads
+        # Prompts of ended sessions would be kept, in up to 8 GB.
+        params.cache_ram_mib = 0
+        # These two read the whole model once more each: it need not be fitted to a GPU, and
+        # `warm_up` does what is left.
+        params.fit_params = False
+        params.warmup = False
+        params.api_keys = [self.key]
+        params.verbosity = 0
+        self._server: Any = xllamacpp.Server(params)
+        self.model = path.stem
+        self.base_url = f"{self._server.listening_address}/v1"
+
+    def warm_up(self) -> None:
+        """Answer once, so that the first user does not wait for lazy set-up."""
+        self._server.handle_chat_completions(
+            {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1}
+        )
+
+    def close(self) -> None:
+        """Stop the server and free the model."""
+        self._server = None
