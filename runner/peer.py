@@ -26,6 +26,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, AudioResampler
 
 from bots.errors import ParlanteError
+from runner.loopback import connect_over_loopback_when_alone
 
 SAMPLE_RATE_HZ = 48_000
 FRAME_SAMPLES = SAMPLE_RATE_HZ // 50
@@ -35,6 +36,9 @@ PING_INTERVAL_SECS = 1.0
 PAUSE_SECS = 1.5
 """A silence after which the bot is taken to have finished: between two sentences there may be a
 shorter one."""
+
+MAX_WAITING_SAMPLES = SAMPLE_RATE_HZ // 5
+"""Sound of a live microphone that may wait to be sent: 200 ms. Its clock is not the peer's."""
 
 Pcm = npt.NDArray[np.int16]
 
@@ -57,6 +61,10 @@ class Microphone(MediaStreamTrack):
         self._spoken.set()
         self._timestamp = 0
         self._started_at = 0.0
+
+    def hear(self, pcm: Pcm) -> None:
+        """Play 16-bit mono audio at 48 kHz as it comes; what has waited too long is dropped."""
+        self._pending = np.concatenate([self._pending, pcm])[-MAX_WAITING_SAMPLES:]
 
     async def say(self, pcm: Pcm) -> None:
         """Play 16-bit mono audio at 48 kHz; returns when its last sample has been sent."""
@@ -88,15 +96,19 @@ class Peer:
     Attributes:
         session_id: The session it is in.
         microphone: What it says.
+        on_heard: Takes each packet of what the bot says; by default they are kept in `heard`.
         heard: Everything the bot has sent, 16-bit mono at 48 kHz, a piece for each packet.
         messages: Every RTVI message it got, oldest first.
+        closed: Set when the bot's sound has ended, and so the call.
     """
 
     def __init__(self, session_id: str, pc: RTCPeerConnection) -> None:
         self.session_id = session_id
         self.microphone = Microphone()
         self.heard: list[Pcm] = []
+        self.on_heard: Callable[[Pcm], None] = self.heard.append
         self.messages: list[dict[str, Any]] = []
+        self.closed = asyncio.Event()
         self._pc = pc
         self._changed = asyncio.Event()
         self._channel: Any = None
@@ -164,9 +176,10 @@ class Peer:
             while True:
                 packet = await track.recv()
                 assert isinstance(packet, AudioFrame)
-                self.heard += [frame.to_ndarray()[0] for frame in resampler.resample(packet)]
+                for frame in resampler.resample(packet):
+                    self.on_heard(frame.to_ndarray()[0])
         except MediaStreamError:
-            return
+            self.closed.set()
 
     async def open(self, answer: Callable[[str, str], Any]) -> None:
         """Connect: make an offer, get the answer, wait for the bot to be ready.
@@ -218,6 +231,7 @@ async def connect(url: str, *, bot: str | None = None) -> AsyncIterator[Peer]:
     Raises:
         TalkFailed: If the service cannot be reached or refuses.
     """
+    connect_over_loopback_when_alone()
     async with aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(30)) as http:
         started = await _post(http, "/start", {"transport": "webrtc", "body": {"bot": bot}})
         session_id = started["sessionId"]

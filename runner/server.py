@@ -154,7 +154,9 @@ async def running(
         )
         from bots.resources import open_resources
         from runner.app import create_app
+        from runner.loopback import connect_over_loopback_when_alone
 
+        connect_over_loopback_when_alone()
         resources = await stack.enter_async_context(open_resources(settings, models))
         config = uvicorn.Config(
             create_app(resources), log_level="warning", timeout_graceful_shutdown=SHUTDOWN_SECS

@@ -1,9 +1,9 @@
-"""A conversation in the terminal: with a recording, or typed."""
+"""A conversation in the terminal: with the microphone, with a recording, or typed."""
 
 import asyncio
 import sys
 import wave
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from bots.settings import load_settings
 from runner.peer import SAMPLE_RATE_HZ, Pcm, Peer, TalkFailed, connect
 from runner.server import bind, running, setup_logging
+from runner.sound_card import over_sound_card
 
 REPLY_TIMEOUT_SECS = 60
 """Longest wait for the bot to start, or to end, its reply."""
@@ -34,9 +35,9 @@ def converse(
         config: The settings file; None for the default one.
         overrides: Settings that replace those of the file.
         url: A running service; None starts one for the time of the talk.
-        wav: A recording to say; None to type.
+        wav: A recording to say.
         out: Where the bot's voice is written as WAV; None throws it away.
-        text: Whether the user types.
+        text: Whether the user types; without this and `wav`, the microphone is used.
 
     Returns:
         The exit code.
@@ -44,9 +45,16 @@ def converse(
     Raises:
         ParlanteError: If the conversation cannot be held.
     """
-    if wav is None and not text:
-        raise TalkFailed("say what to talk with: --wav IN.wav [--out OUT.wav], or --text")
-    asyncio.run(_converse(config, overrides, url, wav, out))
+    if out and not (wav or text):
+        raise TalkFailed("--out goes with --wav or --text: the microphone's talk is played aloud")
+    if wav:
+        recording = read_audio(wav)
+
+        def way(peer: Peer) -> Awaitable[None]:
+            return _speak(peer, recording)
+    else:
+        way = _type if text else _use_microphone
+    asyncio.run(_converse(config, overrides, url, way, out))
     return 0
 
 
@@ -78,17 +86,14 @@ async def _converse(
     config: Path | None,
     overrides: Mapping[str, Any],
     url: str | None,
-    wav: Path | None,
+    way: Callable[[Peer], Awaitable[None]],
     out: Path | None,
 ) -> None:
     bot: str | None = overrides["default_bot"]
     async with _service(config, overrides, url) as address, connect(address, bot=bot) as peer:
         printing = asyncio.create_task(_print_messages(peer))
         try:
-            if wav:
-                await _speak(peer, read_audio(wav))
-            else:
-                await _type(peer)
+            await way(peer)
         finally:
             printing.cancel()
             await asyncio.gather(printing, return_exceptions=True)
@@ -126,6 +131,13 @@ async def _type(peer: Peer) -> None:
         sent_at = len(peer.messages)
         peer.send("send-text", {"content": line})
         await peer.hear_out(timeout=REPLY_TIMEOUT_SECS, after=sent_at)
+
+
+async def _use_microphone(peer: Peer) -> None:
+    """Talk until the call ends or the user presses Ctrl-C."""
+    async with over_sound_card(peer):
+        print("speak, with headphones on, or the bot hears itself; Ctrl-C hangs up")
+        await peer.closed.wait()
 
 
 async def _print_messages(peer: Peer) -> None:

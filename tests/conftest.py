@@ -14,6 +14,9 @@ from tests.speech import Speaker, open_speaker
 
 logger.remove()
 
+NO_WAY_OUT = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY")}
+"""A proxy where nobody listens: offline, nothing may be asked by way of one."""
+
 LEAK_GRACE_SECS = 5
 """Threads of executors end a moment after they were told to."""
 
@@ -60,5 +63,6 @@ def speaker() -> Iterator[Speaker]:
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service that most tests share."""
-    with run_service(tmp_path_factory.mktemp("service")) as service:
+    folder = tmp_path_factory.mktemp("service")
+    with run_service(folder, environment=NO_WAY_OUT) as service:
         yield service
