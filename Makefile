@@ -63,10 +63,12 @@ clean: ## remove what was installed and built here, but not the models
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.11" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || scripts/need python3-venv
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/python -c 'import xllamacpp' 2>/dev/null || scripts/need libgomp1
 	@touch $@
 
 client/node_modules/installed: client/package.json client/package-lock.json
@@ -79,5 +81,5 @@ client/dist/index.html: client/node_modules/installed $(CLIENT_SOURCES)
 	@touch $@
 
 .make/browser:
-	@scripts/install-browser
+	@command -v chromium >/dev/null || scripts/need chromium
 	@mkdir -p .make && touch $@
