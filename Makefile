@@ -51,7 +51,8 @@ soak: setup ## hold fifty calls and look for what they leave behind
 	$(BIN)/pytest tests/soak
 
 bench: setup ## measure how right the offline receptionist answers
-	$(BIN)/python tests/bench/receptionist_offline.py --model "$$($(BIN)/python -c 'from bots.models import *; print(ModelStore(default_models_dir(), load_manifest()).file("qwen2.5-coder-0.5b"))')"
+	$(BIN)/python tests/bench/receptionist_offline.py
+	$(BIN)/python tests/bench/booking_offline.py
 
 lock: .venv/installed ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

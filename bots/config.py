@@ -32,6 +32,8 @@ class ServiceConfig(Section):
         api_key: Usually `${PROVIDER_API_KEY}`; None if the service needs none.
         base_url: Address of a compatible server; None for the provider's own.
         temperature: For an LLM; None leaves it to the bot.
+        small: For an LLM: whether it is too small for tools and for a long conversation. It is then
+            given one fact a turn, and what must be right is said without it.
         service: Pipecat class to use where a provider has several (`ElevenLabsHttpTTSService`).
         options: Further arguments of that class.
         settings: Further fields of that class's `Settings`.
@@ -44,6 +46,7 @@ class ServiceConfig(Section):
     api_key: str | None = Field(default=None, repr=False)
     base_url: str | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    small: bool = False
     service: str | None = None
     options: dict[str, Any] = {}
     settings: dict[str, Any] = {}

@@ -18,8 +18,12 @@ from bots.settings import Settings
 if TYPE_CHECKING:
     # Their packages are an extra, and one of them is GPL-3.0: import them only where they are used.
     from engines.llama import LlamaServer
+    from engines.minilm import MiniLM
     from engines.piper import PiperEngine
     from engines.whisper import WhisperEngine
+
+ENCODER = "minilm-l6"
+"""In the manifest: finds the facts for a small language model."""
 
 
 class LocalModels:
@@ -28,6 +32,7 @@ class LocalModels:
     def __init__(self) -> None:
         self.whisper: WhisperEngine | None = None
         self.llama: LlamaServer | None = None
+        self.encoder: MiniLM | None = None
         self.piper: PiperEngine | None = None
 
     async def load(
@@ -51,11 +56,14 @@ class LocalModels:
         _import_engines()
         store = ModelStore(settings.models_dir or default_models_dir(), load_manifest())
         paths = {kind: locate(kind, config, store) for kind, config in wanted.items()}
+        encoder = store.path(ENCODER) if "llm" in wanted and wanted["llm"].small else None
         progress(", ".join(path.stem for path in paths.values()))
         try:
             async with asyncio.TaskGroup() as group:
                 for kind, path in paths.items():
                     group.create_task(asyncio.to_thread(self._load, kind, path))
+                if encoder:
+                    group.create_task(asyncio.to_thread(self._load_encoder, encoder))
         except* (RuntimeError, OSError) as errors:
             reasons = "; ".join(str(error) for error in errors.exceptions)
             raise ServiceUnavailable(f"an offline model cannot be loaded: {reasons}") from errors
@@ -75,12 +83,17 @@ class LocalModels:
                 self.piper = piper.PiperEngine(path, threads=cpu_threads())
                 self.piper.warm_up()
 
+    def _load_encoder(self, path: Path) -> None:
+        from engines import minilm
+
+        self.encoder = minilm.MiniLM(path, threads=1)
+
     async def close(self) -> None:
         """Free the models; sessions that use them must have ended."""
         for engine in (self.whisper, self.piper, self.llama):
             if engine:
                 await asyncio.to_thread(engine.close)
-        self.whisper = self.piper = self.llama = None
+        self.whisper = self.piper = self.llama = self.encoder = None
 
 
 def _import_engines() -> None:
@@ -91,12 +104,18 @@ def _import_engines() -> None:
     """
     try:
         import engines.llama
+        import engines.minilm
         import engines.piper
         import engines.whisper  # noqa: F401
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ServiceUnavailable(
             f"the offline models need packages that are not installed ({error.name}). "
             "Run: uv pip install -e '.[local]'"
+        ) from error
+    except ImportError as error:
+        raise ServiceUnavailable(
+            f"the offline models need a library of the system ({error}). "
+            "Install it; Debian has libgomp.so.1 in the package libgomp1"
         ) from error
 
 

@@ -5,8 +5,7 @@ microphone -> STT -> user turn -> knowledge -> LLM -> TTS -> loudspeaker -> assi
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 
 from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
 from pipecat.audio.vad.vad_analyzer import VADParams
@@ -24,10 +23,11 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from bots import providers
 from bots.config import InterruptionConfig, TurnConfig, VadConfig
-from bots.registry import BOTS_DIR, Bot
+from bots.facts import make_knowledge
+from bots.registry import Bot
 from bots.resources import Resources
 from processors.barge_in import BargeInStartStrategy
-from processors.knowledge import Knowledge, KnowledgeProcessor, parse_examples
+from processors.offline_knowledge import OfflineKnowledgeProcessor
 from processors.shared_vad import SpeechModels
 from processors.turn_end import MinDelayTurnStopStrategy
 
@@ -62,20 +62,20 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
         ServiceUnavailable: If a service cannot be made.
     """
     settings = resources.settings
-    offline = settings.is_offline
+    small = settings.has_small_llm
     profile = settings.voice.voice_profiles.get(bot.voice_profile)
     stt = providers.make_stt(*settings.service("stt"), resources.local)
     llm = providers.make_llm(
         *settings.service("llm"),
         resources.local,
-        instructions=bot.system_instruction(offline=offline),
+        instructions=bot.system_instruction(small=small),
         temperature=bot.temperature,
         max_tokens=bot.max_tokens,
     )
     tts = providers.make_tts(*settings.service("tts"), resources.local, profile=profile)
 
-    # Small local models call tools for a mere greeting: they get none.
-    context = LLMContext(tools=[] if offline else list(bot.tools))
+    # Small models call tools for a mere greeting: they get none.
+    context = LLMContext(tools=[] if small else list(bot.tools))
     turns = LLMContextAggregatorPair(
         context,
         user_params=user_params(
@@ -85,15 +85,15 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
             interruptions=settings.voice.realtime.interruptions,
         ),
     )
-    knowledge = [make_knowledge(bot, offline=offline)] if bot.knowledge else []
-    opening = knowledge[0].inform(context) if knowledge else context
+    knowledge = make_knowledge(bot, resources.local.encoder)
+    opening = knowledge.opening if isinstance(knowledge, OfflineKnowledgeProcessor) else context
 
     pipeline = Pipeline(
         [
             transport.input(),
             stt,
             turns.user(),
-            *knowledge,
+            *([knowledge] if knowledge else []),
             llm,
             tts,
             transport.output(),
@@ -102,25 +102,6 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
     )
     prefill = partial(llm.prefill, opening) if hasattr(llm, "prefill") else None
     return Assembly(pipeline, turns.user(), prefill)
-
-
-def make_knowledge(bot: Bot, *, offline: bool) -> KnowledgeProcessor:
-    """Give a bot its facts; a small local model gets one at a time, and examples of answers."""
-    files = [file for file in (bot.knowledge, bot.offline_knowledge if offline else None) if file]
-    facts = _read_facts(*files)
-    if not offline:
-        return KnowledgeProcessor(facts)
-    examples = parse_examples(_knowledge_file(files[-1]).read_text("utf-8"))
-    return KnowledgeProcessor(facts, limit=1, examples=examples, nothing_known=bot.nothing_known)
-
-
-def _knowledge_file(name: str) -> Path:
-    return BOTS_DIR / "knowledge" / name
-
-
-@cache
-def _read_facts(*files: str) -> Knowledge:
-    return Knowledge.from_files(*map(_knowledge_file, files))
 
 
 def user_params(

@@ -11,7 +11,10 @@ BOT = Bot(
     prompt="receptionist.md",
     offline_prompt="receptionist_offline.md",
     offline_knowledge="receptionist_offline.md",
-    nothing_known="I am sorry, I do not know that. Someone will call you back.",
+    nothing_known=(
+        "I am sorry, I do not know that. The front desk can tell you, on five five five, "
+        "zero one four two."
+    ),
     greeting="Willowbrook Family Clinic, this is Grace, how can I help you?",
     knowledge="receptionist.md",
     tools=APPOINTMENT_TOOLS,

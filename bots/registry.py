@@ -31,9 +31,9 @@ class Bot:
         voice_profile: One of `voice.voice_profiles`.
         temperature: For the language model.
         max_tokens: Longest reply.
-        offline_prompt: File in bots/prompts, added where small local models cannot use tools.
-        offline_knowledge: File in bots/knowledge, with facts and examples for small local models.
-        nothing_known: What a small local model says where no fact answers the question.
+        offline_prompt: File in bots/prompts, added where a small model cannot use tools.
+        offline_knowledge: File in bots/knowledge, with facts and examples for small models.
+        nothing_known: What a small model says where no fact answers the question.
         instructions: Replaces the prompt file; None for none.
     """
 
@@ -50,16 +50,16 @@ class Bot:
     nothing_known: str = "I am sorry, I do not know that."
     instructions: str | None = None
 
-    def system_instruction(self, *, offline: bool) -> str:
+    def system_instruction(self, *, small: bool) -> str:
         """Return who the bot is, as the language model is told.
 
         Args:
-            offline: Whether a small local model reads it.
+            small: Whether a small model reads it.
 
         Raises:
             OSError: If a prompt file cannot be read.
         """
-        files = [self.prompt, self.offline_prompt if offline else None]
+        files = [self.prompt, self.offline_prompt if small else None]
         texts = [(BOTS_DIR / "prompts" / file).read_text("utf-8") for file in files if file]
         if self.instructions:
             texts[0] = self.instructions

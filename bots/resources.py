@@ -8,8 +8,10 @@ from datetime import datetime
 
 from bots import providers
 from bots.config import KINDS
+from bots.facts import read_knowledge
 from bots.local import LocalServices
 from bots.local_models import LocalModels
+from bots.registry import load_bot
 from bots.settings import Settings
 from bots.tools.calendar import AppointmentStore
 from processors.shared_vad import SpeechModels
@@ -43,6 +45,7 @@ async def open_resources(settings: Settings, models: LocalModels) -> AsyncIterat
     Raises:
         ServiceUnavailable: If a key or a package is missing.
         ConfigError: If a profile has no provider that can be used.
+        UnknownBot: If a bot of the settings cannot be loaded.
     """
     for kind in KINDS:
         providers.check(kind, *settings.service(kind))
@@ -55,4 +58,7 @@ async def open_resources(settings: Settings, models: LocalModels) -> AsyncIterat
         stack.push_async_callback(appointments.close)
         await appointments.open()
         speech = await asyncio.to_thread(SpeechModels)
+        for name in settings.bots:
+            # Their facts are indexed now, because it would hold up a call.
+            await asyncio.to_thread(read_knowledge, load_bot(name, settings), models.encoder)
         yield Resources(settings, speech, local, appointments)

@@ -106,9 +106,9 @@ class Settings(BaseSettings):
         raise ConfigError(f"profile '{self.profile}' ({kind})", lacking)
 
     @property
-    def is_offline(self) -> bool:
-        """Whether the language model runs in this process."""
-        return self.service("llm")[0] == "local"
+    def has_small_llm(self) -> bool:
+        """Whether the language model is too small for tools and for a long conversation."""
+        return self.service("llm")[1].small
 
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:

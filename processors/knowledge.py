@@ -1,4 +1,4 @@
-"""Facts for this turn: looked up with BM25, given to the LLM behind the user's last words.
+"""Facts for this turn: looked up, and given to the LLM behind the user's last words.
 
 `Knowledge` decides, without any I/O, which facts of a markdown file belong to a question.
 `KnowledgeProcessor` stands between the user aggregator and the LLM and shows them to the LLM.
@@ -6,11 +6,9 @@
 
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import snowballstemmer
@@ -24,6 +22,8 @@ from pipecat.processors.aggregators.llm_context import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from rank_bm25 import BM25Okapi
+
+from processors.facts import Fact, parse_facts
 
 _WORD = re.compile(r"[a-z0-9]+")
 _stem = snowballstemmer.stemmer("english").stemWords
@@ -43,8 +43,6 @@ _STOPWORDS = frozenset(
         )
     )
 )
-_HEADING = re.compile(r"^(?P<level>#+)\s+(?P<title>[^(]+)(?:\((?P<words>[^)]*)\))?\s*$")
-_BULLET = re.compile(r"^\s*[-*+]\s+")
 
 
 def terms(text: str) -> list[str]:
@@ -53,83 +51,30 @@ def terms(text: str) -> list[str]:
     return [word for word in words if word not in _STOPWORDS]
 
 
-@dataclass(frozen=True)
-class Fact:
-    """One fact, and the headings it stands under with their search words.
+class Encoder(Hashable, Protocol):
+    """Turns sentences into vectors that lie close together when the sentences mean the same."""
 
-    Attributes:
-        text: What the LLM is shown, one paragraph or bullet of the file.
-        about: The headings above it, outermost first, each with its words in brackets.
-        title: The nearest heading without the words in brackets.
-    """
-
-    text: str
-    about: tuple[str, ...] = ()
-    title: str = ""
-
-    def terms(self) -> list[str]:
-        """Return the stems by which this fact is found: each once, those of its title twice."""
-        all_terms = terms(" ".join((*self.about, self.text)))
-        return [*dict.fromkeys(all_terms), *dict.fromkeys(terms(self.title))]
-
-
-def parse_facts(markdown: str) -> list[Fact]:
-    """Split a markdown text into facts: each paragraph or bullet under a second-level heading.
-
-    `## Parking (car, garage)` gives every fact under it the search words car and garage, which are
-    never shown. What stands before the first such heading is for the reader of the file.
-    """
-    facts: list[Fact] = []
-    headings: dict[int, str] = {}
-    lines: list[str] = []
-    title = ""
-
-    def end_fact() -> None:
-        about = tuple(headings[level] for level in sorted(headings) if level > 1)
-        if lines and about:
-            facts.append(Fact(" ".join(lines), about, title))
-        lines.clear()
-
-    for line in markdown.splitlines():
-        if heading := _HEADING.match(line):
-            end_fact()
-            level, title = len(heading["level"]), heading["title"].strip()
-            headings = {above: text for above, text in headings.items() if above < level}
-            headings[level] = f"{title} {heading['words'] or ''}".strip()
-        elif not line.strip():
-            end_fact()
-        else:
-            if _BULLET.match(line):
-                end_fact()
-            lines.append(_BULLET.sub("", line).strip())
-    end_fact()
-    return facts
-
-
-@dataclass(frozen=True)
-class Example:
-    """A question and the answer a bot should give to it."""
-
-    question: str
-    answer: str
-
-
-def parse_examples(markdown: str) -> list[Example]:
-    """Return the examples of a markdown text: a quoted question, then a paragraph to answer it."""
-    blocks = [" ".join(block.split()) for block in markdown.split("\n\n")]
-    return [
-        Example(question.removeprefix("> "), answer)
-        for question, answer in pairwise(blocks)
-        if question.startswith("> ")
-    ]
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return a vector of length 1 for each text, one a row."""
 
 
 class _Bm25(BM25Okapi):  # type: ignore[misc]
-    """BM25 whose word weights are positive in small collections too (the weights of Lucene)."""
+    """BM25 whose word weights are positive in small collections too (the weights of Lucene).
 
-    def scores(self, words: list[str]) -> NDArray[np.float64]:
+    Each word of a fact counts once, those of its title twice.
+    """
+
+    def __init__(self, facts: Sequence[Fact]) -> None:
+        super().__init__([self._terms(fact) for fact in facts], b=0.0)
+
+    def scores(self, question: str) -> NDArray[np.float64]:
         """Return the score of each fact, in units of the weight of a word that one fact has."""
-        return cast(NDArray[np.float64], self.get_scores(words) / self._weight(1))
+        scores = self.get_scores(terms(question)) / self._weight(1)
+        return cast(NDArray[np.float64], scores)
+
+    def _terms(self, fact: Fact) -> list[str]:
+        all_terms = terms(" ".join((*fact.about, fact.text)))
+        return [*dict.fromkeys(all_terms), *dict.fromkeys(terms(fact.title))]
 
     def _weight(self, count: int) -> float:
         return math.log(1 + (self.corpus_size - count + 0.5) / (count + 0.5))
@@ -139,26 +84,39 @@ class _Bm25(BM25Okapi):  # type: ignore[misc]
             self.idf[word] = self._weight(count)
 
 
+class _Meanings:
+    """The sentences by which facts are asked for, and the facts themselves, as vectors."""
+
+    def __init__(self, facts: Sequence[Fact], encoder: Encoder) -> None:
+        texts = [(*fact.asked, fact.text, ". ".join((*fact.about, fact.text))) for fact in facts]
+        self._facts = np.repeat(np.arange(len(facts)), [len(some) for some in texts])
+        self._vectors = encoder.encode([text for some in texts for text in some])
+        self._encoder = encoder
+        self._count = len(facts)
+
+    def scores(self, question: str) -> NDArray[np.float64]:
+        """Return, for each fact, the cosine of the question and the nearest of its sentences."""
+        scores = np.full(self._count, -1.0)
+        np.maximum.at(scores, self._facts, self._vectors @ self._encoder.encode([question])[0])
+        return scores
+
+
 class Knowledge:
     """Facts that can be asked for in plain words.
 
     Args:
         facts: What is known.
-        min_score: A fact that matches a question less well than this is not given. 1 is about what
-            it scores for sharing one word with the question that no other fact has.
-        min_share: Nor is one whose score is below this share of the best fact's score.
+        encoder: Finds facts by the meaning of the question too; None: by its words only.
     """
 
-    def __init__(
-        self, facts: Iterable[Fact], *, min_score: float = 0.55, min_share: float = 0.65
-    ) -> None:
+    def __init__(self, facts: Iterable[Fact], encoder: Encoder | None = None) -> None:
         self.facts = tuple(facts)
-        self._min_score = min_score
-        self._min_share = min_share
-        self._index = _Bm25([fact.terms() for fact in self.facts], b=0.0) if self.facts else None
+        self._words = _Bm25(self.facts) if self.facts else None
+        self._meanings = _Meanings(self.facts, encoder) if self.facts and encoder else None
+        self._min_score = _MIN_MEANING_SCORE if encoder else _MIN_WORD_SCORE
 
     @classmethod
-    def from_files(cls, *paths: Path) -> "Knowledge":
+    def from_files(cls, *paths: Path, encoder: Encoder | None = None) -> "Knowledge":
         """Read the facts of markdown files; see `parse_facts` for their form.
 
         Raises:
@@ -171,9 +129,9 @@ class Knowledge:
             if not found:
                 raise ValueError(f"{path}: no facts; write them as bullets under '## ' headings")
             facts += found
-        return cls(facts)
+        return cls(facts, encoder)
 
-    def lookup(self, question: str, limit: int = 3, *, hint: str = "") -> list[str]:
+    def lookup(self, question: str, limit: int = 3, *, hint: str = "") -> list[Fact]:
         """Return the facts that answer `question` best, the best first.
 
         Args:
@@ -183,100 +141,130 @@ class Knowledge:
                 itself is too short to stand alone, as in "and on Saturday?".
 
         Returns:
-            The texts of the facts; an empty list if nothing matches well.
+            The facts; an empty list if nothing matches well.
         """
-        if self._index is None:
+        if self._words is None:
             return []
-        asked = terms(question)
-        scores = self._index.scores(asked)
-        if len(asked) <= _SHORT_QUESTION_TERMS and hint:
-            # What says nothing by itself, like a name or "at ten", is about what was said before.
-            weight = _HINT_WEIGHT if scores.max() >= self._min_score else 1.0
-            scores = scores + weight * self._index.scores(terms(hint))
+        scores = self._scores(question)
+        if hint and len(terms(question)) <= _SHORT_QUESTION_TERMS:
+            scores = scores + self._hint_weight(scores) * self._hint_scores(hint)
         best = sorted(range(len(self.facts)), key=lambda i: -scores[i])[:limit]
-        floor = max(self._min_score, self._min_share * scores[best[0]])
-        return [self.facts[i].text for i in best if scores[i] >= floor]
+        floor = max(self._min_score, _MIN_SHARE * scores[best[0]])
+        return [self.facts[i] for i in best if scores[i] >= floor]
 
+    def _scores(self, text: str) -> NDArray[np.float64]:
+        assert self._words
+        words = self._words.scores(text)
+        return self._meanings.scores(text) + _WORD_WEIGHT * words if self._meanings else words
+
+    def _hint_scores(self, hint: str) -> NDArray[np.float64]:
+        """Return the scores of what was said before, where it may be gone on with.
+
+        What is said as it stands, such as to call an ambulance, must be meant by the user: only if
+        the hint was about it already, the next words may be too.
+        """
+        scores = self._scores(hint)
+        fixed = np.array([fact.fixed for fact in self.facts])
+        fixed[scores.argmax()] = False
+        return np.where(fixed, 0.0, scores)
+
+    def _hint_weight(self, scores: NDArray[np.float64]) -> float:
+        if self._meanings:
+            return _HINT_WEIGHT
+        # What says nothing by itself, like a name or "at ten", is about what was said before.
+        return _HINT_WEIGHT if scores.max() >= self._min_score else 1.0
+
+
+# Measured with tests/bench/receptionist_offline.py on the questions that are there to tune on.
+_MIN_WORD_SCORE = 0.55
+"""A fact that matches less well than this is not given, by words only. 1 is about what a fact
+scores for sharing one word with the question that no other fact has."""
+
+_MIN_MEANING_SCORE = 0.45
+"""The same with an encoder, where 1 is about the score of a sentence that the file quotes."""
+
+_WORD_WEIGHT = 0.1
+"""What words count for beside meaning: an encoder confuses names and days, words do not."""
+
+_MIN_SHARE = 0.65
+"""Nor is a fact given whose score is below this share of the best fact's score."""
 
 _SHORT_QUESTION_TERMS = 2
-_HINT_WEIGHT = 0.4
+_HINT_WEIGHT = 0.3
 
 
 class KnowledgeProcessor(FrameProcessor):
     """Shows the LLM the facts for the user's last words, for this one reply.
 
     Stands between the user aggregator and the LLM. What it adds goes into a copy of the context, so
-    the conversation itself never collects facts. The examples always stand first and the facts
-    last, so the LLM's prefix cache holds all that comes before the user's last words.
+    the conversation itself never collects facts.
+
+    Args:
+        knowledge: Where to look the user's words up.
     """
 
-    def __init__(
-        self,
-        knowledge: Knowledge,
-        *,
-        limit: int = 3,
-        examples: Iterable[Example] = (),
-        nothing_known: str = "none",
-    ) -> None:
-        """Give the facts of `knowledge`.
-
-        Args:
-            knowledge: Where to look the user's words up.
-            limit: How many facts at most are shown for one turn. Small models do best with one.
-            examples: Turns that show a small model how facts become an answer. They are put before
-                the conversation, each with the facts that are found for its question.
-            nothing_known: What stands in the place of the facts where none are found. A small model
-                says it as it stands.
-        """
+    def __init__(self, knowledge: Knowledge) -> None:
         super().__init__()
         self._knowledge = knowledge
-        self._limit = limit
-        self._nothing_known = nothing_known
-        self._examples: list[LLMContextMessage] = []
-        for example in examples:
-            asked: LLMContextMessage = {"role": "user", "content": example.question}
-            self._examples += [
-                self._with_facts(asked, before=""),
-                {"role": "assistant", "content": example.answer},
-            ]
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Replace a context on its way to the LLM by one with facts; pass on everything else."""
         await super().process_frame(frame, direction)
         if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
-            informed = LLMContextFrame(self.inform(frame.context), frame.speculation)
-            informed.pts, informed.metadata = frame.pts, frame.metadata
-            frame = informed
+            frame = with_context(frame, self.inform(frame.context))
         await self.push_frame(frame, direction)
 
     def inform(self, context: LLMContext) -> LLMContext:
-        """Return a copy of `context` with the examples, and with facts in its last user message."""
+        """Return a copy of `context` with facts in its last user message."""
         messages = list(context.get_messages())
-        asked = [i for i, message in enumerate(messages) if _is_from_user(message)]
-        if asked:
+        if asked := asked_in(messages):
+            question = standard_message_text(messages[asked[-1]])
             before = standard_message_text(messages[asked[-2]]) if len(asked) > 1 else ""
-            messages[asked[-1]] = self._with_facts(messages[asked[-1]], before)
-        return LLMContext([*self._examples, *messages], context.tools, context.tool_choice)
-
-    def _with_facts(self, message: LLMContextMessage, before: str) -> LLMContextMessage:
-        question = standard_message_text(message)
-        if not terms(question):
-            return message
-        facts = self._knowledge.lookup(question, self._limit, hint=before)
-        note = _FACTS.format("\n".join(facts) or self._nothing_known)
-        content = cast(dict[str, Any], message)["content"]
-        if isinstance(content, str):
-            content = _QUESTION.format(content) + note
-        else:
-            content = [*content, {"type": "text", "text": note}]
-        return cast(LLMContextMessage, {**cast(dict[str, Any], message), "content": content})
+            if terms(question):
+                facts = self._knowledge.lookup(question, hint=before)
+                text = "\n".join(fact.text for fact in facts) or "none"
+                messages[asked[-1]] = with_facts(messages[asked[-1]], text)
+        return LLMContext(messages, context.tools, context.tool_choice)
 
 
-def _is_from_user(message: LLMContextMessage) -> bool:
-    return not isinstance(message, LLMSpecificMessage) and message["role"] == "user"
+def with_context(frame: LLMContextFrame, context: LLMContext) -> LLMContextFrame:
+    """Return a copy of a frame that carries another context."""
+    changed = LLMContextFrame(context, frame.speculation)
+    changed.pts, changed.metadata = frame.pts, frame.metadata
+    return changed
 
 
-# Measured with tests/bench/receptionist_offline.py: a small model uses facts best that are the last
-# thing it reads, in one message with the question.
-_QUESTION = "Caller: {}"
-_FACTS = "\n\nFacts: {}"
+def asked_in(messages: Sequence[LLMContextMessage]) -> list[int]:
+    """Return where in a conversation the user speaks."""
+    return [
+        i
+        for i, message in enumerate(messages)
+        if not isinstance(message, LLMSpecificMessage) and message["role"] == "user"
+    ]
+
+
+def with_facts(
+    message: LLMContextMessage,
+    facts: str,
+    *,
+    question_form: str = "Caller: {}",
+    facts_form: str = "\n\nFacts: {}",
+) -> LLMContextMessage:
+    """Return a copy of the user's message with facts behind what it says.
+
+    They are in one message, and the facts are the last thing that the LLM reads: so a small model
+    uses them best.
+
+    Args:
+        message: What the user says, in text or parts.
+        facts: What is known.
+        question_form: What becomes of a text, which takes the place of the braces.
+        facts_form: The same for the facts.
+    """
+    note = facts_form.format(facts)
+    content = cast(dict[str, Any], message)["content"]
+    if isinstance(content, str):
+        content = question_form.format(content) + note
+    else:
+        content = [*content, {"type": "text", "text": note}]
+    return cast(LLMContextMessage, {**cast(dict[str, Any], message), "content": content})

@@ -10,7 +10,7 @@ from bots.models.errors import ModelUnknown
 
 MANIFEST_PATH = Path(__file__).with_suffix(".toml")
 
-Role: TypeAlias = Literal["stt", "llm", "tts"]
+Role: TypeAlias = Literal["stt", "llm", "encoder", "tts"]
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,11 @@ from pipecat.processors.aggregators.llm_context import LLMContext, LLMSpecificMe
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.tests.utils import run_test
 
+from bots.receptionist import BOT
 from bots.tools.appointments import CLINIC_SERVICES
 from bots.tools.calendar import CLINIC_DOCTORS, CLINIC_HOURS, WEEKDAYS
-from processors.knowledge import (
-    Example,
-    Fact,
-    Knowledge,
-    KnowledgeProcessor,
-    parse_examples,
-    parse_facts,
-)
+from processors.facts import Example, Fact, parse_examples, parse_facts
+from processors.knowledge import Knowledge, KnowledgeProcessor
 
 ROOT = Path(__file__).parents[2]
 CLINIC = ROOT / "bots/knowledge/receptionist.md"
@@ -30,6 +25,7 @@ MARKDOWN = """\
 What stands here is for the reader of this file.
 
 ## Parking (car, garage)
+> Where can I park? Is there room for my van?
 - Parking is free
   behind the house.
 - Bicycles stand in the yard.
@@ -43,6 +39,15 @@ We open at nine on Friday.
 * We open at ten on Saturday.
 
 ## Pets
+Dogs are welcome.
+
+## Fire
+- "Leave the house."
+
+# Examples
+
+> What about cats?
+
 Dogs are welcome.
 """
 PARKING = "Parking is free behind the house."
@@ -70,6 +75,7 @@ class TestParsing:
             FRIDAY,
             SATURDAY,
             "Dogs are welcome.",
+            "Leave the house.",
         ]
 
     def test_a_fact_belongs_to_all_the_headings_above_it(self):
@@ -78,6 +84,17 @@ class TestParsing:
         assert saturday == Fact(
             SATURDAY, ("Opening hours open, when", "Saturday weekend"), "Saturday"
         )
+
+    def test_a_quote_says_how_callers_ask_for_the_facts_under_its_heading(self):
+        asked = [fact.asked for fact in parse_facts(MARKDOWN)]
+
+        assert asked[:3] == [*[("Where can I park?", "Is there room for my van?")] * 2, ()]
+
+    def test_a_fact_in_quotation_marks_is_to_be_said_as_it_stands(self):
+        assert [fact.text for fact in parse_facts(MARKDOWN) if fact.fixed] == ["Leave the house."]
+
+    def test_examples_stand_below_their_heading(self):
+        assert parse_examples(MARKDOWN) == [Example("What about cats?", "Dogs are welcome.")]
 
     def test_a_file_without_facts_is_refused(self, tmp_path):
         path = tmp_path / "empty.md"
@@ -101,7 +118,7 @@ class TestLookup:
     def test_a_fact_is_found_by_other_forms_of_its_words_and_by_its_headings(
         self, knowledge, question, best
     ):
-        assert knowledge.lookup(question)[0] == best
+        assert knowledge.lookup(question)[0].text == best
 
     @pytest.mark.parametrize("question", ["", "hello", "thank you, bye", "do you sell gold"])
     def test_nothing_is_found_for_what_nobody_wrote_down(self, knowledge, question):
@@ -112,17 +129,21 @@ class TestLookup:
         assert len(knowledge.lookup("when do you open", 2)) == 2
 
     def test_a_short_question_is_completed_by_the_one_before(self, knowledge):
-        assert knowledge.lookup("and then?", hint="when do you open on friday")[0] == FRIDAY
+        found = knowledge.lookup("and then?", hint="when do you open on friday")
+
+        assert found[0].text == FRIDAY
 
     def test_the_question_before_does_not_outweigh_the_question(self, knowledge):
         found = knowledge.lookup("and on saturday?", hint="when do you open on friday")
 
-        assert found[0] == SATURDAY
+        assert found[0].text == SATURDAY
 
     def test_a_full_question_stands_alone(self, knowledge):
         question = "is there a garage to park my car"
 
-        assert knowledge.lookup(question, hint="when do you open on friday")[0] == PARKING
+        found = knowledge.lookup(question, hint="when do you open on friday")
+
+        assert found[0].text == PARKING
 
     def test_without_facts_nothing_is_found(self):
         assert Knowledge([]).lookup("anything") == []
@@ -142,16 +163,6 @@ class TestProcessor:
         assert informed.messages[2]["role"] == "user"
         content = informed.messages[2]["content"]
         assert content.index("can i park my car") < content.index(PARKING)
-
-    async def test_examples_come_first_each_with_its_own_facts(self, knowledge):
-        processor = KnowledgeProcessor(knowledge, examples=[Example("where do i park", "Behind.")])
-        context = LLMContext([user("hello")])
-
-        informed = processor.inform(context).messages
-
-        assert PARKING in informed[0]["content"]
-        assert informed[1:] == [bot("Behind."), user("hello")]
-        assert context.messages == [user("hello")]
 
     async def test_pictures_in_a_message_are_kept(self, knowledge):
         parts = [
@@ -187,11 +198,11 @@ class TestProcessor:
         assert informed.messages == [user(text)]
 
     async def test_the_model_is_told_when_nothing_is_known(self, knowledge):
-        processor = KnowledgeProcessor(knowledge, nothing_known="I do not know.")
+        context = LLMContext([user("do you sell gold")])
 
-        informed = processor.inform(LLMContext([user("do you sell gold")])).messages
+        informed = KnowledgeProcessor(knowledge).inform(context).messages
 
-        assert informed[0]["content"].endswith("I do not know.")
+        assert informed[0]["content"].endswith("Facts: none")
 
     async def test_a_context_without_a_user_gets_no_facts(self, knowledge):
         context = LLMContext([{"role": "developer", "content": "Greet the caller."}])
@@ -305,23 +316,20 @@ class TestClinic:
         ],
     )
     def test_spoken_questions_find_their_answer(self, question, answer):
-        assert answer in Knowledge.from_files(CLINIC).lookup(question)[0]
+        assert answer in Knowledge.from_files(CLINIC).lookup(question)[0].text
 
     def test_every_fact_can_be_spoken_as_it_stands(self):
-        for fact in Knowledge.from_files(CLINIC).facts:
+        for fact in Knowledge.from_files(CLINIC, OFFLINE).facts:
             assert not re.search(r"[0-9#*()\[\]$%]", fact.text), fact.text
 
-    def test_every_example_answers_with_a_fact_that_is_found_for_it(self):
-        knowledge = Knowledge.from_files(CLINIC, OFFLINE)
+    def test_every_example_answers_with_a_fact_as_it_stands(self):
+        facts = {fact.text for fact in Knowledge.from_files(CLINIC, OFFLINE).facts}
         examples = parse_examples(OFFLINE.read_text())
 
         assert examples
-        for example in examples:
-            found = knowledge.lookup(example.question, 1)
-            assert found in ([], [example.answer]), example
+        assert [example for example in examples if example.answer not in facts] == []
 
-    def test_whoever_wants_to_book_offline_is_given_the_number_to_call(self):
-        knowledge = Knowledge.from_files(CLINIC, OFFLINE)
+    def test_the_bot_says_the_same_whether_it_finds_that_nothing_is_known_or_finds_nothing(self):
+        facts = {fact.text for fact in Knowledge.from_files(OFFLINE).facts}
 
-        for wish in ("i'd like to book an appointment", "please put me down for friday at nine"):
-            assert "I cannot book" in knowledge.lookup(wish, 1)[0]
+        assert BOT.nothing_known in facts

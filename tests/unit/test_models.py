@@ -447,7 +447,7 @@ class TestTheManifestOfParlante:
         assert set(self.MANIFEST.sets) == {"tiny", "default", "large"}
         for name in self.MANIFEST.sets:
             roles = [model.role for model in self.MANIFEST.select(name)]
-            assert roles == ["stt", "llm", "tts"], name
+            assert roles == ["stt", "llm", "encoder", "tts"], name
 
     @pytest.mark.parametrize("model", MANIFEST.models.values(), ids=lambda model: model.name)
     def test_the_hub_comes_first_and_the_packages_carry_every_file(self, model: Model) -> None:
@@ -467,7 +467,7 @@ class TestTheManifestOfParlante:
     def test_names_and_sets_can_be_mixed(self) -> None:
         chosen = self.MANIFEST.select("tiny", "piper-joe", "whisper-base")
         assert [model.name for model in chosen] == [
-            "whisper-tiny.en", "smollm2-135m", "piper-joe", "whisper-base",
+            "whisper-tiny.en", "smollm2-135m", "minilm-l6", "piper-joe", "whisper-base",
         ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ class TestChoiceOfServices:
     def test_without_any_key_everything_is_offline(self) -> None:
         settings = load_settings(DEFAULT_CONFIG)
         assert {settings.service(kind)[0] for kind in ("stt", "llm", "tts")} == {"local"}
-        assert settings.is_offline
+        assert settings.has_small_llm
 
     def test_a_key_brings_in_the_services_that_it_opens(
         self, monkeypatch: pytest.MonkeyPatch
@@ -36,7 +36,13 @@ class TestChoiceOfServices:
         settings = load_settings(DEFAULT_CONFIG)
         provider, config = settings.service("llm")
         assert (provider, config.api_key) == ("openai", "sk-test")
-        assert not settings.is_offline
+        assert not settings.has_small_llm
+
+    def test_a_large_local_model_is_not_treated_as_a_small_one(self) -> None:
+        large = {"voice": {"providers": {"local": {"llm": {"model": "/m.gguf", "small": False}}}}}
+        settings = load_settings(DEFAULT_CONFIG, large)
+        assert settings.service("llm")[0] == "local"
+        assert not settings.has_small_llm
 
     def test_a_provider_with_one_of_two_keys_is_not_used(
         self, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,54 @@
+"""What a bot knows: the files of facts that it names, read and indexed once for all calls."""
+
+from functools import cache
+from pathlib import Path
+
+from bots.registry import BOTS_DIR, Bot
+from processors.facts import parse_examples
+from processors.knowledge import Encoder, Knowledge, KnowledgeProcessor
+from processors.offline_knowledge import OfflineKnowledgeProcessor
+
+
+def read_knowledge(bot: Bot, encoder: Encoder | None) -> Knowledge | None:
+    """Return a bot's facts. The first time, they are indexed, which takes up to a second.
+
+    Args:
+        bot: Whose facts.
+        encoder: Of the offline profile; None if the language model is not a small local one.
+
+    Returns:
+        What all calls share; None for a bot without facts.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If a file holds no fact.
+    """
+    names = [bot.knowledge, bot.offline_knowledge if encoder else None]
+    files = [_path(name) for name in names if name]
+    return _read(encoder, *files) if files else None
+
+
+def make_knowledge(
+    bot: Bot, encoder: Encoder | None
+) -> KnowledgeProcessor | OfflineKnowledgeProcessor | None:
+    """Make what gives a bot its facts in one call; see `read_knowledge`.
+
+    Returns:
+        A processor to put before the language model; None for a bot without facts.
+    """
+    knowledge = read_knowledge(bot, encoder)
+    if not knowledge or not encoder:
+        return KnowledgeProcessor(knowledge) if knowledge else None
+    examples = _path(bot.offline_knowledge).read_text("utf-8") if bot.offline_knowledge else ""
+    return OfflineKnowledgeProcessor(
+        knowledge, examples=parse_examples(examples), nothing_known=bot.nothing_known
+    )
+
+
+def _path(name: str) -> Path:
+    return BOTS_DIR / "knowledge" / name
+
+
+@cache
+def _read(encoder: Encoder | None, *files: Path) -> Knowledge:
+    return Knowledge.from_files(*files, encoder=encoder)

@@ -1,0 +1,137 @@
+"""The sentence encoder all-MiniLM-L6-v2: sentences that mean the same lie close together.
+
+The makers' weights are given to CTranslate2, on which Whisper runs too. It is BERT with six layers
+(https://arxiv.org/abs/1810.04805, section 3), whose last states are averaged over the tokens.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+import ctranslate2
+import numpy as np
+import numpy.typing as npt
+from ctranslate2.specs import common_spec, transformer_spec
+from tokenizers import Tokenizer
+
+LAYERS = 6
+HEADS = 12
+WIDTH = 384
+MAX_TOKENS = 128
+"""Longer texts are cut: the model was trained on texts of this length."""
+
+BATCH = 32
+"""Texts encoded together."""
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+
+
+class MiniLM:
+    """The model, loaded once; calls may come from any thread.
+
+    Args:
+        path: Directory with `model.safetensors` and `tokenizer.json`.
+        threads: CPU threads for one batch.
+
+    Raises:
+        OSError: If a file cannot be read.
+        ValueError: If a file is not what its name says.
+        RuntimeError: If CTranslate2 cannot load the model.
+    """
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        self._tokenizer = Tokenizer.from_str((path / "tokenizer.json").read_text("utf-8"))
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer.no_padding()
+        spec = _spec(read_safetensors(path / "model.safetensors"), self._tokenizer)
+        with TemporaryDirectory() as folder:
+            spec.save(folder)
+            self._encoder = ctranslate2.Encoder(
+                folder, device="cpu", compute_type="int8", intra_threads=threads
+            )
+
+    def encode(self, texts: Sequence[str]) -> Floats:
+        """Return a vector of length 1 for each text, one a row; their products are cosines."""
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        vectors = np.empty((len(ids), WIDTH), np.float32)
+        # Texts of like length together: in a batch, all are padded to the longest.
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        for first in range(0, len(order), BATCH):
+            batch = order[first : first + BATCH]
+            result = self._encoder.forward_batch([ids[i] for i in batch])
+            for i, states in zip(batch, np.array(result.last_hidden_state), strict=True):
+                vectors[i] = states[: len(ids[i])].mean(0)
+        unit: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
+
+
+def read_safetensors(path: Path) -> dict[str, Floats]:
+    """Return the 32-bit tensors of a file by name.
+
+    The form is that of https://huggingface.co/docs/safetensors: the length of a JSON header in 8
+    bytes, the header, the tensors.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is no safetensors file.
+    """
+    data = path.read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    header: dict[str, Any] = json.loads(data[8:start])
+    return {
+        name: np.frombuffer(
+            data, np.float32, math.prod(entry["shape"]), start + entry["data_offsets"][0]
+        ).reshape(entry["shape"])
+        for name, entry in header.items()
+        if entry.get("dtype") == "F32"
+    }
+
+
+def _spec(
+    weights: dict[str, Floats], tokenizer: Tokenizer
+) -> transformer_spec.TransformerEncoderModelSpec:
+    """Put the weights where CTranslate2 looks for those of a BERT."""
+    encoder = transformer_spec.TransformerEncoderSpec(
+        LAYERS,
+        HEADS,
+        pre_norm=False,
+        activation=common_spec.Activation.GELU,
+        layernorm_embedding=True,
+        num_source_embeddings=2,
+        embeddings_merge=common_spec.EmbeddingsMerge.ADD,
+    )
+    encoder.scale_embeddings = False
+    encoder.embeddings[0].weight = weights["embeddings.word_embeddings.weight"]
+    encoder.embeddings[1].weight = weights["embeddings.token_type_embeddings.weight"]
+    encoder.position_encodings.encodings = weights["embeddings.position_embeddings.weight"]
+    _norm(encoder.layernorm_embedding, weights, "embeddings.LayerNorm")
+    for number, layer in enumerate(encoder.layer):
+        name = f"encoder.layer.{number}"
+        queries_keys_values = [
+            f"{name}.attention.self.{part}" for part in ("query", "key", "value")
+        ]
+        _linear(layer.self_attention.linear[0], weights, *queries_keys_values)
+        _linear(layer.self_attention.linear[1], weights, f"{name}.attention.output.dense")
+        _norm(layer.self_attention.layer_norm, weights, f"{name}.attention.output.LayerNorm")
+        _linear(layer.ffn.linear_0, weights, f"{name}.intermediate.dense")
+        _linear(layer.ffn.linear_1, weights, f"{name}.output.dense")
+        _norm(layer.ffn.layer_norm, weights, f"{name}.output.LayerNorm")
+    spec = transformer_spec.TransformerEncoderModelSpec(encoder)
+    vocabulary = tokenizer.get_vocab()
+    spec.register_vocabulary(sorted(vocabulary, key=vocabulary.__getitem__))
+    spec.config.layer_norm_epsilon = 1e-12
+    spec.validate()
+    return spec
+
+
+def _linear(target: common_spec.LinearSpec, weights: dict[str, Floats], *names: str) -> None:
+    target.weight = np.concatenate([weights[f"{name}.weight"] for name in names])
+    target.bias = np.concatenate([weights[f"{name}.bias"] for name in names])
+
+
+def _norm(target: common_spec.LayerNormSpec, weights: dict[str, Floats], name: str) -> None:
+    target.gamma = weights[f"{name}.weight"]
+    target.beta = weights[f"{name}.bias"]

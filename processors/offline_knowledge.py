@@ -1,0 +1,102 @@
+"""What a small local model needs beside facts: little to read, and no say where it must not err."""
+
+import asyncio
+from collections.abc import Iterable
+
+from pipecat.frames.frames import (
+    Frame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+)
+from pipecat.processors.aggregators.llm_context import (
+    LLMContext,
+    LLMContextMessage,
+    standard_message_text,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from processors.facts import Example, Fact
+from processors.knowledge import Knowledge, asked_in, with_context, with_facts
+
+
+class OfflineKnowledgeProcessor(FrameProcessor):
+    """Answers with a fixed fact itself, and has the LLM answer with any other.
+
+    Stands between the user aggregator and the LLM. The LLM is shown the examples, the user's last
+    words and the one fact that was found for them, and nothing of the conversation before: a small
+    model repeats what it reads there. The conversation itself is kept as it is.
+
+    A speculative turn always goes to the LLM, which knows how to hold its reply back until the turn
+    is confirmed; there a fixed fact is shown like any other.
+    """
+
+    def __init__(
+        self, knowledge: Knowledge, *, examples: Iterable[Example] = (), nothing_known: str
+    ) -> None:
+        """Answer from `knowledge`.
+
+        Args:
+            knowledge: Where to look the user's words up.
+            examples: Turns that show the model how a fact becomes an answer: as it stands.
+            nothing_known: What stands in the place of a fact where none is found.
+        """
+        super().__init__()
+        self._knowledge = knowledge
+        self._nothing_known = nothing_known
+        self._examples: list[LLMContextMessage] = []
+        for example in examples:
+            question: LLMContextMessage = {"role": "user", "content": example.question}
+            self._examples += [
+                _with_answer(question, example.answer),
+                {"role": "assistant", "content": example.answer},
+            ]
+
+    @property
+    def opening(self) -> LLMContext:
+        """What every request to the LLM starts with."""
+        return LLMContext([*self._examples])
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Answer a context on its way to the LLM, or make it short; pass on everything else."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
+            # The encoder computes for some milliseconds.
+            fact = await asyncio.to_thread(self.find, frame.context)
+            if fact and fact.fixed and not frame.speculation:
+                await self._say(fact.text)
+                return
+            frame = with_context(frame, self.shorten(frame.context, fact))
+        await self.push_frame(frame, direction)
+
+    def find(self, context: LLMContext) -> Fact | None:
+        """Return the fact that answers the user's last words; None if there is none."""
+        messages = context.get_messages()
+        asked = [standard_message_text(messages[i]) for i in asked_in(messages)[-2:]]
+        return self._lookup(asked[-1], before=asked[0] if len(asked) > 1 else "") if asked else None
+
+    def shorten(self, context: LLMContext, fact: Fact | None) -> LLMContext:
+        """Return the context with which the LLM answers with `fact`, or knows of none."""
+        text = fact.text if fact else self._nothing_known
+        messages = context.get_messages()
+        last = [_with_answer(messages[i], text) for i in asked_in(messages)[-1:]]
+        # Without words of the user, there may be others to act on.
+        return LLMContext([*self._examples, *(last or messages)])
+
+    async def _say(self, text: str) -> None:
+        """Push what an LLM's reply consists of."""
+        await self.push_frame(LLMFullResponseStartFrame())
+        await self.push_frame(LLMTextFrame(text))
+        await self.push_frame(LLMFullResponseEndFrame())
+
+    def _lookup(self, question: str, *, before: str) -> Fact | None:
+        return next(iter(self._knowledge.lookup(question, limit=1, hint=before)), None)
+
+
+# Measured with tests/bench/receptionist_offline.py: a small model that is told of facts, not of the
+# answer, repeats the question where it begins with "Sorry, ...".
+def _with_answer(message: LLMContextMessage, answer: str) -> LLMContextMessage:
+    return with_facts(
+        message, answer, question_form="The caller says: {}", facts_form="\n\nThe answer is: {}"
+    )
