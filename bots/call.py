@@ -22,6 +22,7 @@ from pipecat.workers.runner import WorkerRunner
 from bots.pipeline import assemble
 from bots.registry import Bot
 from bots.resources import Resources
+from processors.rtvi_serializer import RTVISerializer
 from processors.voice_state import State, VoiceState, VoiceStateObserver
 
 CLIENT_READY_TIMEOUT_SECS = 2.0
@@ -73,6 +74,15 @@ async def make_transport(runner_args: RunnerArguments) -> BaseTransport:
     def socket() -> TransportParams:
         return FastAPIWebsocketParams(audio_in_enabled=True, audio_out_enabled=True)
 
+    def websocket() -> TransportParams:
+        return FastAPIWebsocketParams(
+            audio_in_enabled=True,
+            audio_out_enabled=True,
+            serializer=RTVISerializer(),
+            # Whoever accepted the socket has looked at where it comes from.
+            allowed_origins=[],
+        )
+
     return await create_transport(
         runner_args,
         {
@@ -80,6 +90,7 @@ async def make_transport(runner_args: RunnerArguments) -> BaseTransport:
             "livekit": audio,
             "daily": daily,
             "eval": eval_params,
+            "websocket": websocket,
             **dict.fromkeys(("twilio", "telnyx", "plivo", "exotel"), socket),
         },
     )

@@ -9,7 +9,13 @@ export default defineConfig({
   plugins: [react()],
   build: { target: "es2022", chunkSizeWarningLimit: 800 },
   server: {
-    proxy: { "/agents": server, "/start": server, "/sessions": server, "/api": server },
+    proxy: {
+      "/agents": server,
+      "/start": server,
+      "/sessions": server,
+      "/api": server,
+      "/ws-client": { target: server, ws: true },
+    },
   },
   test: {
     environment: "jsdom",

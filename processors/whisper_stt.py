@@ -96,7 +96,8 @@ class WhisperSTT(SegmentedSTTService):
             yield TranscriptionFrame(text, self._user_id, time_now_iso8601(), self._language)
 
     async def cleanup(self) -> None:
-        """Stop an interim transcription that is still under way."""
+        """Stop what is still under way, also where the call ended before it had begun."""
+        await self._cancel_segment_task()
         if self._interim_task:
             await self.cancel_task(self._interim_task)
             self._interim_task = None

@@ -3,7 +3,9 @@
 ParlanteError (bots.errors)
 ├── ConfigError, ServiceUnavailable, UnknownBot
 └── ServiceError
-    ├── SessionNotFound       404
+    ├── SessionNotFound       404  4003
+    ├── SessionTaken          409  4003
+    ├── OriginNotAllowed      403  4003
     ├── SessionLimitExceeded  429
     ├── BodyTooLarge          413
     ├── InvalidRequest        422
@@ -16,17 +18,23 @@ from typing import Any
 from bots.errors import ParlanteError, ServiceUnavailable
 from bots.registry import UnknownBot
 
+WS_INTERNAL_ERROR = 1011
+WS_REFUSED = 4003
+"""What Pipecat's own runner closes a WebSocket with that it does not want."""
+
 
 class ServiceError(ParlanteError):
     """An error with an HTTP status.
 
     Attributes:
         http_status: What an HTTP client gets.
+        ws_close_code: What a WebSocket is closed with.
         retryable: Whether the same request may work later.
         retry_after_secs: When; None if nobody can say.
     """
 
     http_status = 500
+    ws_close_code = WS_INTERNAL_ERROR
     retryable = False
     retry_after_secs: int | None = None
 
@@ -36,6 +44,23 @@ class SessionNotFound(ServiceError):
 
     code = "SESSION_NOT_FOUND"
     http_status = 404
+    ws_close_code = WS_REFUSED
+
+
+class SessionTaken(ServiceError):
+    """The session has its client, and cannot have another."""
+
+    code = "SESSION_TAKEN"
+    http_status = 409
+    ws_close_code = WS_REFUSED
+
+
+class OriginNotAllowed(ServiceError):
+    """A page of another origin wants to use the service."""
+
+    code = "ORIGIN_NOT_ALLOWED"
+    http_status = 403
+    ws_close_code = WS_REFUSED
 
 
 class SessionLimitExceeded(ServiceError):
@@ -87,6 +112,11 @@ def http_status(error: ParlanteError) -> int:
             return 503
         case _:
             return 500
+
+
+def ws_close_code(error: ParlanteError) -> int:
+    """Return the code that a WebSocket is closed with because of `error`."""
+    return error.ws_close_code if isinstance(error, ServiceError) else WS_INTERNAL_ERROR
 
 
 def error_body(code: str, message: str, *, retryable: bool) -> dict[str, Any]:

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 SHUTDOWN_SECS = 15
 """How long requests may take after the service was asked to stop."""
 
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""Largest message that a WebSocket takes; above, it is closed with 1009."""
+
+PING_INTERVAL_SECS = 5.0
+"""How often the client of a WebSocket has to say that it is still there."""
+
 LARGE_BUFFER_BYTES = 1024 * 1024
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 """Parameters of glibc's mallopt, from its malloc.h."""
@@ -159,7 +165,14 @@ async def running(
         connect_over_loopback_when_alone()
         resources = await stack.enter_async_context(open_resources(settings, models))
         config = uvicorn.Config(
-            create_app(resources), log_level="warning", timeout_graceful_shutdown=SHUTDOWN_SECS
+            create_app(resources),
+            log_level="warning",
+            timeout_graceful_shutdown=SHUTDOWN_SECS,
+            ws_max_size=MAX_MESSAGE_BYTES,
+            # Sound hardly shrinks, and a few bytes could become hundreds of megabytes.
+            ws_per_message_deflate=False,
+            ws_ping_interval=PING_INTERVAL_SECS,
+            ws_ping_timeout=settings.voice.realtime.limits.lost_peer_timeout,
         )
         server = _Server(config)
         spare_the_collector()

@@ -15,7 +15,9 @@ from bots.registry import Bot, load_bot
 from bots.resources import Resources
 from processors.voice_state import State
 from runner.errors import SessionLimitExceeded, SessionNotFound
-from runner.host import EndReason, SessionHost
+from runner.host import SessionHost
+from runner.lines import EndReason
+from runner.sockets import SocketConnection
 
 
 @dataclass
@@ -105,10 +107,21 @@ class SessionManager:
         # A client that came back for a new connection has ended the old one, and with it the
         # record of the session.
         self._sessions[session_id] = session
-        if session.expiry:
-            session.expiry.cancel()
-            session.expiry = None
+        _joined(session)
         return answer
+
+    async def join(self, session_id: str, socket: SocketConnection) -> None:
+        """Hold the call of a client that has opened a WebSocket, until the call has ended.
+
+        Raises:
+            SessionNotFound: If the session has ended or never was.
+            SessionTaken: If it has a client.
+            ParlanteError: If the bot cannot be made.
+        """
+        session = self.get(session_id)
+        line = await self._host.join(session_id, session.bot, socket)
+        _joined(session)
+        await line.until_ended()
 
     async def add_candidates(self, request: SmallWebRTCPatchRequest) -> None:
         """Take late ICE candidates; see `SessionHost.add_candidates`."""
@@ -130,3 +143,10 @@ class SessionManager:
             session.expiry.cancel()
         if reason is EndReason.NEVER_JOINED:
             logger.info("session {} ended: nobody joined", session_id)
+
+
+def _joined(session: Session) -> None:
+    """Take note that the session has its client, and so does not expire."""
+    if session.expiry:
+        session.expiry.cancel()
+        session.expiry = None

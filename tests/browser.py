@@ -33,8 +33,12 @@ LOUD = 0.005
 
 EARS = """
 (() => {
-  const ears = { levels: [], states: [], messages: [] };
+  const ears = { levels: [], states: [], messages: [], sockets: [] };
   window.__ears = ears;
+
+  function tell(message, at) {
+    if (message.label === "rtvi-ai") ears.messages.push({ at, ...message });
+  }
 
   function listen(track) {
     const context = new AudioContext();
@@ -58,13 +62,36 @@ EARS = """
 
     createDataChannel(...args) {
       const channel = super.createDataChannel(...args);
-      channel.addEventListener("message", ({ data }) => {
-        const message = JSON.parse(data);
-        if (message.label === "rtvi-ai") ears.messages.push({ at: performance.now(), ...message });
-      });
+      channel.addEventListener("message", ({ data }) => tell(JSON.parse(data), performance.now()));
       return channel;
     }
   };
+
+  // Over a WebSocket, messages are protobuf, whose field of text begins with 0x22, and what the
+  // bot says is a track that the page makes.
+  window.WebSocket = class extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      ears.sockets.push(this.url);
+      let before = Promise.resolve();
+      this.addEventListener("message", ({ data }) => {
+        const at = performance.now();
+        const text = data.text();
+        before = before.then(async () => {
+          const json = await text;
+          if (json[0] === '"') tell(JSON.parse(json.slice(json.indexOf("{"))), at);
+        });
+      });
+    }
+  };
+  const { srcObject } = Object.getOwnPropertyDescriptors(HTMLMediaElement.prototype);
+  Object.defineProperty(HTMLMediaElement.prototype, "srcObject", {
+    ...srcObject,
+    set(stream) {
+      srcObject.set.call(this, stream);
+      if (stream && ears.sockets.length) stream.getAudioTracks().forEach(listen);
+    },
+  });
 
   const seen = (state) => {
     if (state && state !== ears.states.at(-1)) ears.states.push(state);
@@ -262,17 +289,20 @@ def _arguments(microphone: Microphone, wav: Path | None) -> list[str]:
 
 
 @asynccontextmanager
-async def chromium(microphone: Microphone, wav: Path | None = None) -> AsyncIterator[Browser]:
+async def chromium(
+    microphone: Microphone, wav: Path | None = None, executable: str = CHROMIUM
+) -> AsyncIterator[Browser]:
     """Start Chromium.
 
     Args:
         microphone: `fake` plays `wav` once, from when it is opened; `spoken` is filled by
             `Tab.say`; `denied` and `missing` are what they say.
         wav: For a `fake` microphone, which beeps without.
+        executable: What starts it.
     """
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=_arguments(microphone, wav)
+            executable_path=executable, args=_arguments(microphone, wav)
         )
         try:
             yield browser

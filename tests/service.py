@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,10 @@ class Service:
 
 @contextmanager
 def run_service(
-    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    by: Sequence[str] = (),
 ) -> Iterator[Service]:
     """Start `python -m runner` on a free port; stop it with SIGTERM at the end.
 
@@ -49,9 +52,10 @@ def run_service(
         folder: For its log and its data.
         *arguments: Further arguments.
         environment: Further variables.
+        by: A command that turns into the one it is given, such as `nsenter`.
     """
     log_file = folder / "service.log"
-    command = [sys.executable, "-m", "runner", "--port", "0", *arguments]
+    command = [*by, sys.executable, "-m", "runner", "--port", "0", *arguments]
     variables = {"PARLANTE_DATA_DIR": str(folder / "data"), **(environment or {})}
     with log_file.open("wb") as log:
         process = subprocess.Popen(

@@ -1,23 +1,28 @@
-"""The routes that Pipecat's own clients expect: start, status and WebRTC offers."""
+"""The routes that Pipecat's own clients expect: start, status, WebRTC offers and WebSockets."""
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, WebSocket
 from pipecat.transports.smallwebrtc.request_handler import (
     IceCandidate,
     SmallWebRTCPatchRequest,
     SmallWebRTCRequest,
 )
 from pydantic import AliasChoices, BaseModel, Field
+from starlette.requests import HTTPConnection
 
-from runner.errors import SessionNotFound, TransportUnavailable
+from bots.errors import ParlanteError
+from runner.errors import SessionNotFound, TransportUnavailable, ws_close_code
 from runner.sessions import SessionManager
+from runner.sockets import SocketConnection, check_origin
+
+TRANSPORTS = ("webrtc", "websocket")
 
 router = APIRouter(tags=["Pipecat clients"])
 
 
-def _sessions(request: Request) -> SessionManager:
-    manager: SessionManager = request.app.state.sessions
+def _sessions(connection: HTTPConnection) -> SessionManager:
+    manager: SessionManager = connection.app.state.sessions
     return manager
 
 
@@ -52,6 +57,12 @@ class StartResponse(BaseModel):
 
     sessionId: str
     iceConfig: IceServers | None = None
+
+
+class SocketResponse(BaseModel):
+    """A session that waits for its client at a WebSocket; Pipecat's takes no other keys."""
+
+    wsUrl: str
 
 
 class Offer(BaseModel):
@@ -100,20 +111,42 @@ class Candidates(BaseModel):
 
 
 @router.post("/start", response_model_exclude_none=True)
-async def start(sessions: Sessions, request: Request, wish: StartRequest) -> StartResponse:
+async def start(
+    sessions: Sessions, request: Request, wish: StartRequest
+) -> StartResponse | SocketResponse:
     """Start a session; its bot answers when the client connects."""
-    if wish.transport != "webrtc":
-        raise TransportUnavailable(f"transport '{wish.transport}' is not offered: use 'webrtc'")
+    if wish.transport not in TRANSPORTS:
+        offered = " or ".join(f"'{transport}'" for transport in TRANSPORTS)
+        raise TransportUnavailable(f"transport '{wish.transport}' is not offered: use {offered}")
     session = sessions.create(wish.body.bot)
+    if wish.transport == "websocket":
+        return SocketResponse(wsUrl=str(request.url_for("client_socket", session_id=session.id)))
     servers = request.app.state.settings.voice.realtime.ice_servers
     ice = IceServers(iceServers=[s.model_dump(exclude_none=True) for s in servers])
     return StartResponse(sessionId=session.id, iceConfig=ice if servers else None)
 
 
+@router.websocket("/ws-client")
+@router.websocket("/ws-client/{session_id}")
+async def client_socket(sessions: Sessions, websocket: WebSocket, session_id: str = "") -> None:
+    """Hold the call of a session, in the protocol of Pipecat's websocket transport.
+
+    A refusal comes after the connection is accepted: before, a page would not learn the reason.
+    """
+    settings = websocket.app.state.settings
+    socket = SocketConnection(websocket, settings.voice.realtime.limits.lost_peer_timeout)
+    await socket.accept()
+    try:
+        check_origin(socket, settings.server.allowed_origins)
+        await sessions.join(session_id, socket)
+    except ParlanteError as error:
+        await socket.refuse(ws_close_code(error), error.message)
+
+
 @router.get("/status")
 async def status() -> dict[str, Any]:
     """Say which transports are offered."""
-    return {"status": "ready", "transports": ["webrtc"]}
+    return {"status": "ready", "transports": TRANSPORTS}
 
 
 @router.post("/sessions/{session_id}/api/offer")

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext
 
 from runner.app import CLIENT_DIR
-from tests.browser import EARS, MOUTH, Microphone, Tab, chromium
+from tests.browser import CHROMIUM, EARS, MOUTH, Microphone, Tab, chromium
 from tests.integration.test_lifecycle import until_no_session
 from tests.service import Service
 
@@ -40,11 +40,12 @@ async def open_tab() -> AsyncIterator[OpenTab]:
             wav: Path | None = None,
             origins: tuple[str, ...] = (),
             beside: Tab | None = None,
+            executable: str = CHROMIUM,
         ) -> Tab:
             if beside:
                 context = beside.page.context
             else:
-                browser = await stack.enter_async_context(chromium(microphone, wav))
+                browser = await stack.enter_async_context(chromium(microphone, wav, executable))
                 context = await _context(browser, microphone)
             tab = Tab(await context.new_page(), (url, *origins))
             tabs.append(tab)

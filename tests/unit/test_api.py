@@ -34,8 +34,30 @@ async def test_pipecats_clients_get_a_session(http: httpx.AsyncClient) -> None:
     assert set(answer.json()) == {"sessionId"}
 
 
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({}, "ws://test/ws-client/"),
+        ({"host": "voice.example:81"}, "ws://voice.example:81/ws-client/"),
+    ],
+)
+async def test_pipecats_websocket_client_gets_an_address_where_it_is_and_no_other_key(
+    http: httpx.AsyncClient, headers: dict[str, str], address: str
+) -> None:
+    answer = await http.post("/start", json={"transport": "websocket"}, headers=headers)
+    assert set(answer.json()) == {"wsUrl"}
+    assert answer.json()["wsUrl"].startswith(address)
+    assert (await http.get("/ready")).json()["sessions"] == 1
+
+
+async def test_behind_tls_the_address_is_a_secure_one(http: httpx.AsyncClient) -> None:
+    answer = await http.post("https://test/start", json={"transport": "websocket"})
+    assert answer.json()["wsUrl"].startswith("wss://test/ws-client/")
+
+
 async def test_status_and_health_are_told(http: httpx.AsyncClient) -> None:
-    assert (await http.get("/status")).json() == {"status": "ready", "transports": ["webrtc"]}
+    transports = ["webrtc", "websocket"]
+    assert (await http.get("/status")).json() == {"status": "ready", "transports": transports}
     assert (await http.get("/health")).json() == {"status": "ok"}
     assert (await http.get("/ready")).json() == {"status": "ready", "sessions": 0}
 

@@ -25,7 +25,13 @@ const HIGHEST_HZ = 5500;
 export function analyseTrack(track: MediaStreamTrack): TrackAnalyser | null {
   const context = audioContext();
   if (!context) return null;
-  const source = context.createMediaStreamSource(new MediaStream([track]));
+  let source: MediaStreamAudioSourceNode;
+  try {
+    source = context.createMediaStreamSource(new MediaStream([track]));
+  } catch {
+    // Firefox takes no track of another rate than its own.
+    return null;
+  }
   const node = context.createAnalyser();
   node.fftSize = 1024;
   node.smoothingTimeConstant = 0.7;

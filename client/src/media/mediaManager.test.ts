@@ -215,6 +215,66 @@ describe("BrowserMediaManager", () => {
   });
 });
 
+describe("BrowserMediaManager with sound in messages", () => {
+  function setUpWithSound() {
+    const made = setUp();
+    const sound = {
+      open: vi.fn(() => Promise.resolve()),
+      listenTo: vi.fn(),
+      play: vi.fn(),
+      interrupt: vi.fn(),
+      close: vi.fn(),
+    };
+    made.media.carryBy(sound);
+    return { ...made, sound };
+  }
+
+  it("hands the microphone on once there is a connection", async () => {
+    const { media, sound } = setUpWithSound();
+    const send = vi.fn();
+    media.setUserAudioCallback(send);
+    await media.initialize();
+    expect(sound.open).not.toHaveBeenCalled();
+    await media.connect();
+    expect(sound.open).toHaveBeenCalledExactlyOnceWith(devices.opened[0], send);
+  });
+
+  it("goes on with another microphone", async () => {
+    const { media, sound } = setUpWithSound();
+    await media.connect();
+    await media.updateMic("headset");
+    expect(sound.listenTo).toHaveBeenCalledExactlyOnceWith(devices.opened[1]);
+  });
+
+  it("plays and interrupts the bot", async () => {
+    const { media, sound } = setUpWithSound();
+    const pcm = Int16Array.of(1, 2);
+    media.bufferBotAudio(pcm);
+    media.bufferBotAudio(pcm.buffer);
+    expect(sound.play.mock.calls).toEqual([[pcm], [pcm]]);
+    await media.userStartedSpeaking();
+    expect(sound.interrupt).toHaveBeenCalledOnce();
+  });
+
+  it("closes the sound, and opens no microphone after", async () => {
+    const { media, sound } = setUpWithSound();
+    await media.disconnect();
+    expect(sound.close).toHaveBeenCalledOnce();
+    await media.connect();
+    expect(devices.opened).toEqual([]);
+    expect(sound.open).not.toHaveBeenCalled();
+  });
+
+  it("stays muted when a second transport takes the call over", async () => {
+    const { media } = setUpWithSound();
+    media.enableMic(false);
+    media.setClientOptions({ transport: {} as never, enableMic: true });
+    await media.connect();
+    expect(media.isMicEnabled).toBe(false);
+    expect(devices.opened[0]?.enabled).toBe(false);
+  });
+});
+
 describe("the browser's error", () => {
   it.each([
     ["NotAllowedError", "denied"],

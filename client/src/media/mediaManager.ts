@@ -1,8 +1,8 @@
 /**
- * The microphone and the list of devices for SmallWebRTCTransport, over getUserMedia alone.
+ * The microphone and the list of devices for Pipecat's transports, over getUserMedia alone.
  *
  * The stock manager fetches code from Daily's network at run time; this one works offline. The
- * bot's sound is none of its business: it comes as a remote track and is played by <BotAudio>.
+ * bot's sound comes as a track that <BotAudio> plays: a remote one, or that of a MessageSound.
  */
 import { DeviceError, type DeviceErrorType } from "@pipecat-ai/client-js";
 import type { Participant, PipecatClientOptions, Tracks } from "@pipecat-ai/client-js";
@@ -23,6 +23,19 @@ const DEVICE_ERRORS: Record<MicrophoneProblem, DeviceErrorType> = {
   unknown: "unknown",
 };
 
+/** What carries sound in messages, for a transport that has no way of its own for it. */
+export interface MessageSound {
+  /** Hand on what a microphone hears, in pieces of 16-bit samples. */
+  open(track: MediaStreamTrack, send: (pcm: ArrayBuffer) => void): Promise<void>;
+  /** Go on with another microphone. */
+  listenTo(track: MediaStreamTrack): void;
+  /** Play what the bot says after all that has come before. */
+  play(pcm: Int16Array): void;
+  /** Drop what has not sounded yet. */
+  interrupt(): void;
+  close(): void;
+}
+
 export interface MediaManagerOptions {
   /** The microphone to begin with; null for the browser's default. */
   microphoneId: string | null;
@@ -37,8 +50,12 @@ export class BrowserMediaManager implements MediaManager {
   readonly isCamEnabled = false;
   readonly isSharingScreen = false;
 
-  private callbacks: Callbacks = {};
+  private callbacks: Callbacks | null = null;
   private enabled = true;
+  private sound: MessageSound | null = null;
+  private sendSound: (pcm: ArrayBuffer) => void = () => undefined;
+  /** The call is over: no microphone is opened any more. */
+  private released = false;
   private wantedId: string | null;
   private track: MediaStreamTrack | null = null;
   private microphone: Device = {};
@@ -51,24 +68,34 @@ export class BrowserMediaManager implements MediaManager {
   }
 
   setClientOptions(options: PipecatClientOptions): void {
+    // A second transport gets the same client, whose user may have muted meanwhile.
+    if (this.callbacks) return;
     this.callbacks = options.callbacks ?? {};
     this.enabled = options.enableMic ?? true;
   }
 
+  /** Have the sound of the call carried in messages; it is closed with the microphone. */
+  carryBy(sound: MessageSound): void {
+    this.sound = sound;
+  }
+
   /** Ask for the microphone. Throws MicrophoneError. */
   async initialize(): Promise<void> {
-    if (this.track) return;
+    if (this.track || this.released) return;
     mediaDevices()?.addEventListener("devicechange", this.onDeviceChange);
     await this.open();
   }
 
   async connect(): Promise<void> {
     await this.initialize();
+    if (this.track) await this.sound?.open(this.track, this.sendSound);
   }
 
   /** Release the microphone: the browser's recording sign goes out. */
   async disconnect(): Promise<void> {
     this.generation += 1;
+    this.released = true;
+    this.sound?.close();
     mediaDevices()?.removeEventListener("devicechange", this.onDeviceChange);
     this.dropTrack();
     return Promise.resolve();
@@ -113,7 +140,7 @@ export class BrowserMediaManager implements MediaManager {
       const chosen = speakers.find((device) => device.deviceId === speakerId);
       if (!chosen) return;
       this.speaker = chosen;
-      this.callbacks.onSpeakerUpdated?.(chosen);
+      this.callbacks?.onSpeakerUpdated?.(chosen);
     });
   }
 
@@ -125,9 +152,18 @@ export class BrowserMediaManager implements MediaManager {
   enableScreenShare = (): void => undefined;
 
   // Only transports that carry sound in messages use these.
-  setUserAudioCallback = (): void => undefined;
-  userStartedSpeaking = (): Promise<void> => Promise.resolve();
-  bufferBotAudio = (): undefined => undefined;
+  setUserAudioCallback(callback: (pcm: ArrayBuffer) => void): void {
+    this.sendSound = callback;
+  }
+
+  userStartedSpeaking(): Promise<void> {
+    this.sound?.interrupt();
+    return Promise.resolve();
+  }
+
+  bufferBotAudio(data: ArrayBuffer | Int16Array): undefined {
+    this.sound?.play(data instanceof Int16Array ? data : new Int16Array(data));
+  }
 
   private async open(): Promise<void> {
     const { generation } = this;
@@ -136,7 +172,7 @@ export class BrowserMediaManager implements MediaManager {
       track = await openMicrophone(this.wantedId);
     } catch (error) {
       if (error instanceof MicrophoneError) {
-        this.callbacks.onDeviceError?.(
+        this.callbacks?.onDeviceError?.(
           new DeviceError(["mic"], DEVICE_ERRORS[error.problem], error.message),
         );
       }
@@ -150,7 +186,7 @@ export class BrowserMediaManager implements MediaManager {
     this.track = track;
     track.enabled = this.enabled;
     track.addEventListener("ended", this.onTrackEnded);
-    this.callbacks.onTrackStarted?.(track, LOCAL);
+    this.callbacks?.onTrackStarted?.(track, LOCAL);
     await this.announceDevices(track);
   }
 
@@ -160,7 +196,7 @@ export class BrowserMediaManager implements MediaManager {
     this.track = null;
     track.removeEventListener("ended", this.onTrackEnded);
     track.stop();
-    this.callbacks.onTrackStopped?.(track, LOCAL);
+    this.callbacks?.onTrackStopped?.(track, LOCAL);
   }
 
   /** Another microphone in mid-call. The old one keeps running if the new one cannot be had. */
@@ -174,6 +210,7 @@ export class BrowserMediaManager implements MediaManager {
       }
       return;
     }
+    this.sound?.listenTo(this.track);
     await this.options.onMicrophoneReplaced(this.track);
   }
 
@@ -183,9 +220,9 @@ export class BrowserMediaManager implements MediaManager {
     const { deviceId } = track.getSettings();
     this.microphone =
       microphones.find((device) => device.deviceId === deviceId) ?? microphones[0] ?? {};
-    this.callbacks.onAvailableMicsUpdated?.(microphones);
-    this.callbacks.onAvailableSpeakersUpdated?.(await this.getAllSpeakers());
-    if (this.microphone.deviceId) this.callbacks.onMicUpdated?.(this.microphone as MediaDeviceInfo);
+    this.callbacks?.onAvailableMicsUpdated?.(microphones);
+    this.callbacks?.onAvailableSpeakersUpdated?.(await this.getAllSpeakers());
+    if (this.microphone.deviceId) this.callbacks?.onMicUpdated?.(this.microphone as MediaDeviceInfo);
   }
 
   private readonly onDeviceChange = (): void => {

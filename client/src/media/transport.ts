@@ -1,4 +1,5 @@
 /** SmallWebRTCTransport with our media, and with what it keeps private and a call still needs. */
+import type { Transport } from "@pipecat-ai/client-js";
 import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
 
 /** Private parts of the stock class, version 1.10. A test fails when they are renamed. */
@@ -7,7 +8,17 @@ interface Internals {
   _connectFailed: ((reason?: unknown) => void) | null;
 }
 
-export class VoiceTransport extends SmallWebRTCTransport {
+/** What a call needs of its transport beyond what Pipecat's client does. */
+export interface VoiceLine extends Transport {
+  /** The bot's voice, once the connection is up. */
+  readonly botTrack: MediaStreamTrack | null;
+  /** Whether the network carries nothing at the moment. */
+  readonly isUnstable: boolean;
+  /** Stop before the connection is up, without an error that nobody waits for. */
+  abandon(): void;
+}
+
+export class VoiceTransport extends SmallWebRTCTransport implements VoiceLine {
   private get internals(): Internals {
     return this as unknown as Internals;
   }
@@ -17,8 +28,9 @@ export class VoiceTransport extends SmallWebRTCTransport {
     return this.internals.pc?.getTransceivers()[0] ?? null;
   }
 
-  get iceConnectionState(): RTCIceConnectionState | null {
-    return this.internals.pc?.iceConnectionState ?? null;
+  get isUnstable(): boolean {
+    const state = this.internals.pc?.iceConnectionState;
+    return state === "disconnected" || state === "failed";
   }
 
   /**
@@ -34,7 +46,6 @@ export class VoiceTransport extends SmallWebRTCTransport {
     await this.audio?.sender.replaceTrack(track);
   }
 
-  /** Stop before the connection is up, without an error that nobody waits for. */
   abandon(): void {
     this.internals._connectFailed = null;
   }

@@ -1,9 +1,12 @@
 /** One call: a Pipecat client with its transport and its microphone, made anew each time. */
 import { LogLevel, PipecatClient, logger } from "@pipecat-ai/client-js";
-import type { RTVIMessage } from "@pipecat-ai/client-js";
+import type { RTVIMessage, Transport } from "@pipecat-ai/client-js";
 import { BrowserMediaManager } from "../media/mediaManager";
 import type { MicrophoneError } from "../media/microphone";
 import { VoiceTransport } from "../media/transport";
+import type { VoiceLine } from "../media/transport";
+import { chooseWay } from "../media/way";
+import type { Way } from "../media/way";
 import { serverUrl } from "./api";
 import { BotSilentError } from "./errors";
 
@@ -13,9 +16,17 @@ logger.setLevel(import.meta.env.DEV ? LogLevel.WARN : LogLevel.NONE);
 const START_TIMEOUT_MS = 30_000;
 const READY_TIMEOUT_MS = 45_000;
 
-/** PipecatClient that also tells of the messages it does not know, as `onUnknownMessage`. */
+/**
+ * PipecatClient that also tells of the messages it does not know, as `onUnknownMessage`, and can
+ * take another transport before it connects.
+ */
 export class VoiceClient extends PipecatClient {
   onUnknownMessage: ((message: RTVIMessage) => void) | null = null;
+
+  goBy(transport: Transport): void {
+    this._transport = transport;
+    transport.initialize(this._options, this.handleMessage.bind(this));
+  }
 
   protected override handleMessage(message: RTVIMessage): void {
     // RTVI 2.x servers send it; client-js 1.13 has no name for it.
@@ -52,13 +63,27 @@ export function createCall(options: CallOptions): Call {
   const hungUp = (): boolean => closed;
   const media: BrowserMediaManager = new BrowserMediaManager({
     ...options,
-    onMicrophoneReplaced: (track) => transport.replaceMicrophone(track),
+    onMicrophoneReplaced: (track) => webrtc.replaceMicrophone(track),
   });
-  const transport: VoiceTransport = new VoiceTransport({
+  const webrtc: VoiceTransport = new VoiceTransport({
     mediaManager: media,
     offerUrlTemplate: serverUrl("sessions/:sessionId/api/offer"),
   });
-  const client = new VoiceClient({ transport, enableMic: true, enableCam: false });
+  const client = new VoiceClient({ transport: webrtc, enableMic: true, enableCam: false });
+  let line: VoiceLine = webrtc;
+
+  /** Take the way that works here. Most browsers never load the code of the other one. */
+  async function takeWay(): Promise<Way> {
+    const way = await chooseWay();
+    if (way === "websocket") {
+      const { SocketTransport } = await import("../media/socketTransport");
+      if (!hungUp()) {
+        line = new SocketTransport(media);
+        client.goBy(line);
+      }
+    }
+    return way;
+  }
 
   async function connect(connection: unknown): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -78,10 +103,12 @@ export function createCall(options: CallOptions): Call {
     async open(agent) {
       await client.initDevices();
       if (hungUp()) return;
+      const transport = await takeWay();
+      if (hungUp()) return;
       // What startBotAndConnect() does, with a chance to hang up in between.
       const connection = await client.startBot({
         endpoint: serverUrl("start"),
-        requestData: { transport: "webrtc", body: { bot: agent } },
+        requestData: { transport, body: { bot: agent } },
         timeout: START_TIMEOUT_MS,
       });
       if (hungUp()) return;
@@ -91,7 +118,7 @@ export function createCall(options: CallOptions): Call {
 
     async close() {
       closed = true;
-      if (!ready) transport.abandon();
+      if (!ready) line.abandon();
       try {
         await client.disconnect();
       } finally {
@@ -99,11 +126,7 @@ export function createCall(options: CallOptions): Call {
       }
     },
 
-    isUnstable() {
-      const state = transport.iceConnectionState;
-      return state === "disconnected" || state === "failed";
-    },
-
-    botTrack: () => transport.botTrack,
+    isUnstable: () => line.isUnstable,
+    botTrack: () => line.botTrack,
   };
 }

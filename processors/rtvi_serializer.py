@@ -1,0 +1,93 @@
+"""RTVI over a WebSocket: Pipecat's protobuf frames, of which a client may send only some."""
+
+import asyncio
+import json
+import time
+
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from pipecat.frames.frames import (
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    InputTransportMessageFrame,
+    OutputTransportMessageUrgentFrame,
+)
+from pipecat.frames.protobufs import frames_pb2
+from pipecat.processors.frame_processor import FrameProcessorSetup
+from pipecat.processors.frameworks.rtvi.models import Error, ErrorData
+from pipecat.serializers.protobuf import ProtobufFrameSerializer
+
+MAX_AHEAD_SECS = 5.0
+"""Sound that a client may send ahead of time. Pipecat's queues have no bound, so what comes
+faster is left in the network."""
+
+SAMPLE_BYTES = 2
+
+
+class RTVISerializer(ProtobufFrameSerializer):
+    """Reads what `@pipecat-ai/websocket-transport` sends, and answers what it cannot take.
+
+    An exception would end Pipecat's reading of the socket without a word to the client. An error
+    message in place of the frame goes through the pipeline and out to it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rate_hz = 0
+        self._heard_until = 0.0
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        """Learn the sample rate of the pipeline."""
+        await super().setup(setup)
+        self._rate_hz = setup.audio_in_sample_rate
+
+    async def serialize(self, frame: Frame) -> str | bytes | None:
+        """Return a frame as it is sent; None for the end, which the closing socket tells."""
+        if isinstance(frame, EndFrame | CancelFrame):
+            return None
+        return await super().serialize(frame)
+
+    async def deserialize(self, data: str | bytes) -> Frame | None:
+        """Return what a client sent: sound, a message, or an error message back to it.
+
+        It returns late when the client sends sound faster than it can be spoken.
+        """
+        try:
+            frame = frames_pb2.Frame.FromString(data)  # type: ignore[attr-defined]
+        except (DecodeError, TypeError):
+            return _error("this is not a frame of Pipecat's protobuf protocol")
+        match frame.WhichOneof("frame"):
+            case "audio":
+                sound = frame.audio
+                return await self._hear(sound.audio, sound.sample_rate, sound.num_channels)
+            case "message":
+                return _read(frame.message.data)
+            case kind:
+                # It would speak in the bot's voice, put words into the user's mouth, or
+                # interrupt without a sound.
+                return _error(f"clients send audio and message frames, not {kind}")
+
+    async def _hear(self, audio: bytes, rate_hz: int, channels: int) -> Frame:
+        if rate_hz != self._rate_hz or channels != 1 or len(audio) % SAMPLE_BYTES:
+            return _error(f"sound has to be 16-bit mono at {self._rate_hz} Hz")
+        now = time.monotonic()
+        secs = len(audio) / SAMPLE_BYTES / self._rate_hz
+        self._heard_until = max(self._heard_until, now) + secs
+        await asyncio.sleep(max(0.0, self._heard_until - now - MAX_AHEAD_SECS))
+        return InputAudioRawFrame(audio, rate_hz, channels)
+
+
+def _read(text: str) -> Frame:
+    try:
+        message = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        message = None
+    if not isinstance(message, dict):
+        return _error("a message is not a JSON object")
+    return InputTransportMessageFrame(message=message)
+
+
+def _error(text: str) -> OutputTransportMessageUrgentFrame:
+    message = Error(data=ErrorData(error=text, fatal=False))
+    return OutputTransportMessageUrgentFrame(message=message.model_dump())
