@@ -11,7 +11,6 @@ from bots.local_models import LocalModels
 
 if TYPE_CHECKING:
     # Their packages are an extra: import them only where they are used.
-    from engines.minilm import MiniLM
     from processors.piper_tts import PiperTTS
     from processors.whisper_stt import WhisperSTT
 
@@ -77,11 +76,6 @@ class LocalServices:
                 # A proxy of the environment must not come between this process and itself.
                 http_client=DefaultAsyncHttpxClient(trust_env=False),
             )
-
-    @property
-    def encoder(self) -> "MiniLM | None":
-        """What finds facts by their meaning; None if the language model is not local, or large."""
-        return self._models.encoder
 
     def make_stt(self, language: Language | None) -> "WhisperSTT":
         """Make the speech recognition of one session; English if `language` is None."""

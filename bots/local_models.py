@@ -6,7 +6,8 @@ while Python imports the rest.
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,8 @@ from bots.settings import Settings
 if TYPE_CHECKING:
     # Their packages are an extra, and one of them is GPL-3.0: import them only where they are used.
     from engines.llama import LlamaServer
-    from engines.minilm import MiniLM
     from engines.piper import PiperEngine
     from engines.whisper import WhisperEngine
-
-ENCODER = "minilm-l6"
-"""In the manifest: finds the facts for a small language model."""
 
 
 class LocalModels:
@@ -32,17 +29,19 @@ class LocalModels:
     def __init__(self) -> None:
         self.whisper: WhisperEngine | None = None
         self.llama: LlamaServer | None = None
-        self.encoder: MiniLM | None = None
         self.piper: PiperEngine | None = None
 
-    async def load(
-        self, settings: Settings, progress: Callable[[str], None] = lambda _: None
-    ) -> None:
+    async def load(self, settings: Settings, progress: Callable[[str], None]) -> "LocalModels":
         """Load and warm the models of the profile; `close` frees them, also after an error.
+
+        That is done one after the other, in a thread: a core is left to whatever else starts.
 
         Args:
             settings: Which models, and where they are.
             progress: Told what is being loaded.
+
+        Returns:
+            This object.
 
         Raises:
             ServiceUnavailable: If a package is missing or a file cannot be loaded.
@@ -52,21 +51,17 @@ class LocalModels:
         chosen = {kind: settings.service(kind) for kind in KINDS}
         wanted = {kind: config for kind, (name, config) in chosen.items() if name == "local"}
         if not wanted:
-            return
+            return self
         _import_engines()
         store = ModelStore(settings.models_dir or default_models_dir(), load_manifest())
         paths = {kind: locate(kind, config, store) for kind, config in wanted.items()}
-        encoder = store.path(ENCODER) if "llm" in wanted and wanted["llm"].small else None
         progress(", ".join(path.stem for path in paths.values()))
         try:
-            async with asyncio.TaskGroup() as group:
-                for kind, path in paths.items():
-                    group.create_task(asyncio.to_thread(self._load, kind, path))
-                if encoder:
-                    group.create_task(asyncio.to_thread(self._load_encoder, encoder))
-        except* (RuntimeError, OSError) as errors:
-            reasons = "; ".join(str(error) for error in errors.exceptions)
-            raise ServiceUnavailable(f"an offline model cannot be loaded: {reasons}") from errors
+            for kind, path in paths.items():
+                await asyncio.to_thread(self._load, kind, path)
+        except (RuntimeError, OSError) as error:
+            raise ServiceUnavailable(f"an offline model cannot be loaded: {error}") from error
+        return self
 
     def _load(self, kind: Kind, path: Path) -> None:
         from engines import llama, piper, whisper
@@ -83,17 +78,35 @@ class LocalModels:
                 self.piper = piper.PiperEngine(path, threads=cpu_threads())
                 self.piper.warm_up()
 
-    def _load_encoder(self, path: Path) -> None:
-        from engines import minilm
-
-        self.encoder = minilm.MiniLM(path, threads=1)
-
     async def close(self) -> None:
         """Free the models; sessions that use them must have ended."""
         for engine in (self.whisper, self.piper, self.llama):
             if engine:
                 await asyncio.to_thread(engine.close)
-        self.whisper = self.piper = self.llama = self.encoder = None
+        self.whisper = self.piper = self.llama = None
+
+
+@asynccontextmanager
+async def loading_models(
+    settings: Settings, progress: Callable[[str], None] = lambda _: None
+) -> AsyncIterator["asyncio.Task[LocalModels]"]:
+    """Load the models of the profile while something else is done; free them at the end.
+
+    Args:
+        settings: Which models, and where they are.
+        progress: Told what is being loaded.
+
+    Yields:
+        What gives the models when they are loaded; see `LocalModels.load` for its errors.
+    """
+    models = LocalModels()
+    loading = asyncio.create_task(models.load(settings, progress))
+    try:
+        yield loading
+    finally:
+        # A thread cannot be stopped, and what it loads has to be freed.
+        await asyncio.gather(loading, return_exceptions=True)
+        await models.close()
 
 
 def _import_engines() -> None:
@@ -104,7 +117,6 @@ def _import_engines() -> None:
     """
     try:
         import engines.llama
-        import engines.minilm
         import engines.piper
         import engines.whisper  # noqa: F401
     except ModuleNotFoundError as error:

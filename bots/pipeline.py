@@ -85,7 +85,7 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
             interruptions=settings.voice.realtime.interruptions,
         ),
     )
-    knowledge = make_knowledge(bot, resources.local.encoder)
+    knowledge = make_knowledge(bot, resources.encoder)
     opening = knowledge.opening if isinstance(knowledge, OfflineKnowledgeProcessor) else context
 
     pipeline = Pipeline(

@@ -1,19 +1,20 @@
 """What all calls of a process share: settings, models, stores. Opened once, closed last."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from bots import providers
 from bots.config import KINDS
-from bots.facts import read_knowledge
+from bots.facts import load_encoder, read_knowledge
 from bots.local import LocalServices
 from bots.local_models import LocalModels
 from bots.registry import load_bot
 from bots.settings import Settings
 from bots.tools.calendar import AppointmentStore
+from processors.knowledge import Encoder
 from processors.shared_vad import SpeechModels
 
 
@@ -25,40 +26,47 @@ class Resources:
         settings: The settings of the process.
         speech: Silero and Smart Turn.
         local: Makes services on the offline models that the profile has.
+        encoder: Finds facts by their meaning; None where the language model is not a small local
+            one.
         appointments: The clinic's calendar.
     """
 
     settings: Settings
     speech: SpeechModels
     local: LocalServices
+    encoder: Encoder | None
     appointments: AppointmentStore
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings, models: LocalModels) -> AsyncIterator[Resources]:
+async def open_resources(
+    settings: Settings, models: Awaitable[LocalModels]
+) -> AsyncIterator[Resources]:
     """Open what calls share, and close it at the end.
 
     Args:
         settings: The settings of the process.
-        models: The offline models, loaded by the same settings; closed by their owner.
+        models: The offline models, which may still be loading; closed by their owner.
 
     Raises:
         ServiceUnavailable: If a key or a package is missing.
+        ModelError: If a model is not on this machine.
         ConfigError: If a profile has no provider that can be used.
         UnknownBot: If a bot of the settings cannot be loaded.
     """
     for kind in KINDS:
         providers.check(kind, *settings.service(kind))
     async with AsyncExitStack() as stack:
-        local = LocalServices(models)
-        stack.push_async_callback(local.close)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = settings.data_dir.resolve() / "parlante.db"
         appointments = AppointmentStore(f"sqlite+aiosqlite:///{database}", clock=datetime.now)
         stack.push_async_callback(appointments.close)
         await appointments.open()
         speech = await asyncio.to_thread(SpeechModels)
+        encoder = await asyncio.to_thread(load_encoder, settings)
         for name in settings.bots:
             # Their facts are indexed now, because it would hold up a call.
-            await asyncio.to_thread(read_knowledge, load_bot(name, settings), models.encoder)
-        yield Resources(settings, speech, local, appointments)
+            await asyncio.to_thread(read_knowledge, load_bot(name, settings), encoder)
+        local = LocalServices(await models)
+        stack.push_async_callback(local.close)
+        yield Resources(settings, speech, local, encoder, appointments)

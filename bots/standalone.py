@@ -12,7 +12,7 @@ from pathlib import Path
 from pipecat.runner.types import RunnerArguments
 
 from bots.call import Call, Conversation, make_transport
-from bots.local_models import LocalModels
+from bots.local_models import loading_models
 from bots.registry import load_bot
 from bots.resources import Resources, open_resources
 from bots.settings import load_settings
@@ -43,8 +43,7 @@ async def _shared_resources() -> Resources:
     global _resources
     async with _lock:
         if _resources is None:
-            settings, models = load_settings(), LocalModels()
-            _lifetime.push_async_callback(models.close)
-            await models.load(settings)
+            settings = load_settings()
+            models = await _lifetime.enter_async_context(loading_models(settings))
             _resources = await _lifetime.enter_async_context(open_resources(settings, models))
     return _resources

@@ -4,9 +4,12 @@ The makers' weights are given to CTranslate2, on which Whisper runs too. It is B
 (https://arxiv.org/abs/1810.04805, section 3), whose last states are averaged over the tokens.
 """
 
+import hashlib
 import json
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
@@ -24,7 +27,10 @@ MAX_TOKENS = 128
 """Longer texts are cut: the model was trained on texts of this length."""
 
 BATCH = 32
-"""Texts encoded together."""
+"""Texts encoded together; the vectors of longer lists are kept."""
+
+KEPT_LISTS = 16
+"""Lists whose vectors are kept, the newest."""
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -32,8 +38,12 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 class MiniLM:
     """The model, loaded once; calls may come from any thread.
 
+    What takes long is kept for the next time: the weights as CTranslate2 wants them, and the
+    vectors of long lists of texts.
+
     Args:
         path: Directory with `model.safetensors` and `tokenizer.json`.
+        kept: Directory for what is kept; made if it is missing. It may be deleted at any time.
         threads: CPU threads for one batch.
 
     Raises:
@@ -42,19 +52,37 @@ class MiniLM:
         RuntimeError: If CTranslate2 cannot load the model.
     """
 
-    def __init__(self, path: Path, *, threads: int) -> None:
+    def __init__(self, path: Path, *, kept: Path, threads: int) -> None:
         self._tokenizer = Tokenizer.from_str((path / "tokenizer.json").read_text("utf-8"))
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()
-        spec = _spec(read_safetensors(path / "model.safetensors"), self._tokenizer)
-        with TemporaryDirectory() as folder:
-            spec.save(folder)
-            self._encoder = ctranslate2.Encoder(
-                folder, device="cpu", compute_type="int8", intra_threads=threads
-            )
+        self._kept = kept
+        converted = kept / f"ctranslate2-{ctranslate2.__version__}"
+        if not converted.exists():
+            _convert(path / "model.safetensors", self._tokenizer, converted)
+        self._encoder = ctranslate2.Encoder(
+            str(converted), device="cpu", compute_type="int8", intra_threads=threads
+        )
 
     def encode(self, texts: Sequence[str]) -> Floats:
-        """Return a vector of length 1 for each text, one a row; their products are cosines."""
+        """Return a vector of length 1 for each text, one a row; their products are cosines.
+
+        Raises:
+            OSError: If the vectors of a long list cannot be kept.
+        """
+        if len(texts) <= BATCH:
+            return self._encode(texts)
+        name = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+        file = self._kept / f"{name}.npy"
+        if not file.exists():
+            with _replacing(file) as part:
+                np.save(part, self._encode(texts))
+            for old in sorted(self._kept.glob("*.npy"), key=os.path.getmtime)[:-KEPT_LISTS]:
+                old.unlink(missing_ok=True)
+        vectors: Floats = np.load(file)
+        return vectors
+
+    def _encode(self, texts: Sequence[str]) -> Floats:
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         vectors = np.empty((len(ids), WIDTH), np.float32)
         # Texts of like length together: in a batch, all are padded to the longest.
@@ -78,7 +106,7 @@ def read_safetensors(path: Path) -> dict[str, Floats]:
         OSError: If the file cannot be read.
         ValueError: If it is no safetensors file.
     """
-    data = path.read_bytes()
+    data = bytearray(path.read_bytes())
     start = 8 + int.from_bytes(data[:8], "little")
     header: dict[str, Any] = json.loads(data[8:start])
     return {
@@ -88,6 +116,29 @@ def read_safetensors(path: Path) -> dict[str, Floats]:
         for name, entry in header.items()
         if entry.get("dtype") == "F32"
     }
+
+
+def _convert(weights: Path, tokenizer: Tokenizer, folder: Path) -> None:
+    spec = _spec(read_safetensors(weights), tokenizer)
+    spec.optimize(quantization="int8")
+    with _replacing(folder) as part:
+        part.mkdir()
+        spec.save(str(part))
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield where to write a file or folder that appears at once, when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent) as folder:
+        part = Path(folder) / path.name
+        yield part
+        try:
+            part.rename(path)
+        except OSError:
+            # Another process may have been faster.
+            if not path.exists():
+                raise
 
 
 def _spec(

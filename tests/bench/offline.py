@@ -17,8 +17,7 @@ sys.path.insert(0, str(ROOT))
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMAdapter  # noqa: E402
 from pipecat.processors.aggregators.llm_context import LLMContext  # noqa: E402
 
-from bots.facts import make_knowledge  # noqa: E402
-from bots.local_models import ENCODER  # noqa: E402
+from bots.facts import ENCODER, make_knowledge  # noqa: E402
 from bots.models import ModelStore, default_models_dir, load_manifest  # noqa: E402
 from bots.receptionist import BOT  # noqa: E402
 from engines.minilm import MiniLM  # noqa: E402
@@ -89,7 +88,9 @@ class Receptionist:
         self._llm = llm
         self._knowledge: OfflineKnowledgeProcessor | None = None
         if facts:
-            knowledge = make_knowledge(BOT, MiniLM(STORE.path(ENCODER), threads=1))
+            knowledge = make_knowledge(
+                BOT, MiniLM(STORE.path(ENCODER), kept=ROOT / "data" / ENCODER, threads=1)
+            )
             assert isinstance(knowledge, OfflineKnowledgeProcessor)
             self._knowledge = knowledge
 

@@ -1,10 +1,11 @@
 """What the offline receptionist finds and says for what callers say, with the real encoder."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from bots.facts import read_knowledge
-from bots.local_models import ENCODER
+from bots.facts import ENCODER, read_knowledge
 from bots.models import ModelStore, default_models_dir, load_manifest
 from bots.receptionist import BOT
 from engines.minilm import MiniLM
@@ -14,9 +15,24 @@ EMERGENCY, CANNOT_BOOK = "nine one one", "cannot book"
 
 
 @pytest.fixture(scope="module")
-def encoder() -> MiniLM:
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> MiniLM:
     store = ModelStore(default_models_dir(), load_manifest())
-    return MiniLM(store.path(ENCODER), threads=1)
+    return MiniLM(store.path(ENCODER), kept=tmp_path_factory.mktemp("kept"), threads=1)
+
+
+def test_what_took_long_is_kept_for_the_next_start(tmp_path: Path) -> None:
+    path = ModelStore(default_models_dir(), load_manifest()).path(ENCODER)
+    texts = [f"Sentence number {number}." for number in range(40)]
+    first = MiniLM(path, kept=tmp_path, threads=1).encode(texts)
+    kept = written(tmp_path)
+    assert kept
+    assert np.array_equal(MiniLM(path, kept=tmp_path, threads=1).encode(texts), first)
+    assert written(tmp_path) == kept
+
+
+def written(folder: Path) -> dict[Path, int]:
+    """Return when each file was written."""
+    return {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
 
 
 @pytest.fixture(scope="module")
