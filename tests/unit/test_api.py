@@ -17,7 +17,8 @@ NO_CANDIDATES: dict[str, object] = {"pc_id": "x", "candidates": []}
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     settings = load_settings(DEFAULT_CONFIG)
-    app = create_app(Resources(settings, speech=None, local=None, appointments=None))  # type: ignore[arg-type]
+    nothing = dict.fromkeys(("speech", "local", "encoder", "appointments"))
+    app = create_app(Resources(settings, **nothing))  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
