@@ -22,7 +22,7 @@ models: .venv/installed ## get the offline models (MODELS=tiny|default|large)
 
 client: client/dist/index.html ## build the browser client
 
-test: setup .make/browser lint client-test ## set up what the tests need and run all of them
+test: setup .make/test-tools lint client-test ## set up what the tests need and run all of them
 	$(BIN)/pytest
 
 unit: .venv/installed ## run the tests that need neither models nor a browser
@@ -31,7 +31,7 @@ unit: .venv/installed ## run the tests that need neither models nor a browser
 integration: setup ## run the tests of the service with the offline models
 	$(BIN)/pytest tests/integration
 
-e2e: setup .make/browser ## run the tests with a real browser
+e2e: setup .make/test-tools ## run the tests with a real browser
 	$(BIN)/pytest tests/e2e
 
 lint: .venv/installed client/node_modules/installed ## check style and types
@@ -81,6 +81,8 @@ client/dist/index.html: client/node_modules/installed $(CLIENT_SOURCES)
 	cd client && npm run --silent build
 	@touch $@
 
-.make/browser:
+.make/test-tools:
 	@command -v chromium >/dev/null || scripts/need chromium
+	@{ command -v ip && command -v parec; } >/dev/null || scripts/need \
+	  iproute2 pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 || echo "Two tests are left out."
 	@mkdir -p .make && touch $@
