@@ -50,7 +50,8 @@ format: .venv/installed ## format the Python code
 soak: setup ## hold fifty calls and look for what they leave behind
 	$(BIN)/pytest tests/soak
 
-bench: setup ## measure how right the offline receptionist answers
+bench: setup ## measure the start, and how right the offline receptionist answers
+	$(BIN)/python tests/bench/start.py
 	$(BIN)/python tests/bench/receptionist_offline.py
 	$(BIN)/python tests/bench/booking_offline.py
 
