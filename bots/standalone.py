@@ -13,9 +13,13 @@ from pipecat.runner.types import RunnerArguments
 
 from bots.call import Call, Conversation, make_transport
 from bots.local_models import loading_models
+from bots.loopback import connect_over_loopback_when_alone
 from bots.registry import load_bot
 from bots.resources import Resources, open_resources
 from bots.settings import load_settings
+
+# Pipecat's runner answers an offer before it calls the bot.
+connect_over_loopback_when_alone()
 
 _lock = asyncio.Lock()
 _lifetime = AsyncExitStack()

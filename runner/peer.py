@@ -26,7 +26,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, AudioResampler
 
 from bots.errors import ParlanteError
-from runner.loopback import connect_over_loopback_when_alone
+from bots.loopback import connect_over_loopback_when_alone
 
 SAMPLE_RATE_HZ = 48_000
 FRAME_SAMPLES = SAMPLE_RATE_HZ // 50

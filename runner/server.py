@@ -159,9 +159,9 @@ async def running(
         # The models and the imports take seconds, most of them outside of each other's way.
         models = await stack.enter_async_context(loading_models(settings, progress))
         await asyncio.to_thread(import_module, "runner.app")
+        from bots.loopback import connect_over_loopback_when_alone
         from bots.resources import open_resources
         from runner.app import create_app
-        from runner.loopback import connect_over_loopback_when_alone
 
         connect_over_loopback_when_alone()
         resources = await stack.enter_async_context(open_resources(settings, models))

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
+from bots.loopback import is_alone
 from runner.peer import Pcm
 from runner.talk import write_audio
 
@@ -27,6 +28,8 @@ QUIET = (
 FAKE_DEVICES = "--use-fake-device-for-media-stream"
 ALLOW_DEVICES = "--use-fake-ui-for-media-stream"
 NO_DEVICES = "--disable-audio-input"
+LOOPBACK = "--allow-loopback-in-peer-connection"
+"""What WebRTC needs to be tested on a machine without a network; users have no such flag."""
 
 LOUD = 0.005
 """Root mean square of samples from -1 to 1: a voice is above, a silent line below."""
@@ -277,7 +280,7 @@ def voiced_secs(levels: Iterable[tuple[float, float]], span: Span) -> float:
     return total_ms / 1000
 
 
-def _arguments(microphone: Microphone, wav: Path | None) -> list[str]:
+def _arguments(microphone: Microphone, wav: Path | None, executable: str) -> list[str]:
     extra = {
         "fake": [FAKE_DEVICES, ALLOW_DEVICES],
         "spoken": [FAKE_DEVICES, ALLOW_DEVICES],
@@ -285,7 +288,8 @@ def _arguments(microphone: Microphone, wav: Path | None) -> list[str]:
         "missing": [NO_DEVICES, ALLOW_DEVICES],
     }[microphone]
     file = [f"--use-file-for-fake-audio-capture={wav}%noloop"] if wav else []
-    return [*QUIET, *extra, *file]
+    loopback = [LOOPBACK] if is_alone() and executable == CHROMIUM else []
+    return [*QUIET, *extra, *file, *loopback]
 
 
 @asynccontextmanager
@@ -302,7 +306,7 @@ async def chromium(
     """
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=executable, args=_arguments(microphone, wav)
+            executable_path=executable, args=_arguments(microphone, wav, executable)
         )
         try:
             yield browser

@@ -5,6 +5,11 @@ import aioice.ice
 LOOPBACK = "127.0.0.1"
 
 
+def is_alone() -> bool:
+    """Say whether this machine has no address but its own."""
+    return not _of_networks(use_ipv4=True, use_ipv6=True)
+
+
 def connect_over_loopback_when_alone() -> None:
     """Let WebRTC peers of this process use 127.0.0.1 where there is no other address.
 
