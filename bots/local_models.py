@@ -44,7 +44,7 @@ class LocalModels:
             This object.
 
         Raises:
-            ServiceUnavailable: If a package is missing or a file cannot be loaded.
+            ServiceUnavailable: If a file cannot be loaded.
             ModelError: If a model is not on this machine.
             ConfigError: If the profile has no provider that can be used.
         """
@@ -52,7 +52,6 @@ class LocalModels:
         wanted = {kind: config for kind, (name, config) in chosen.items() if name == "local"}
         if not wanted:
             return self
-        _import_engines()
         store = ModelStore(settings.models_dir or default_models_dir(), load_manifest())
         paths = {kind: locate(kind, config, store) for kind, config in wanted.items()}
         progress(", ".join(path.stem for path in paths.values()))
@@ -98,7 +97,13 @@ async def loading_models(
 
     Yields:
         What gives the models when they are loaded; see `LocalModels.load` for its errors.
+
+    Raises:
+        ServiceUnavailable: If a package is missing.
+        ConfigError: If the profile has no provider that can be used.
     """
+    if any(settings.service(kind)[0] == "local" for kind in KINDS):
+        _import_engines()
     models = LocalModels()
     loading = asyncio.create_task(models.load(settings, progress))
     try:

@@ -53,6 +53,9 @@ class _Table(DeclarativeBase):
     pass
 
 
+_STANDING = text("cancelled_at IS NULL")
+
+
 class Appointment(_Table):
     """One booking. A cancelled one stays, with the time of its cancelling."""
 
@@ -75,8 +78,8 @@ class Appointment(_Table):
             "starts_at",
             "doctor",
             unique=True,
-            sqlite_where=text("cancelled_at IS NULL"),
-            postgresql_where=text("cancelled_at IS NULL"),
+            sqlite_where=_STANDING,
+            postgresql_where=_STANDING,
         ),
         Index(
             "one_slot_for_each_caller",
@@ -84,8 +87,8 @@ class Appointment(_Table):
             "name_key",
             "phone",
             unique=True,
-            sqlite_where=text("cancelled_at IS NULL"),
-            postgresql_where=text("cancelled_at IS NULL"),
+            sqlite_where=_STANDING,
+            postgresql_where=_STANDING,
         ),
     )
 
