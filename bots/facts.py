@@ -4,15 +4,12 @@ from functools import cache
 from pathlib import Path
 
 from bots.errors import ServiceUnavailable
-from bots.models import ModelStore, default_models_dir, load_manifest
+from bots.local_files import find_local_files
 from bots.registry import BOTS_DIR, Bot
 from bots.settings import Settings
 from processors.facts import parse_examples
 from processors.knowledge import Encoder, Knowledge, KnowledgeProcessor
 from processors.offline_knowledge import OfflineKnowledgeProcessor
-
-ENCODER = "minilm-l6"
-"""In the manifest: finds the facts for a small language model."""
 
 
 def load_encoder(settings: Settings) -> Encoder | None:
@@ -22,15 +19,13 @@ def load_encoder(settings: Settings) -> Encoder | None:
         ServiceUnavailable: If it cannot be loaded.
         ModelError: If it is not on this machine.
     """
-    provider, config = settings.service("llm")
-    if provider != "local" or not config.small:
+    path = find_local_files(settings).encoder
+    if not path:
         return None
     from engines.minilm import MiniLM
 
-    store = ModelStore(settings.models_dir or default_models_dir(), load_manifest())
     try:
-        kept = settings.data_dir / ENCODER
-        return MiniLM(store.path(ENCODER), kept=kept, threads=1)
+        return MiniLM(path, kept=settings.data_dir / path.name, threads=1)
     except (RuntimeError, ValueError, OSError) as error:
         raise ServiceUnavailable(f"an offline model cannot be loaded: {error}") from error
 

@@ -8,12 +8,12 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bots.config import KINDS, Kind, ServiceConfig
 from bots.errors import ServiceUnavailable
-from bots.models import ModelStore, default_models_dir, load_manifest
+from bots.local_files import LocalFiles, find_local_files
 from bots.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ class LocalModels:
         self.llama: LlamaServer | None = None
         self.piper: PiperEngine | None = None
 
-    async def load(self, settings: Settings, progress: Callable[[str], None]) -> "LocalModels":
+    async def load(self, files: LocalFiles, progress: Callable[[str], None]) -> "LocalModels":
         """Load and warm the models of the profile; `close` frees them, also after an error.
 
         That is done one after the other, in a thread: a core is left to whatever else starts.
 
         Args:
-            settings: Which models, and where they are.
+            files: Which models, and where they are.
             progress: Told what is being loaded.
 
         Returns:
@@ -45,37 +45,38 @@ class LocalModels:
 
         Raises:
             ServiceUnavailable: If a file cannot be loaded.
-            ModelError: If a model is not on this machine.
-            ConfigError: If the profile has no provider that can be used.
         """
-        chosen = {kind: settings.service(kind) for kind in KINDS}
-        wanted = {kind: config for kind, (name, config) in chosen.items() if name == "local"}
-        if not wanted:
-            return self
-        store = ModelStore(settings.models_dir or default_models_dir(), load_manifest())
-        paths = {kind: locate(kind, config, store) for kind, config in wanted.items()}
-        progress(", ".join(path.stem for path in paths.values()))
         try:
-            for kind, path in paths.items():
-                await asyncio.to_thread(self._load, kind, path)
+            for path, load in (
+                (files.stt, self._load_stt),
+                (files.llm, partial(self._load_llm, chat_template=files.chat_template)),
+                (files.tts, self._load_tts),
+            ):
+                if path:
+                    progress(path.stem)
+                    await asyncio.to_thread(load, path)
         except (RuntimeError, OSError) as error:
             raise ServiceUnavailable(f"an offline model cannot be loaded: {error}") from error
         return self
 
-    def _load(self, kind: Kind, path: Path) -> None:
-        from engines import llama, piper, whisper
+    def _load_stt(self, path: Path) -> None:
+        from engines.whisper import WhisperEngine
 
-        match kind:
-            case "stt":
-                # Two threads are no faster on so small a model: leave the other core alone.
-                self.whisper = whisper.WhisperEngine(path, threads=1)
-                self.whisper.warm_up()
-            case "llm":
-                self.llama = llama.LlamaServer(path, threads=cpu_threads())
-                self.llama.warm_up()
-            case "tts":
-                self.piper = piper.PiperEngine(path, threads=cpu_threads())
-                self.piper.warm_up()
+        # Two threads are no faster on so small a model: leave the other core alone.
+        self.whisper = WhisperEngine(path, threads=1)
+        self.whisper.warm_up()
+
+    def _load_llm(self, path: Path, *, chat_template: Path | None) -> None:
+        from engines.llama import LlamaServer
+
+        self.llama = LlamaServer(path, threads=cpu_threads(), chat_template=chat_template)
+        self.llama.warm_up()
+
+    def _load_tts(self, path: Path) -> None:
+        from engines.piper import PiperEngine
+
+        self.piper = PiperEngine(path, threads=cpu_threads())
+        self.piper.warm_up()
 
     async def close(self) -> None:
         """Free the models; sessions that use them must have ended."""
@@ -100,12 +101,14 @@ async def loading_models(
 
     Raises:
         ServiceUnavailable: If a package is missing.
+        ModelError: If models are not on this machine.
         ConfigError: If the profile has no provider that can be used.
     """
-    if any(settings.service(kind)[0] == "local" for kind in KINDS):
+    files = find_local_files(settings)
+    if files != LocalFiles():
         _import_engines()
     models = LocalModels()
-    loading = asyncio.create_task(models.load(settings, progress))
+    loading = asyncio.create_task(models.load(files, progress))
     try:
         yield loading
     finally:
@@ -139,26 +142,3 @@ def _import_engines() -> None:
 def cpu_threads() -> int:
     """Return the threads to give one inference: the cores this process may use, at most 8."""
     return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
-
-
-def locate(kind: Kind, config: ServiceConfig, store: ModelStore) -> Path:
-    """Find the files of a model by its path or its name in the manifest.
-
-    Returns:
-        A directory for speech recognition, else the one file to open.
-
-    Raises:
-        ServiceUnavailable: If the settings name no model, or a path with nothing there.
-        ModelError: If a named model is unknown or not on this machine.
-    """
-    key = "voice" if kind == "tts" else "model"
-    setting = f"voice.providers.local.{kind}.{key}"
-    name: str | None = getattr(config, key)
-    if not name:
-        raise ServiceUnavailable(f"{setting} is not set: give a model's name or path")
-    if os.sep in name or name.startswith("~"):
-        path = Path(name).expanduser()
-        if not path.exists():
-            raise ServiceUnavailable(f"{setting}: there is no file {path}")
-        return path
-    return store.path(name) if kind == "stt" else store.file(name)

@@ -21,6 +21,8 @@ class LlamaServer:
     Args:
         path: Any GGUF file.
         threads: CPU threads for reading a prompt; one less writes the reply.
+        chat_template: Jinja that replaces the one inside the file; None to use that. llama.cpp
+            learns from it how the model writes a tool call.
 
     Attributes:
         model: The name to ask for.
@@ -29,12 +31,15 @@ class LlamaServer:
 
     Raises:
         RuntimeError: If llama.cpp cannot load the file.
+        OSError: If the template cannot be read.
     """
 
-    def __init__(self, path: Path, *, threads: int) -> None:
+    def __init__(self, path: Path, *, threads: int, chat_template: Path | None = None) -> None:
         self.key = secrets.token_urlsafe()
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
+        if chat_template:
+            params.chat_template = chat_template.read_text("utf-8")
         params.n_ctx = CONTEXT_TOKENS * PARALLEL_SESSIONS
         params.n_parallel = PARALLEL_SESSIONS
         # Threads that write a word together wait for each other: with one for every core, any

@@ -1,5 +1,6 @@
 """Says what is missing on this machine, and how to mend it."""
 
+import dataclasses
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from rich.console import Console
 from bots import providers
 from bots.config import KINDS, Kind
 from bots.errors import ConfigError, ParlanteError
-from bots.local_models import locate
+from bots.local_files import find_local_files
 from bots.registry import load_bot
 from bots.settings import Settings, load_settings
 from runner.app import CLIENT_DIR
@@ -44,6 +45,7 @@ def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
     report("settings", lambda: f"profile '{settings.profile}'")
     for kind in KINDS:
         report(kind, lambda kind=kind: _service(settings, kind))  # type: ignore[misc]
+    report("offline models", lambda: _models(settings))
     for name in settings.bots:
         report(f"bot {name}", lambda name=name: load_bot(name, settings).description)  # type: ignore[misc]
     report("port", lambda: _port(settings))
@@ -55,13 +57,13 @@ def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
 
 def _service(settings: Settings, kind: Kind) -> str:
     provider, config = settings.service(kind)
-    if provider == "local":
-        from bots.models import ModelStore, default_models_dir, load_manifest
-
-        store = ModelStore(settings.models_dir or default_models_dir(), load_manifest())
-        return f"local, {locate(kind, config, store)}"
     providers.check(kind, provider, config)
-    return f"{provider} {config.model or ''}"
+    return f"{provider} {config.model or config.voice or ''}"
+
+
+def _models(settings: Settings) -> str:
+    files = dataclasses.astuple(find_local_files(settings))
+    return ", ".join(path.name for path in files if path) or "none are used"
 
 
 def _port(settings: Settings) -> str:

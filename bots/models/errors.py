@@ -2,7 +2,7 @@
 
 ModelError
 ├── ModelUnknown          the manifest has no such model or set
-├── ModelMissing          the model is not wholly on this machine
+├── ModelMissing          models are not wholly on this machine
 ├── ModelSourceFailed     no source could deliver the model
 ├── ModelCorrupt          what was delivered or kept is not what the manifest says
 └── ModelStoreUnusable    the directory cannot be read or written
@@ -32,14 +32,20 @@ class ModelUnknown(ModelError):
 
 
 class ModelMissing(ModelError):
-    """The model is not wholly on this machine."""
+    """Models are not wholly on this machine.
+
+    Args:
+        names: Which.
+        directory: Where they should be.
+    """
 
     code = "MODEL_MISSING"
 
-    def __init__(self, name: str, directory: Path) -> None:
-        super().__init__(
-            f"model '{name}' is not in {directory}. Run: {_pull_command(name, directory)}"
-        )
+    def __init__(self, names: Sequence[str], directory: Path) -> None:
+        quoted = ", ".join(f"'{name}'" for name in names)
+        what = f"models {quoted} are" if len(names) > 1 else f"model {quoted} is"
+        super().__init__(f"{what} not in {directory}. Run: {_pull_command(names, directory)}")
+        self.names = tuple(names)
 
 
 class ModelSourceFailed(ModelError):
@@ -56,7 +62,7 @@ class ModelSourceFailed(ModelError):
     def __init__(self, name: str, directory: Path, failures: Sequence[str]) -> None:
         super().__init__(
             f"model '{name}' could not be fetched:\n{_bullets(failures)}"
-            f"Check the network and run: {_pull_command(name, directory)}"
+            f"Check the network and run: {_pull_command([name], directory)}"
         )
         self.failures = tuple(failures)
 
@@ -75,7 +81,7 @@ class ModelCorrupt(ModelError):
     def __init__(self, name: str, directory: Path, problems: Sequence[str]) -> None:
         super().__init__(
             f"model '{name}' is not what the manifest says:\n{_bullets(problems)}"
-            f"Run: {_pull_command(name, directory)} (if that does not help, the source has "
+            f"Run: {_pull_command([name], directory)} (if that does not help, the source has "
             "changed: update Parlante)"
         )
         self.problems = tuple(problems)
@@ -97,8 +103,8 @@ def _bullets(lines: Iterable[str]) -> str:
     return "".join(f"  - {line}\n" for line in lines)
 
 
-def _pull_command(name: str, directory: Path) -> str:
-    command = f"python -m runner models pull {name}"
+def _pull_command(names: Sequence[str], directory: Path) -> str:
+    command = f"python -m runner models pull {' '.join(names)}"
     if directory == default_models_dir():
         return command
     return f"{command} --dir {shlex.quote(str(directory))}"

@@ -48,13 +48,23 @@ class PackageSource:
 
 @dataclass(frozen=True)
 class Model:
-    """What the manifest says of a model; its licence is an SPDX identifier."""
+    """What the manifest says of a model.
+
+    Attributes:
+        name: What the settings call it.
+        role: What it is for.
+        licence: An SPDX identifier.
+        files: What it is made of.
+        sources: Where it can be had, in the order in which they are tried.
+        chat_template: Jinja that stands in for the template inside a GGUF file; None to use that.
+    """
 
     name: str
     role: Role
     licence: str
     files: tuple[ModelFile, ...]
     sources: tuple[HubSource | PackageSource, ...]
+    chat_template: Path | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -104,6 +114,9 @@ def load_manifest(path: Path = MANIFEST_PATH) -> Manifest:
             name=name,
             role=entry["role"],
             licence=entry["licence"],
+            chat_template=path.parent / entry["chat_template"]
+            if "chat_template" in entry
+            else None,
             files=tuple(ModelFile(**file) for file in entry["files"]),
             sources=tuple(_parse_source(source) for source in entry["sources"]),
         )

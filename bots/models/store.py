@@ -72,7 +72,7 @@ class ModelStore:
             ModelMissing: If it has to be pulled first.
         """
         if self.status(name) is not ModelStatus.PRESENT:
-            raise ModelMissing(name, self.directory)
+            raise ModelMissing([name], self.directory)
         return self.directory / name
 
     def file(self, name: str) -> Path:

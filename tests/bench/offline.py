@@ -17,7 +17,8 @@ sys.path.insert(0, str(ROOT))
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMAdapter  # noqa: E402
 from pipecat.processors.aggregators.llm_context import LLMContext  # noqa: E402
 
-from bots.facts import ENCODER, make_knowledge  # noqa: E402
+from bots.facts import make_knowledge  # noqa: E402
+from bots.local_files import ENCODER  # noqa: E402
 from bots.models import ModelStore, default_models_dir, load_manifest  # noqa: E402
 from bots.receptionist import BOT  # noqa: E402
 from engines.minilm import MiniLM  # noqa: E402

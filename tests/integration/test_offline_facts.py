@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bots.facts import ENCODER, read_knowledge
+from bots.facts import read_knowledge
+from bots.local_files import ENCODER
 from bots.models import ModelStore, default_models_dir, load_manifest
 from bots.receptionist import BOT
 from engines.minilm import MiniLM
