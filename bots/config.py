@@ -54,11 +54,20 @@ class ServiceConfig(Section):
 
 
 class ProviderConfig(Section):
-    """What one provider is used for."""
+    """What one provider is used for.
+
+    Attributes:
+        stt: Speech recognition.
+        llm: The language model.
+        tts: The voice.
+        turn_detection: Replaces `voice.realtime.turn_detection` where this provider recognises the
+            speech; None keeps it.
+    """
 
     stt: ServiceConfig | None = None
     llm: ServiceConfig | None = None
     tts: ServiceConfig | None = None
+    turn_detection: "TurnConfig | None" = None
 
 
 class VoiceProfile(Section):
@@ -82,10 +91,12 @@ class TurnConfig(Section):
     """When a user has finished.
 
     Attributes:
-        min_delay: Silence after which a sentence that sounds finished is answered.
+        preset: How soon to answer: `snappy` cuts people off now and then, `patient` hardly ever.
+        min_delay: Silence before which nothing is answered.
         max_delay: Silence after which anything is answered.
     """
 
+    preset: Literal["snappy", "balanced", "patient"] = "balanced"
     min_delay: Annotated[float, Field(ge=0.1, le=5)] = 0.5
     max_delay: Annotated[float, Field(ge=0.2, le=30)] = 3.0
 
@@ -185,7 +196,8 @@ class ServiceProfile(Section):
         stt: Providers in order of preference: the first whose keys are all set is used.
         llm: The same for the language model.
         tts: The same for the voice.
-        turn_detection: Replaces `voice.realtime.turn_detection`; None keeps it.
+        turn_detection: Replaces that of the speech recognition's provider and
+            `voice.realtime.turn_detection`; None keeps them.
     """
 
     stt: list[str] = ["local"]

@@ -27,9 +27,10 @@ from bots.facts import make_knowledge
 from bots.registry import Bot
 from bots.resources import Resources
 from processors.barge_in import BargeInStartStrategy
+from processors.eager_turn import HOLDS
 from processors.offline_knowledge import OfflineKnowledgeProcessor
 from processors.shared_vad import SpeechModels
-from processors.turn_end import MinDelayTurnStopStrategy
+from processors.turn_end import EagerTurnStopStrategy
 
 TURN_STOP_MARGIN_SECS = 0.5
 """A turn in which nothing was understood is given up so long after `max_delay`."""
@@ -81,7 +82,7 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
         user_params=user_params(
             resources.speech,
             vad=settings.voice.realtime.vad,
-            turn=settings.services.turn_detection or settings.voice.realtime.turn_detection,
+            turn=settings.turn_detection,
             interruptions=settings.voice.realtime.interruptions,
         ),
     )
@@ -124,7 +125,12 @@ def user_params(
         user_turn_strategies=UserTurnStrategies(
             start=[start],
             stop=[
-                MinDelayTurnStopStrategy(turn_analyzer=smart_turn, min_delay_secs=turn.min_delay)
+                EagerTurnStopStrategy(
+                    judge=smart_turn,
+                    holds=HOLDS[turn.preset],
+                    min_delay_secs=turn.min_delay,
+                    max_delay_secs=turn.max_delay,
+                )
             ],
         ),
         user_mute_strategies=[] if interruptions.enabled else [AlwaysUserMuteStrategy()],

@@ -27,6 +27,7 @@ from bots.config import (
     ServerConfig,
     ServiceConfig,
     ServiceProfile,
+    TurnConfig,
     VoiceConfig,
 )
 from bots.errors import ConfigError
@@ -104,6 +105,16 @@ class Settings(BaseSettings):
             else:
                 return name, config
         raise ConfigError(f"profile '{self.profile}' ({kind})", lacking)
+
+    @property
+    def turn_detection(self) -> TurnConfig:
+        """When a turn ends: as the profile says, else the provider of the speech recognition."""
+        provider, _ = self.service("stt")
+        return (
+            self.services.turn_detection
+            or self.voice.providers[provider].turn_detection
+            or self.voice.realtime.turn_detection
+        )
 
     @property
     def has_small_llm(self) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
     Frame,
     LLMContextFrame,
     LLMFullResponseEndFrame,
@@ -16,6 +17,7 @@ from pipecat.processors.aggregators.llm_context import (
     standard_message_text,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.turns.speculation_gate import SpeculationGate
 
 from processors.facts import Example, Fact
 from processors.knowledge import Knowledge, asked_in, with_context, with_facts
@@ -28,8 +30,8 @@ class OfflineKnowledgeProcessor(FrameProcessor):
     words and the one fact that was found for them, and nothing of the conversation before: a small
     model repeats what it reads there. The conversation itself is kept as it is.
 
-    A speculative turn always goes to the LLM, which knows how to hold its reply back until the turn
-    is confirmed; there a fixed fact is shown like any other.
+    A fixed fact that answers a speculative turn is held back here until the turn is confirmed, as
+    the LLM holds its own replies.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class OfflineKnowledgeProcessor(FrameProcessor):
         super().__init__()
         self._knowledge = knowledge
         self._nothing_known = nothing_known
+        self._gate = SpeculationGate(name=f"{self}")
         self._examples: list[LLMContextMessage] = []
         for example in examples:
             question: LLMContextMessage = {"role": "user", "content": example.question}
@@ -61,14 +64,25 @@ class OfflineKnowledgeProcessor(FrameProcessor):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Answer a context on its way to the LLM, or make it short; pass on everything else."""
         await super().process_frame(frame, direction)
+        if isinstance(frame, EagerEndOfTurnCancelFrame):
+            # It overtakes the question that it withdraws, which may be here still.
+            await self._start_interruption()
         if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
             # The encoder computes for some milliseconds.
             fact = await asyncio.to_thread(self.find, frame.context)
-            if fact and fact.fixed and not frame.speculation:
+            if fact and fact.fixed:
+                self._gate.begin_speculation(frame.speculation)
                 await self._say(fact.text)
                 return
             frame = with_context(frame, self.shorten(frame.context, fact))
         await self.push_frame(frame, direction)
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Push a frame, unless it waits for the end of the turn that it answers."""
+        for released, way in self._gate.process(frame, direction):
+            await super().push_frame(released, way)
 
     def find(self, context: LLMContext) -> Fact | None:
         """Return the fact that answers the user's last words; None if there is none."""

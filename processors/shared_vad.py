@@ -5,12 +5,14 @@ session may be run from many threads at once, so only the state of a conversatio
 its own.
 """
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams
+from pipecat.metrics.metrics import TurnMetricsData
 
 
 class _SharedSilero(SileroOnnxModel):
@@ -41,6 +43,16 @@ class SmartTurn(LocalSmartTurnAnalyzerV3):
         BaseSmartTurn.__init__(self, **kwargs)
         self._session = loaded._session
         self._log_data = False
+
+    async def judge(self) -> TurnMetricsData | None:
+        """Judge how probable it is that the turn is complete; None where nothing was heard.
+
+        Unlike `analyze_end_of_turn` this forgets nothing, whatever comes out.
+        """
+        _, judgement = await asyncio.get_running_loop().run_in_executor(
+            self._model_executor, self._process_speech_segment, [*self._audio_buffer]
+        )
+        return cast(TurnMetricsData | None, judgement)
 
 
 class SpeechModels:

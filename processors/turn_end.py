@@ -1,72 +1,235 @@
-"""When a user's turn has ended."""
+"""When a user's turn has ended, and its answer ahead of that."""
 
 import asyncio
 import time
-from typing import Any
+from contextlib import suppress
+from typing import Protocol
 
 from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
+    EagerTranscriptionFrame,
     Frame,
+    InputAudioRawFrame,
+    MetricsFrame,
+    STTMetadataFrame,
+    TranscriptionFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.turns.types import ProcessFrameResult
-from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
+from pipecat.metrics.metrics import TurnMetricsData
+from pipecat.processors.frame_processor import FrameProcessorSetup
+from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
+from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
+
+from processors.eager_turn import Holds, hold_secs
 
 
-class MinDelayTurnStopStrategy(TurnAnalyzerUserTurnStopStrategy):
-    """Smart Turn, but never before the user has been silent for a while.
+class TurnJudge(Protocol):
+    """Judges by the sound whether a turn is complete; Smart Turn does."""
 
-    Transcription and Smart Turn run at the voice activity detector's first silence, so that the
-    wait costs nothing beyond itself; speech that goes on takes the decision back.
+    def set_sample_rate(self, sample_rate: int) -> None:
+        """Take the rate of the audio, in Hz."""
+
+    def append_audio(self, buffer: bytes, is_speech: bool) -> object:
+        """Take the next piece of audio, 16-bit PCM, mono."""
+
+    def update_vad_start_secs(self, vad_start_secs: float) -> None:
+        """Take how much speech there was before it was noticed, in seconds."""
+
+    async def judge(self) -> TurnMetricsData | None:
+        """Judge the turn as it is now; None if nothing was heard."""
+
+    def clear(self) -> None:
+        """Forget what was heard."""
+
+    async def cleanup(self) -> None:
+        """Free what it uses."""
+
+
+class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
+    """Ends a turn after a silence that is as long as the end is doubtful.
+
+    The answer is made ahead, from the moment there are words and silence: Pipecat's gate holds it
+    until the turn ends here, and it is withdrawn when the user goes on. `hold_secs` decides how
+    long the silence lasts; the judge is asked once in each, when the voice activity detector has
+    noticed it.
 
     Args:
-        min_delay_secs: Silence before a turn can end, in seconds.
-        **kwargs: Passed to `TurnAnalyzerUserTurnStopStrategy`.
+        judge: Judges the sound of the user's last words.
+        holds: The silences to choose from.
+        min_delay_secs: Silence before which no turn ends, in seconds.
+        max_delay_secs: Silence after which a turn ends whatever is known of it, in seconds.
     """
 
-    def __init__(self, *, min_delay_secs: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        judge: TurnJudge,
+        holds: Holds,
+        min_delay_secs: float,
+        max_delay_secs: float,
+    ) -> None:
+        super().__init__()
+        self._judge = judge
+        self._holds = holds
         self._min_delay_secs = min_delay_secs
-        self._silent_since = 0.0
-        self._hold: asyncio.Task[None] | None = None
+        self._max_delay_secs = max_delay_secs
+        self._match = NormalizedMatch()
+        self._transcript_secs = 0.0
+        self._turns = 0
+        self._open = False
+        self._speaking = False
+        self._silent_since: float | None = None
+        self._segments: list[str] = []
+        self._speculation: UserTurnSpeculation | None = None
+        self._transcribed = asyncio.Event()
+        self._ending: asyncio.Task[None] | None = None
 
-    async def process_frame(self, frame: Frame) -> ProcessFrameResult:
-        """Look at a frame, and note when the user fell silent or went on."""
-        match frame:
-            case VADUserStartedSpeakingFrame():
-                await self._release()
-            case VADUserStoppedSpeakingFrame():
-                self._silent_since = frame.timestamp - frame.stop_secs
-        return await super().process_frame(frame)
-
-    async def trigger_user_turn_stopped(self, **kwargs: Any) -> None:
-        """End the turn, once the user has been silent for long enough."""
-        remaining = self._silent_since + self._min_delay_secs - time.time()
-        if self._hold:
-            return
-        if remaining <= 0:
-            await super().trigger_user_turn_stopped(**kwargs)
-        else:
-            self._hold = self.task_manager.create_task(
-                self._stop_after(remaining, kwargs), f"{self}::hold"
-            )
-
-    async def handle_user_turn_stopped(self) -> None:
-        """Get ready for the next turn."""
-        await self._release()
-        await super().handle_user_turn_stopped()
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
+        """Get ready for a call."""
+        await super().setup(setup)
+        self._judge.set_sample_rate(setup.audio_in_sample_rate)
 
     async def cleanup(self) -> None:
         """Stop waiting."""
-        await self._release()
         await super().cleanup()
+        await self._stop_ending()
+        await self._judge.cleanup()
 
-    async def _stop_after(self, secs: float, kwargs: dict[str, Any]) -> None:
-        await asyncio.sleep(secs)
-        self._hold = None
-        await super().trigger_user_turn_stopped(**kwargs)
+    async def handle_user_turn_started(self) -> None:
+        """Get ready for the end of the turn that starts."""
+        await self._forget()
+        self._turns += 1
+        self._open = True
 
-    async def _release(self) -> None:
-        if self._hold:
-            task, self._hold = self._hold, None
+    async def handle_user_turn_stopped(self) -> None:
+        """Forget the turn that has ended, whoever ended it."""
+        await self._withdraw()
+        await self._forget()
+        self._open = False
+        self._judge.clear()
+
+    async def process_frame(self, frame: Frame) -> ProcessFrameResult:
+        """Look at a frame; the turn may end some time after it."""
+        match frame:
+            case STTMetadataFrame():
+                self._transcript_secs = frame.ttfs_p99_latency
+            case InputAudioRawFrame():
+                self._judge.append_audio(frame.audio, self._speaking)
+            case VADUserStartedSpeakingFrame():
+                self._speaking = True
+                self._judge.update_vad_start_secs(frame.start_secs)
+                # The silence that comes has words of its own.
+                self._transcribed.clear()
+                await self._stop_ending()
+                await self._withdraw()
+            case VADUserStoppedSpeakingFrame():
+                self._speaking = False
+                noticed_secs = time.time() - frame.timestamp
+                self._silent_since = _now() - noticed_secs - frame.stop_secs
+                await self._start_ending()
+            case EagerEndOfTurnCancelFrame():
+                # It has reached everybody else on its own.
+                self._speculation = None
+            case EagerTranscriptionFrame():
+                await self._speculate(frame.text)
+            case TranscriptionFrame():
+                await self._handle_transcript(frame)
+        return ProcessFrameResult.CONTINUE
+
+    async def _handle_transcript(self, frame: TranscriptionFrame) -> None:
+        self._segments.append(frame.text)
+        if self._speaking:
+            return
+        if frame.finalized:
+            self._transcribed.set()
+        await self._speculate("")
+        if not self._ending:
+            await self._start_ending()
+
+    async def _speculate(self, text: str) -> None:
+        """Have the turn so far, and `text` behind it, answered ahead of its end."""
+        said = " ".join([*self._segments, text]).strip()
+        if not self._open or not said:
+            return
+        if self._speculation:
+            if self._match.matches(self._speculation.text, said):
+                return
+            await self._withdraw()
+        self._speculation = UserTurnSpeculation(text=said)
+        await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
+
+    async def _start_ending(self) -> None:
+        await self._stop_ending()
+        if self._open:
+            # Speech may have been too faint for the voice activity detector.
+            since = self._silent_since or _now()
+            self._ending = self.task_manager.create_task(self._end(since), f"{self}::ending")
+
+    async def _end(self, silent_since: float) -> None:
+        """End the turn, if the silence lasts for as long as the end is doubtful."""
+        judgement = await self._judge.judge()
+        if judgement:
+            await self.push_frame(MetricsFrame(data=[judgement]))
+        await self._wait_for_transcript(silent_since)
+        if not self._segments:
+            # There is nothing to answer. Words may still come, and end the turn then.
+            self._ending = None
+            return
+        # After a noise, which withdrew the answer, there is none under way.
+        await self._speculate("")
+        hold = hold_secs(
+            self._holds,
+            text=" ".join(self._segments),
+            sound=judgement.probability if judgement else None,
+        )
+        hold = min(max(hold, self._min_delay_secs), self._max_delay_secs)
+        await asyncio.sleep(max(0.0, silent_since + hold - _now()))
+        # From here on the end is not to be stopped, only to be found refused.
+        self._ending = None
+        await self._stop_turn()
+
+    async def _wait_for_transcript(self, silent_since: float) -> None:
+        """Wait until the transcript is final, or ought to be."""
+        late = silent_since + self._transcript_secs
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._transcribed.wait(), max(0.0, late - _now()))
+
+    async def _stop_turn(self) -> None:
+        if self._speaking:
+            return
+        speculation = self._speculation
+        if not speculation or not self._match.matches(speculation.text, " ".join(self._segments)):
+            await self._withdraw()
+            await self.trigger_user_turn_stopped()
+            return
+        turn = self._turns
+        # What is confirmed must not be withdrawn at the end of the turn.
+        self._speculation = None
+        await self.trigger_user_turn_finalized(confirms_speculation=True)
+        if self._open and self._turns == turn:
+            # The user speaks again, at this very moment: the turn goes on.
+            self._speculation = speculation
+            await self._withdraw()
+
+    async def _withdraw(self) -> None:
+        """Take the answer back that was made ahead."""
+        if self._speculation:
+            self._speculation = None
+            await self.trigger_user_turn_speculation_cancelled()
+
+    async def _forget(self) -> None:
+        await self._stop_ending()
+        self._segments = []
+        self._speculation = None
+        self._silent_since = None
+        self._transcribed.clear()
+
+    async def _stop_ending(self) -> None:
+        if self._ending:
+            task, self._ending = self._ending, None
             await self.task_manager.cancel_task(task)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -14,9 +14,11 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.settings import STTSettings
 from pipecat.services.stt_service import SegmentedSTTService
 from pipecat.transcriptions.language import Language
+from pipecat.turns.eager_end_of_turn_mixin import EagerEndOfTurnSTTServiceMixin
 from pipecat.utils.time import time_now_iso8601
 
 from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine, pcm_to_samples
+from processors.speech_pause import PauseDetector
 
 INTERIM_INTERVAL_SECS = 0.7
 """New speech that must have arrived before another interim transcript is worth its decoding."""
@@ -29,8 +31,12 @@ FINAL_TRANSCRIPT_P99_SECS = 0.8
 silence, and on two busy cores up to 0.6 s of decoding."""
 
 
-class WhisperSTT(SegmentedSTTService):
+class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
     """Transcribes what one user says, with interim transcripts while they speak.
+
+    At every pause, which the level of the sound tells long before the voice activity detector is
+    sure, what was said so far is read. It goes out as an eager end of turn, which is withdrawn
+    when the user goes on, and is the final transcript when they do not.
 
     Args:
         engine: The model; shared, and closed by its owner.
@@ -43,6 +49,7 @@ class WhisperSTT(SegmentedSTTService):
     ) -> None:
         super().__init__(
             sample_rate=SAMPLE_RATE_HZ,
+            enable_eager_end_of_turn=True,
             # The window has silence after the speech already.
             trailing_silence_secs=0.0,
             ttfs_p99_latency=FINAL_TRANSCRIPT_P99_SECS,
@@ -51,8 +58,11 @@ class WhisperSTT(SegmentedSTTService):
         )
         self._engine = engine
         self._language = language
+        self._pause = PauseDetector(SAMPLE_RATE_HZ)
         self._interim_at_bytes = 0
-        self._interim_task: asyncio.Task[None] | None = None
+        # At most one reading of an unfinished segment is under way.
+        self._reading: asyncio.Task[None] | None = None
+        self._read_at_pause: str | None = None
 
     @property
     def wants_wav_segments(self) -> bool:
@@ -66,48 +76,82 @@ class WhisperSTT(SegmentedSTTService):
     async def process_audio_frame(
         self, frame: InputAudioRawFrame, direction: FrameDirection
     ) -> None:
-        """Buffer audio; now and then transcribe what the user has said so far.
+        """Buffer audio; at pauses, and now and then, read what the user has said so far.
 
         A segment is cut after `MAX_SEGMENT_SECS` even if the user goes on.
         """
         await super().process_audio_frame(frame, direction)
+        was_paused = self._pause.paused
+        self._pause.hear(frame.audio)
         if not self._user_speaking:
             self._interim_at_bytes = 0
             return
         size = len(self._audio_buffer)
         if size >= MAX_SEGMENT_SECS * SAMPLE_RATE_HZ * 2:
+            await self._withdraw()
             await self._segment_queue.put(bytes(self._audio_buffer))
             self._audio_buffer.clear()
             self._interim_at_bytes = 0
+        elif self._pause.paused and not was_paused:
+            await self._stop_reading()
+            self._reading = self.create_task(self._read_pause(bytes(self._audio_buffer)))
+        elif was_paused and not self._pause.paused:
+            await self._withdraw()
         elif (
             size - self._interim_at_bytes >= INTERIM_INTERVAL_SECS * SAMPLE_RATE_HZ * 2
-            and self._interim_task is None
+            and not self._pause.paused
             and not self._engine.busy
         ):
             self._interim_at_bytes = size
-            self._interim_task = self.create_task(self._push_interim(bytes(self._audio_buffer)))
+            self._reading = self.create_task(self._read_interim(bytes(self._audio_buffer)))
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Transcribe a finished segment of 16-bit PCM, mono, 16 kHz."""
         await self.start_processing_metrics()
-        text = await self._engine.transcribe(pcm_to_samples(audio), self._language.value)
+        if self._reading:
+            await asyncio.wait({self._reading})
+        text = self._read_at_pause
+        if text is None:
+            text = await self._read(audio)
         await self.stop_processing_metrics()
+        self._read_at_pause = None
+        self._clear_eager_end_of_turn()
         if text:
             yield TranscriptionFrame(text, self._user_id, time_now_iso8601(), self._language)
 
     async def cleanup(self) -> None:
         """Stop what is still under way, also where the call ended before it had begun."""
         await self._cancel_segment_task()
-        if self._interim_task:
-            await self.cancel_task(self._interim_task)
-            self._interim_task = None
+        await self._stop_reading()
         await super().cleanup()
 
-    async def _push_interim(self, audio: bytes) -> None:
-        text = await self._engine.transcribe(pcm_to_samples(audio), self._language.value)
-        self._interim_task = None
+    async def _read_interim(self, audio: bytes) -> None:
+        await self._push_interim(await self._read(audio))
+
+    async def _read_pause(self, audio: bytes) -> None:
+        text = await self._read(audio)
+        self._read_at_pause = text
+        await self._push_interim(text)
+        if text:
+            await self._push_eager_end_of_turn(text, user_id=self._user_id, language=self._language)
+
+    async def _read(self, audio: bytes) -> str:
+        return await self._engine.transcribe(pcm_to_samples(audio), self._language.value)
+
+    async def _push_interim(self, text: str) -> None:
         # Once the user has stopped, the final transcript is on its way: do not follow it.
         if text and self._user_speaking:
             await self.push_frame(
                 InterimTranscriptionFrame(text, self._user_id, time_now_iso8601(), self._language)
             )
+
+    async def _withdraw(self) -> None:
+        """Take back what was read at a pause: the user goes on."""
+        await self._stop_reading()
+        self._read_at_pause = None
+        await self._cancel_eager_end_of_turn()
+
+    async def _stop_reading(self) -> None:
+        if self._reading:
+            task, self._reading = self._reading, None
+            await self.cancel_task(task)

@@ -1,9 +1,8 @@
-"""Turn starts and ends by what a real user aggregator makes of frames."""
+"""Turn starts by what a real user aggregator makes of frames."""
 
 import time
 
 import pytest
-from pipecat.audio.turn.base_turn_analyzer import BaseTurnAnalyzer, BaseTurnParams, EndOfTurnState
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -11,11 +10,9 @@ from pipecat.frames.frames import (
     InterruptionFrame,
     TranscriptionFrame,
     UserStartedSpeakingFrame,
-    UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.metrics.metrics import MetricsData
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
@@ -24,32 +21,13 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.tests.utils import SleepFrame, run_test
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from processors.barge_in import BargeInStartStrategy
-from processors.turn_end import MinDelayTurnStopStrategy
 
 UNIT_SECS = 0.1
 """All times here are multiples of it, far apart enough for a busy machine."""
-
-
-class AlwaysComplete(BaseTurnAnalyzer):
-    """Takes every silence for the end of a turn."""
-
-    speech_triggered = False
-
-    @property
-    def params(self) -> BaseTurnParams:
-        return BaseTurnParams()
-
-    def append_audio(self, buffer: bytes, is_speech: bool) -> EndOfTurnState:
-        return EndOfTurnState.INCOMPLETE
-
-    async def analyze_end_of_turn(self) -> tuple[EndOfTurnState, MetricsData | None]:
-        return EndOfTurnState.COMPLETE, None
-
-    def clear(self) -> None:
-        pass
 
 
 class Times(BaseObserver):
@@ -84,15 +62,11 @@ def wait(units: int) -> SleepFrame:
     return SleepFrame(sleep=units * UNIT_SECS)
 
 
-async def play(*frames: Frame, min_speech: int = 5, min_delay: int = 0) -> Times:
+async def play(*frames: Frame, min_speech: int = 5) -> Times:
     times = Times()
     strategies = UserTurnStrategies(
         start=[BargeInStartStrategy(min_speech_secs=min_speech * UNIT_SECS)],
-        stop=[
-            MinDelayTurnStopStrategy(
-                turn_analyzer=AlwaysComplete(), min_delay_secs=min_delay * UNIT_SECS
-            )
-        ],
+        stop=[SpeechTimeoutUserTurnStopStrategy()],
     )
     pair = LLMContextAggregatorPair(
         LLMContext(), user_params=LLMUserAggregatorParams(user_turn_strategies=strategies)
@@ -135,28 +109,3 @@ class TestBargeIn:
             wait(1),
         )
         assert not times.of(UserStartedSpeakingFrame)
-
-
-class TestMinDelay:
-    async def test_a_turn_ends_at_once_without_a_delay(self) -> None:
-        times = await play(user_starts(), user_stops(), transcript("hello"), wait(3))
-        [stop] = times.of(UserStoppedSpeakingFrame)
-        assert stop - times.of(TranscriptionFrame)[0] < UNIT_SECS
-
-    async def test_a_turn_does_not_end_before_its_delay(self) -> None:
-        times = await play(user_starts(), user_stops(), transcript("hello"), wait(7), min_delay=4)
-        [silent] = times.of(VADUserStoppedSpeakingFrame)
-        [stop] = times.of(UserStoppedSpeakingFrame)
-        assert stop - silent == pytest.approx(4 * UNIT_SECS, abs=UNIT_SECS)
-
-    async def test_a_user_who_goes_on_within_the_delay_keeps_the_turn(self) -> None:
-        times = await play(
-            user_starts(),
-            user_stops(),
-            transcript("I would like"),
-            wait(2),
-            user_starts(),
-            wait(4),
-            min_delay=4,
-        )
-        assert not times.of(UserStoppedSpeakingFrame)

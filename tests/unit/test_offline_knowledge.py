@@ -5,17 +5,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
     LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
     TextFrame,
+    UserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.processors.frame_processor import FrameDirection
-from pipecat.tests.utils import run_test
+from pipecat.tests.utils import SleepFrame, run_test
 
 from processors.facts import Example, Fact, parse_facts
 from processors.knowledge import Knowledge
@@ -76,8 +78,8 @@ def bot(text):
     return {"role": "assistant", "content": text}
 
 
-async def down(processor, frame, **kwargs):
-    down, up = await run_test(processor, frames_to_send=[frame], **kwargs)
+async def down(processor, *frames, **kwargs):
+    down, up = await run_test(processor, frames_to_send=[*frames], **kwargs)
     return [*down, *up]
 
 
@@ -135,15 +137,26 @@ class TestFixedFacts:
 
         assert context.messages[-1] == bot("Walk outside.")
 
-    async def test_a_speculation_is_left_to_the_model_which_can_hold_its_reply_back(
-        self, processor
-    ):
-        context = LLMContext([user("it burns")])
+    async def test_is_not_said_before_the_turn_that_it_answers_has_ended(self, processor):
+        ahead = LLMContextFrame(LLMContext([user("it burns")]), speculation=True)
 
-        [frame] = await down(processor, LLMContextFrame(context, speculation=True))
+        assert await down(processor, ahead) == []
+        frames = await down(processor, ahead, SleepFrame(), UserStoppedSpeakingFrame())
 
-        assert frame.speculation is True
-        assert frame.context.messages[-1]["content"].endswith("Walk outside.")
+        assert [frame.text for frame in frames if isinstance(frame, LLMTextFrame)] == [
+            "Walk outside."
+        ]
+
+    async def test_is_never_said_once_it_was_withdrawn(self, processor):
+        ahead = LLMContextFrame(LLMContext([user("it burns")]), speculation=True)
+        end = [EagerEndOfTurnCancelFrame(), SleepFrame(), UserStoppedSpeakingFrame()]
+
+        frames = await down(processor, ahead, SleepFrame(), *end)
+
+        assert [type(frame) for frame in frames] == [
+            EagerEndOfTurnCancelFrame,
+            UserStoppedSpeakingFrame,
+        ]
 
     async def test_other_facts_are_left_to_the_model(self, processor):
         [frame] = await down(processor, LLMContextFrame(LLMContext([user("when do you open")])))

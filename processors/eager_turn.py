@@ -1,0 +1,73 @@
+"""How long to wait in a silence before a turn is taken for ended: the decision, without any I/O."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Preset = Literal["snappy", "balanced", "patient"]
+
+
+@dataclass(frozen=True)
+class Holds:
+    """Silences after which a turn ends, in seconds, each counted from the last sound of the user.
+
+    Attributes:
+        sure: Where both sound and words end like a finished turn.
+        likely: Where one of them does not.
+        unsure: Where neither does.
+        cut: Where the words stop in the middle of a sentence.
+    """
+
+    sure: float
+    likely: float
+    unsure: float
+    cut: float
+
+
+HOLDS: dict[Preset, Holds] = {
+    "snappy": Holds(sure=0.25, likely=0.5, unsure=0.7, cut=1.0),
+    "balanced": Holds(sure=0.35, likely=0.75, unsure=0.9, cut=1.5),
+    "patient": Holds(sure=0.8, likely=1.2, unsure=1.5, cut=2.5),
+}
+
+FINISHED_SOUND = 0.5
+"""Smart Turn's probability from which it takes a turn for complete."""
+
+# Words after which an English sentence goes on.
+_OPEN_ENDS = frozenset(
+    re.findall(
+        r"\S+",
+        """a about after also an and are as at be because before but by can could do does for from
+        had has have he her his i if in into is it's its like my no. number of on or our she should
+        since so than that the their then these they this those to um uh until was we were what
+        when where which while who whose why will with would you your""",
+    )
+)
+_WORD = re.compile(r"[\w'.]+")
+
+
+def is_cut(text: str) -> bool:
+    """Return whether `text` stops in the middle of a sentence, as far as its last word tells.
+
+    Args:
+        text: A transcript, with or without punctuation.
+    """
+    words = _WORD.findall(text.lower())
+    if not words or text.rstrip().endswith(("...", "…", ",", "-")):
+        return True
+    # "Where are you?" ends with a word that others would have to follow.
+    return words[-1].strip(".") in _OPEN_ENDS and not text.rstrip().endswith("?")
+
+
+def hold_secs(holds: Holds, *, text: str, sound: float | None) -> float:
+    """Return how long a silence may last before the turn is taken for ended.
+
+    Args:
+        holds: What the user of the settings chose.
+        text: What was said in the turn so far.
+        sound: Smart Turn's probability that the turn is complete; None if it did not say.
+    """
+    finished = sound is None or sound >= FINISHED_SOUND
+    if is_cut(text):
+        return holds.unsure if finished else holds.cut
+    return holds.sure if finished else holds.likely

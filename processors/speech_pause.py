@@ -1,0 +1,68 @@
+"""Hears that somebody pauses, some 150 ms before a voice activity detector is sure of it."""
+
+import math
+
+import numpy as np
+
+WINDOW_SECS = 0.016
+"""Length of the pieces whose level is measured."""
+
+PAUSE_WINDOWS = 4
+"""Quiet windows in a row that make a pause: 64 ms. The closure of a "p" or "t" is shorter."""
+
+RESUME_WINDOWS = 2
+"""Loud windows in a row that end a pause; a click is shorter."""
+
+QUIET_SHARE = 0.2
+"""Where quiet ends, between the level of the room (0) and that of the voice (1), in decibels."""
+
+MIN_SPAN_DB = 6.0
+"""Least distance of quiet from the voice: the level within a word sways by as much."""
+
+ROOM_RISE_DB_PER_SEC = 6.0
+VOICE_FALL_DB_PER_SEC = 6.0
+"""How fast the levels of room and voice are forgotten, for somebody who walks or turns away."""
+
+SILENCE_DB = -90.0
+
+
+class PauseDetector:
+    """Follows the level of one microphone.
+
+    The levels of the room and of the voice are followed too, so that neither has to be known:
+    the lowest and the highest of late, which drift towards each other.
+
+    Args:
+        sample_rate_hz: Of the audio that is heard.
+
+    Attributes:
+        paused: Whether the last 64 ms or more were quiet.
+    """
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._window_bytes = round(sample_rate_hz * WINDOW_SECS) * 2
+        self._rest = b""
+        self._room_db = 0.0
+        self._voice_db = SILENCE_DB
+        self._run = 0
+        self.paused = True
+
+    def hear(self, pcm: bytes) -> None:
+        """Take the next piece of audio, of any length: 16-bit PCM, mono."""
+        pcm = self._rest + pcm
+        whole = len(pcm) // self._window_bytes * self._window_bytes
+        self._rest = pcm[whole:]
+        windows = np.frombuffer(pcm[:whole], np.int16).reshape(-1, self._window_bytes // 2)
+        for power in np.mean(np.square(windows, dtype=np.float32), axis=1):
+            self._follow(10 * math.log10(power / 32768.0**2 + 1e-9))
+
+    def _follow(self, level_db: float) -> None:
+        self._room_db = min(level_db, self._room_db + ROOM_RISE_DB_PER_SEC * WINDOW_SECS)
+        self._voice_db = max(level_db, self._voice_db - VOICE_FALL_DB_PER_SEC * WINDOW_SECS)
+        span_db = self._voice_db - self._room_db
+        quiet_db = min(self._room_db + QUIET_SHARE * span_db, self._voice_db - MIN_SPAN_DB)
+        is_change = (level_db <= quiet_db) is not self.paused
+        self._run = self._run + 1 if is_change else 0
+        if self._run == (RESUME_WINDOWS if self.paused else PAUSE_WINDOWS):
+            self.paused = not self.paused
+            self._run = 0

@@ -1,0 +1,394 @@
+"""Ends of turns, and answers made ahead of them, by what a real aggregator and LLM make of frames.
+
+Everything runs in virtual time, counted from the last sound of the user.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
+    EagerTranscriptionFrame,
+    EndFrame,
+    Frame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+    STTMetadataFrame,
+    TranscriptionFrame,
+    UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.metrics.metrics import TurnMetricsData
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import LLMService
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+from pipecat.workers.runner import WorkerRunner
+
+from processors.barge_in import BargeInStartStrategy
+from processors.eager_turn import Holds
+from processors.turn_end import EagerTurnStopStrategy
+from tests import virtual_time
+
+HOLDS = Holds(sure=0.4, likely=0.8, unsure=1.0, cut=1.5)
+VAD_SECS = 0.2
+THINKING_SECS = 0.3
+SETTLED_SECS = 5.0
+
+
+class Judge:
+    """Smart Turn's place, with a judgement that the test chooses."""
+
+    def __init__(self) -> None:
+        self.probability = 0.9
+
+    def set_sample_rate(self, sample_rate: int) -> None: ...
+
+    def append_audio(self, buffer: bytes, is_speech: bool) -> object: ...
+
+    def update_vad_start_secs(self, vad_start_secs: float) -> None: ...
+
+    async def judge(self) -> TurnMetricsData | None:
+        await asyncio.sleep(0.05)
+        return TurnMetricsData(
+            processor="judge",
+            is_complete=self.probability > 0.5,
+            probability=self.probability,
+            e2e_processing_time_ms=50,
+        )
+
+    def clear(self) -> None: ...
+
+    async def cleanup(self) -> None: ...
+
+
+class Parrot(LLMService[Any]):
+    """Answers with the user's last words, after a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame):
+            said = str(frame.context.messages[-1]["content"])
+            self.asked.append(said)
+            await self.push_frame(LLMFullResponseStartFrame())
+            await asyncio.sleep(THINKING_SECS)
+            await self.push_frame(LLMTextFrame(f"You said: {said}"))
+            await self.push_frame(LLMFullResponseEndFrame())
+        else:
+            await self.push_frame(frame, direction)
+
+
+@dataclass(eq=False)
+class Spoken(BaseObserver):
+    """Notes what comes out behind the LLM, and when turns end."""
+
+    llm: Parrot
+    answers: list[tuple[float, str]] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        now = asyncio.get_running_loop().time()
+        if data.source is self.llm and isinstance(data.frame, LLMTextFrame):
+            self.answers.append((now, data.frame.text))
+        if isinstance(data.frame, UserStoppedSpeakingFrame) and data.destination is self.llm:
+            self.ends.append(now)
+
+
+class Caller:
+    """Says things, as an STT service and a voice activity detector would tell of them."""
+
+    def __init__(self, worker: PipelineWorker, judge: Judge, spoken: Spoken, llm: Parrot) -> None:
+        self.judge = judge
+        self.spoken = spoken
+        self.llm = llm
+        self._worker = worker
+
+    async def send(self, *frames: Frame) -> None:
+        for frame in frames:
+            await self._worker.queue_frame(frame)
+        # Frames of different kinds overtake each other; these come in their order.
+        await asyncio.sleep(0.001)
+
+    async def start(self) -> None:
+        await self.send(VADUserStartedSpeakingFrame(start_secs=0.1, timestamp=time.time()))
+
+    async def stop(self) -> None:
+        await asyncio.sleep(VAD_SECS)
+        await self.send(VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS, timestamp=time.time()))
+
+    async def eager(self, text: str) -> None:
+        await self.send(EagerTranscriptionFrame(text, "user", "now"))
+
+    async def final(self, text: str, *, finalized: bool = True) -> None:
+        await self.send(TranscriptionFrame(text, "user", "now", finalized=finalized))
+
+    async def say(self, text: str) -> float:
+        """Say something, and pause; return when the last sound was."""
+        await self.start()
+        await asyncio.sleep(1.0)
+        silent_since = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.15)
+        await self.eager(text)
+        await asyncio.sleep(0.05)
+        await self.send(VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS, timestamp=time.time()))
+        await self.final(text)
+        return silent_since
+
+    async def settle(self) -> None:
+        await asyncio.sleep(SETTLED_SECS)
+
+
+Script = Callable[[Caller], Awaitable[None]]
+
+
+def play(
+    script: Script, *, min_delay: float = 0.0, max_delay: float = 3.0
+) -> tuple[Caller, LLMContext]:
+    """Run a script of frames through a user aggregator, an LLM and an assistant aggregator."""
+
+    async def main() -> tuple[Caller, LLMContext]:
+        judge, llm, context = Judge(), Parrot(), LLMContext()
+        strategy = EagerTurnStopStrategy(
+            judge=judge, holds=HOLDS, min_delay_secs=min_delay, max_delay_secs=max_delay
+        )
+        params = LLMUserAggregatorParams(
+            user_turn_strategies=UserTurnStrategies(
+                start=[BargeInStartStrategy(min_speech_secs=0.5)], stop=[strategy]
+            ),
+            empty_user_turn=None,
+        )
+        turns = LLMContextAggregatorPair(context, user_params=params)
+        spoken = Spoken(llm)
+        worker = PipelineWorker(
+            Pipeline([turns.user(), llm, turns.assistant()]),
+            observers=[spoken],
+            idle_timeout_secs=None,
+        )
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(worker)
+        running = asyncio.create_task(runner.run())
+        caller = Caller(worker, judge, spoken, llm)
+        await caller.send(STTMetadataFrame(service_name="stt", ttfs_p99_latency=0.8))
+        await script(caller)
+        await caller.settle()
+        await worker.queue_frame(EndFrame())
+        await running
+        return caller, context
+
+    return virtual_time.run(main())
+
+
+def said_by(context: LLMContext, role: str) -> list[str]:
+    return [str(m["content"]) for m in context.messages if m["role"] == role]
+
+
+class TestTheEndOfATurn:
+    @pytest.mark.parametrize(
+        ("text", "probability", "hold"),
+        [
+            ("When do you open?", 0.9, HOLDS.sure),
+            ("When do you open?", 0.1, HOLDS.likely),
+            ("I would like to", 0.9, HOLDS.unsure),
+            ("I would like to", 0.1, HOLDS.cut),
+        ],
+    )
+    def test_comes_after_a_silence_that_is_as_long_as_it_is_doubtful(
+        self, text: str, probability: float, hold: float
+    ) -> None:
+        silences: list[float] = []
+
+        async def script(caller: Caller) -> None:
+            caller.judge.probability = probability
+            silent_since = await caller.say(text)
+            await caller.settle()
+            silences.append(caller.spoken.ends[0] - silent_since)
+
+        play(script)
+        assert silences == [pytest.approx(hold, abs=0.02)]
+
+    @pytest.mark.parametrize(
+        ("text", "hold"), [("When do you open?", 0.6), ("I would like to", 0.9)]
+    )
+    def test_comes_neither_before_the_least_nor_after_the_longest_silence(
+        self, text: str, hold: float
+    ) -> None:
+        silences: list[float] = []
+
+        async def script(caller: Caller) -> None:
+            silent_since = await caller.say(text)
+            await caller.settle()
+            silences.append(caller.spoken.ends[0] - silent_since)
+
+        play(script, min_delay=0.6, max_delay=0.9)
+        assert silences == [pytest.approx(hold, abs=0.02)]
+
+    def test_without_words_there_is_none_and_nothing_is_answered(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.stop()
+
+        caller, _ = play(script)
+        assert not caller.llm.asked
+
+    def test_words_that_come_late_end_the_turn_at_once(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.stop()
+            await asyncio.sleep(2.0)
+            await caller.final("When do you open?", finalized=False)
+            await asyncio.sleep(0.1)
+            assert caller.spoken.ends
+
+        caller, _ = play(script)
+        assert [text for _, text in caller.spoken.answers] == ["You said: When do you open?"]
+
+    def test_a_transcript_that_may_go_on_is_waited_for(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.stop()
+            await caller.final("When do you", finalized=False)
+            await asyncio.sleep(0.3)
+            await caller.final("open?", finalized=False)
+
+        caller, context = play(script)
+        assert said_by(context, "user") == ["When do you open?"]
+        assert len(caller.spoken.answers) == 1
+
+
+class TestAnAnswerMadeAhead:
+    def test_is_heard_as_soon_as_the_turn_ends_and_asked_for_once(self) -> None:
+        waits: list[float] = []
+
+        async def script(caller: Caller) -> None:
+            await caller.say("When do you open?")
+            await caller.settle()
+            waits.append(caller.spoken.answers[0][0] - caller.spoken.ends[0])
+
+        caller, context = play(script)
+        # The LLM took 0.3 s, of which the user's silence had covered 0.25.
+        assert waits == [pytest.approx(0.05, abs=0.02)]
+        assert caller.llm.asked == ["When do you open?"]
+        assert said_by(context, "user") == ["When do you open?"]
+        assert said_by(context, "assistant") == ["You said: When do you open?"]
+
+    def test_is_never_heard_if_the_user_goes_on(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.say("I would like an appointment.")
+            await asyncio.sleep(0.1)
+            await caller.say("On Tuesday.")
+
+        caller, context = play(script)
+        [(_, answer)] = caller.spoken.answers
+        assert answer == "You said: I would like an appointment. On Tuesday."
+        assert said_by(context, "user") == ["I would like an appointment. On Tuesday."]
+
+    def test_is_kept_if_only_the_spelling_of_the_transcript_changes(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.eager("when do you open")
+            await caller.stop()
+            await caller.final("When do you open?")
+
+        caller, context = play(script)
+        assert caller.llm.asked == ["when do you open"]
+        assert said_by(context, "user") == ["When do you open?"]
+
+    def test_is_made_anew_if_the_words_change(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.eager("When do you")
+            await caller.stop()
+            await caller.final("When do you open?")
+
+        caller, _ = play(script)
+        assert [text for _, text in caller.spoken.answers] == ["You said: When do you open?"]
+
+    def test_is_made_anew_after_a_noise(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.say("When do you open?")
+            await caller.start()
+            await caller.stop()
+
+        caller, _ = play(script)
+        assert caller.llm.asked == ["When do you open?"] * 2
+        assert len(caller.spoken.answers) == 1
+
+    def test_is_withdrawn_when_the_speech_recognition_takes_it_back(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.eager("I would like")
+            await caller.send(EagerEndOfTurnCancelFrame())
+            await caller.stop()
+            await caller.final("I would like a blood test.")
+
+        caller, _ = play(script)
+        assert [text for _, text in caller.spoken.answers] == [
+            "You said: I would like a blood test."
+        ]
+
+    def test_is_not_made_for_what_was_coughed_over_the_bot(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.eager("mhm")
+
+        caller, _ = play(script)
+        assert not caller.llm.asked
+
+
+def test_two_hundred_turns_of_random_timing_have_one_answer_each() -> None:
+    chance = random.Random(1)
+    committed: list[str] = []
+
+    async def script(caller: Caller) -> None:
+        for turn in range(200):
+            pieces = [f"piece {turn} {i}." for i in range(chance.randint(1, 3))]
+            committed.append(" ".join(pieces))
+            caller.judge.probability = chance.random()
+            for i, piece in enumerate(pieces):
+                await speak(caller, piece, chance)
+                if i < len(pieces) - 1:
+                    # Shorter than any hold: the turn goes on.
+                    await asyncio.sleep(chance.uniform(0.0, HOLDS.sure - VAD_SECS - 0.05))
+            await caller.settle()
+
+    async def speak(caller: Caller, piece: str, chance: random.Random) -> None:
+        await caller.start()
+        await asyncio.sleep(chance.uniform(0.1, 0.5))
+        for _ in range(chance.randint(0, 2)):
+            await caller.eager(piece[: chance.randint(1, len(piece))])
+            await asyncio.sleep(chance.uniform(0.0, 0.3))
+            if chance.random() < 0.5:
+                await caller.send(EagerEndOfTurnCancelFrame())
+        if chance.random() < 0.8:
+            await caller.eager(piece)
+        await caller.stop()
+        # The transcript may overtake, or be overtaken by, what was sent before it.
+        await caller.final(piece, finalized=chance.random() < 0.8)
+
+    caller, context = play(script)
+    assert said_by(context, "user") == committed
+    # An answer is kept where only the punctuation of what it answers has changed.
+    expected = [f"You said: {text}".replace(".", "") for text in committed]
+    assert [text.replace(".", "") for _, text in caller.spoken.answers] == expected
+    assert [text.replace(".", "") for text in said_by(context, "assistant")] == expected
