@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
+from loguru import logger
+from openai import OpenAIError
 from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.pipeline.pipeline import Pipeline
-from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
     LLMUserAggregator,
@@ -24,13 +26,14 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from bots import providers
 from bots.config import InterruptionConfig, TurnConfig, VadConfig
 from bots.facts import make_knowledge
+from bots.local import LocalLLM
 from bots.registry import Bot
 from bots.resources import Resources
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import HOLDS
 from processors.offline_knowledge import OfflineKnowledgeProcessor
 from processors.shared_vad import SpeechModels
-from processors.turn_end import EagerTurnStopStrategy
+from processors.turn_end import EagerTurnStopStrategy, WordsJudge
 
 TURN_STOP_MARGIN_SECS = 0.5
 """A turn in which nothing was understood is given up so long after `max_delay`."""
@@ -77,18 +80,21 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
 
     # Small models call tools for a mere greeting: they get none.
     context = LLMContext(tools=[] if small else list(bot.tools))
+    knowledge = make_knowledge(bot, resources.encoder)
+    if isinstance(knowledge, OfflineKnowledgeProcessor):
+        opening, listening = knowledge.opening, knowledge.listening
+    else:
+        opening, listening = context, partial(_provisional, context)
     turns = LLMContextAggregatorPair(
         context,
         user_params=user_params(
             resources.speech,
+            words=_words_judge(llm, listening) if isinstance(llm, LocalLLM) else None,
             vad=settings.voice.realtime.vad,
             turn=settings.turn_detection,
             interruptions=settings.voice.realtime.interruptions,
         ),
     )
-    knowledge = make_knowledge(bot, resources.encoder)
-    opening = knowledge.opening if isinstance(knowledge, OfflineKnowledgeProcessor) else context
-
     pipeline = Pipeline(
         [
             transport.input(),
@@ -101,12 +107,34 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
             turns.assistant(),
         ]
     )
-    prefill = partial(llm.prefill, opening) if hasattr(llm, "prefill") else None
+    prefill = partial(llm.prefill, opening) if isinstance(llm, LocalLLM) else None
     return Assembly(pipeline, turns.user(), prefill)
 
 
+def _provisional(context: LLMContext, said: str) -> LLMContext:
+    """Return the conversation as it is if the user has said this."""
+    message: LLMContextMessage = {"role": "user", "content": said}
+    return LLMContext([*context.messages, message], context.tools, context.tool_choice)
+
+
+def _words_judge(llm: LocalLLM, listening: Callable[[str], LLMContext]) -> WordsJudge:
+    async def judge(said: str) -> float | None:
+        try:
+            return await llm.sentence_end(listening(said))
+        except OpenAIError as error:
+            logger.warning("the end of the turn is told by its sound alone: {}", error)
+            return None
+
+    return judge
+
+
 def user_params(
-    speech: SpeechModels, *, vad: VadConfig, turn: TurnConfig, interruptions: InterruptionConfig
+    speech: SpeechModels,
+    *,
+    words: WordsJudge | None,
+    vad: VadConfig,
+    turn: TurnConfig,
+    interruptions: InterruptionConfig,
 ) -> LLMUserAggregatorParams:
     """Turn settings into Pipecat's rules of when a user's turn starts and ends."""
     start: BaseUserTurnStartStrategy = BargeInStartStrategy(
@@ -127,6 +155,7 @@ def user_params(
             stop=[
                 EagerTurnStopStrategy(
                     judge=smart_turn,
+                    judge_words=words,
                     holds=HOLDS[turn.preset],
                     min_delay_secs=turn.min_delay,
                     max_delay_secs=turn.max_delay,

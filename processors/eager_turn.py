@@ -33,6 +33,10 @@ HOLDS: dict[Preset, Holds] = {
 FINISHED_SOUND = 0.5
 """Smart Turn's probability from which it takes a turn for complete."""
 
+SURE_WORDS, OPEN_WORDS = 0.8, 0.1
+"""Probabilities that a sentence ends, above which it very likely does, and below which it goes on;
+between them nobody could tell."""
+
 # Words after which an English sentence goes on.
 _OPEN_ENDS = frozenset(
     re.findall(
@@ -59,15 +63,24 @@ def is_cut(text: str) -> bool:
     return words[-1].strip(".") in _OPEN_ENDS and not text.rstrip().endswith("?")
 
 
-def hold_secs(holds: Holds, *, text: str, sound: float | None) -> float:
+def hold_secs(
+    holds: Holds, *, text: str, words: float | None = None, sound: float | None = None
+) -> float:
     """Return how long a silence may last before the turn is taken for ended.
 
     Args:
         holds: What the user of the settings chose.
         text: What was said in the turn so far.
+        words: Probability that a sentence ends behind it; None if that is not known.
         sound: Smart Turn's probability that the turn is complete; None if it did not say.
     """
     finished = sound is None or sound >= FINISHED_SOUND
+    if words is not None:
+        if words >= SURE_WORDS:
+            return holds.sure
+        if words < OPEN_WORDS or is_cut(text):
+            return holds.cut if not finished else holds.unsure
+        return holds.likely
     if is_cut(text):
         return holds.unsure if finished else holds.cut
     return holds.sure if finished else holds.likely

@@ -22,6 +22,8 @@ from pipecat.turns.speculation_gate import SpeculationGate
 from processors.facts import Example, Fact
 from processors.knowledge import Knowledge, asked_in, with_context, with_facts
 
+QUESTION_FORM = "The caller says: {}"
+
 
 class OfflineKnowledgeProcessor(FrameProcessor):
     """Answers with a fixed fact itself, and has the LLM answer with any other.
@@ -84,6 +86,11 @@ class OfflineKnowledgeProcessor(FrameProcessor):
         for released, way in self._gate.process(frame, direction):
             await super().push_frame(released, way)
 
+    def listening(self, said: str) -> LLMContext:
+        """Return the context in which the LLM reads what the user has said so far."""
+        message: LLMContextMessage = {"role": "user", "content": QUESTION_FORM.format(said)}
+        return LLMContext([*self._examples, message])
+
     def find(self, context: LLMContext) -> Fact | None:
         """Return the fact that answers the user's last words; None if there is none."""
         messages = context.get_messages()
@@ -112,5 +119,5 @@ class OfflineKnowledgeProcessor(FrameProcessor):
 # answer, repeats the question where it begins with "Sorry, ...".
 def _with_answer(message: LLMContextMessage, answer: str) -> LLMContextMessage:
     return with_facts(
-        message, answer, question_form="The caller says: {}", facts_form="\n\nThe answer is: {}"
+        message, answer, question_form=QUESTION_FORM, facts_form="\n\nThe answer is: {}"
     )

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
@@ -46,16 +47,22 @@ class TurnJudge(Protocol):
         """Free what it uses."""
 
 
+WordsJudge: TypeAlias = Callable[[str], Awaitable[float | None]]
+"""Returns how probable it is that a sentence ends behind the words said so far; None if that is not
+known. Asked at every pause, before the words are answered."""
+
+
 class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
     """Ends a turn after a silence that is as long as the end is doubtful.
 
     The answer is made ahead, from the moment there are words and silence: Pipecat's gate holds it
     until the turn ends here, and it is withdrawn when the user goes on. `hold_secs` decides how
-    long the silence lasts; the judge is asked once in each, when the voice activity detector has
+    long the silence lasts; the sound is judged once in each, when the voice activity detector has
     noticed it.
 
     Args:
         judge: Judges the sound of the user's last words.
+        judge_words: Judges the words; None where nothing can.
         holds: The silences to choose from.
         min_delay_secs: Silence before which no turn ends, in seconds.
         max_delay_secs: Silence after which a turn ends whatever is known of it, in seconds.
@@ -65,12 +72,14 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self,
         *,
         judge: TurnJudge,
+        judge_words: WordsJudge | None,
         holds: Holds,
         min_delay_secs: float,
         max_delay_secs: float,
     ) -> None:
         super().__init__()
         self._judge = judge
+        self._judge_words = judge_words
         self._holds = holds
         self._min_delay_secs = min_delay_secs
         self._max_delay_secs = max_delay_secs
@@ -82,6 +91,10 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._silent_since: float | None = None
         self._segments: list[str] = []
         self._speculation: UserTurnSpeculation | None = None
+        # What is judged and answered ahead, and the probability that it is a whole sentence.
+        self._ahead: asyncio.Task[None] | None = None
+        self._ahead_of = ""
+        self._completeness: float | None = None
         self._transcribed = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
 
@@ -94,6 +107,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         """Stop waiting."""
         await super().cleanup()
         await self._stop_ending()
+        await self._stop_ahead()
         await self._judge.cleanup()
 
     async def handle_user_turn_started(self) -> None:
@@ -130,6 +144,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                 await self._start_ending()
             case EagerEndOfTurnCancelFrame():
                 # It has reached everybody else on its own.
+                await self._stop_ahead()
                 self._speculation = None
             case EagerTranscriptionFrame():
                 await self._speculate(frame.text)
@@ -152,10 +167,15 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         said = " ".join([*self._segments, text]).strip()
         if not self._open or not said:
             return
-        if self._speculation:
-            if self._match.matches(self._speculation.text, said):
-                return
-            await self._withdraw()
+        if self._ahead and self._match.matches(self._ahead_of, said):
+            return
+        await self._withdraw()
+        self._ahead_of = said
+        self._ahead = self.task_manager.create_task(self._answer_ahead(said), f"{self}::ahead")
+
+    async def _answer_ahead(self, said: str) -> None:
+        # The language model reads the words for this, which it has to anyway to answer them.
+        self._completeness = await self._judge_words(said) if self._judge_words else None
         self._speculation = UserTurnSpeculation(text=said)
         await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
 
@@ -178,9 +198,12 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             return
         # After a noise, which withdrew the answer, there is none under way.
         await self._speculate("")
+        if self._ahead:
+            await asyncio.wait({self._ahead}, timeout=self._holds.sure)
         hold = hold_secs(
             self._holds,
             text=" ".join(self._segments),
+            words=self._completeness,
             sound=judgement.probability if judgement else None,
         )
         hold = min(max(hold, self._min_delay_secs), self._max_delay_secs)
@@ -214,16 +237,24 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
 
     async def _withdraw(self) -> None:
         """Take the answer back that was made ahead."""
+        await self._stop_ahead()
         if self._speculation:
             self._speculation = None
             await self.trigger_user_turn_speculation_cancelled()
 
     async def _forget(self) -> None:
         await self._stop_ending()
+        await self._stop_ahead()
         self._segments = []
         self._speculation = None
         self._silent_since = None
         self._transcribed.clear()
+
+    async def _stop_ahead(self) -> None:
+        self._completeness = None
+        if self._ahead:
+            task, self._ahead = self._ahead, None
+            await self.task_manager.cancel_task(task)
 
     async def _stop_ending(self) -> None:
         if self._ending:

@@ -56,6 +56,7 @@ class Judge:
 
     def __init__(self) -> None:
         self.probability = 0.9
+        self.completeness: float | None = None
 
     def set_sample_rate(self, sample_rate: int) -> None: ...
 
@@ -71,6 +72,10 @@ class Judge:
             probability=self.probability,
             e2e_processing_time_ms=50,
         )
+
+    async def words(self, said: str) -> float | None:
+        await asyncio.sleep(0.05)
+        return self.completeness
 
     def clear(self) -> None: ...
 
@@ -171,7 +176,11 @@ def play(
     async def main() -> tuple[Caller, LLMContext]:
         judge, llm, context = Judge(), Parrot(), LLMContext()
         strategy = EagerTurnStopStrategy(
-            judge=judge, holds=HOLDS, min_delay_secs=min_delay, max_delay_secs=max_delay
+            judge=judge,
+            judge_words=judge.words,
+            holds=HOLDS,
+            min_delay_secs=min_delay,
+            max_delay_secs=max_delay,
         )
         params = LLMUserAggregatorParams(
             user_turn_strategies=UserTurnStrategies(
@@ -287,8 +296,9 @@ class TestAnAnswerMadeAhead:
             waits.append(caller.spoken.answers[0][0] - caller.spoken.ends[0])
 
         caller, context = play(script)
-        # The LLM took 0.3 s, of which the user's silence had covered 0.25.
-        assert waits == [pytest.approx(0.05, abs=0.02)]
+        # The LLM took 0.3 s, of which the user's silence had covered 0.2: the words came after
+        # 0.15 s, were judged in 0.05, and the turn ended after 0.4.
+        assert waits == [pytest.approx(0.1, abs=0.02)]
         assert caller.llm.asked == ["When do you open?"]
         assert said_by(context, "user") == ["When do you open?"]
         assert said_by(context, "assistant") == ["You said: When do you open?"]
