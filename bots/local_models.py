@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bots.errors import ServiceUnavailable
 from bots.local_files import LocalFiles, find_local_files
+from bots.models import default_models_dir
 from bots.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,9 +25,14 @@ if TYPE_CHECKING:
 
 
 class LocalModels:
-    """The engines that the settings ask for; one that was not asked for is None."""
+    """The engines that the settings ask for; one that was not asked for is None.
 
-    def __init__(self) -> None:
+    Args:
+        kept: Directory for what takes long and is kept for the next start.
+    """
+
+    def __init__(self, kept: Path) -> None:
+        self._kept = kept
         self.whisper: WhisperEngine | None = None
         self.llama: LlamaServer | None = None
         self.piper: PiperEngine | None = None
@@ -75,8 +81,7 @@ class LocalModels:
     def _load_tts(self, path: Path) -> None:
         from engines.piper import PiperEngine
 
-        self.piper = PiperEngine(path, threads=cpu_threads())
-        self.piper.warm_up()
+        self.piper = PiperEngine(path, kept=self._kept, threads=cpu_threads())
 
     async def close(self) -> None:
         """Free the models; sessions that use them must have ended."""
@@ -107,7 +112,7 @@ async def loading_models(
     files = find_local_files(settings)
     if files != LocalFiles():
         _import_engines()
-    models = LocalModels()
+    models = LocalModels(kept=(settings.models_dir or default_models_dir()) / "kept")
     loading = asyncio.create_task(models.load(files, progress))
     try:
         yield loading

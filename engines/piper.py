@@ -1,70 +1,248 @@
-"""A Piper voice that all sessions of a process share.
+"""A Piper voice that all sessions of a process share, spoken in pieces as they are made.
 
 Piper is GPL-3.0; this module is imported only when the `local` extra is installed and used.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import onnxruntime
+import soxr
 from piper import PiperConfig, PiperVoice, SynthesisConfig
+
+from engines.vits_graph import SPEAKER, cut_file
+
+FIRST_FRAMES = 20
+"""Latent frames of the first piece: 0.23 s of sound at Piper's 86 frames a second."""
+
+MAX_FRAMES = 80
+"""Latent frames of the longest piece: 0.93 s. Each piece is twice as long as the one before, as
+long as the other sessions' first sound does not have to wait for it (20 ms on one core)."""
+
+OVERLAP_FRAMES = 14
+"""Frames that are vocoded beside a piece, on both sides, so that it sounds as in one pass.
+
+HiFi-GAN's largest form sees 13.3 frames far: 3 in the first convolution, 1 in each upsampling, 7.5
+in the residual blocks after the first (kernel 11, dilations 1, 3, 5, at 8 samples a frame), and
+less in those that follow. Piper's medium voices have a smaller one; they see 10 frames far.
+"""
+
+LEVEL_RMS = 0.15
+"""Loudness of speech, with 1 for full scale: -16.5 dB. It is the mean (of 60 sentences) of what
+Piper makes by raising the peak of each sentence to full scale, for which it has to have all of it;
+here all sentences get one gain."""
+
+TEST_WORD = "Ready."
+"""What the gain is taken from; its level is that of a sentence (0.3 dB more, with one voice)."""
+
+KNEE = 0.75
+"""Samples above, one in a thousand, are bent towards 1 instead of clipped."""
+
+LEAD_THRESHOLD = 0.001
+"""Samples below are silence: -60 dB. Piper's own is at -90 dB; where a voice is noisier, nothing is
+cut away. A soft consonant ("fifty", "half") rises from there to -40 dB in 20 to 40 ms."""
+
+LEAD_KEPT_SECS = 0.01
+"""Silence kept in front of a reply."""
+
+_EVEN = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
+"""Nothing left to chance: the gain is the same after each start."""
+
+Samples: TypeAlias = npt.NDArray[np.float32]
+
+
+def piece_end(start: int, total: int, size: int) -> int:
+    """Return where a piece of `size` frames that begins at `start` of `total` ends.
+
+    What would be left over as a piece of less than half that size is taken along.
+    """
+    end = start + size
+    return end if total - end >= size // 2 else total
+
+
+def bend(samples: Samples) -> Samples:
+    """Keep samples between -1 and 1; those below `KNEE` stay as they are."""
+    loud = np.abs(samples)
+    bent = KNEE + (1 - KNEE) * np.tanh((loud - KNEE) / (1 - KNEE))
+    return np.where(loud > KNEE, np.copysign(bent, samples), samples).astype(np.float32)
+
+
+def lead_samples(samples: Samples, rate_hz: int) -> int:
+    """Return how many samples of silence a reply can do without at its start."""
+    heard = np.flatnonzero(np.abs(samples) > LEAD_THRESHOLD)
+    first = int(heard[0]) if heard.size else len(samples)
+    return max(0, first - int(LEAD_KEPT_SECS * rate_hz))
+
+
+def speech_rms(samples: Samples, rate_hz: int) -> float:
+    """Return the level of the speech, without the silence around it."""
+    size = rate_hz // 50
+    windows = samples[: len(samples) // size * size].reshape(-1, size)
+    power = np.mean(np.square(windows), axis=1)
+    return float(np.sqrt(np.mean(power[power > 0.01 * power.max()])))
+
+
+class Speech:
+    """A text being spoken: an iterator of 16-bit mono PCM that works only when it is asked.
+
+    Args:
+        pieces: Makes the PCM.
+        executor: Where it is made. A piece is the unit of work: what others say comes in between.
+    """
+
+    def __init__(self, pieces: Iterator[bytes], executor: ThreadPoolExecutor) -> None:
+        self._pieces = pieces
+        self._executor = executor
+        self._next: Future[bytes | None] | None = None
+
+    def start(self) -> None:
+        """Have the next piece made before it is asked for."""
+        if self._next is None:
+            self._next = self._executor.submit(next, self._pieces, None)
+
+    def cancel(self) -> None:
+        """Do not make what was started; a piece that is under way is finished and dropped."""
+        if self._next:
+            self._next.cancel()
+
+    def __aiter__(self) -> "Speech":
+        return self
+
+    async def __anext__(self) -> bytes:
+        self.start()
+        assert self._next
+        future, self._next = self._next, None
+        # If the consumer is cancelled, so is the piece it waits for.
+        piece = await asyncio.wrap_future(future)
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+
+class Vocoder:
+    """The second half of a voice, from latents to sound.
+
+    Args:
+        session: The model.
+        speaker: Which one speaks, where the model knows several.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, speaker: int) -> None:
+        self._session = session
+        names = {value.name for value in session.get_inputs()}
+        self._speaker = {name: np.array([speaker], np.int64) for name in names & {SPEAKER}}
+        (self._latents,) = names - {SPEAKER}
+
+    def render(self, latents: Samples, start: int = 0, end: int | None = None) -> Samples:
+        """Return the sound of the frames from `start` to `end` of a sentence.
+
+        Args:
+            latents: All of the sentence: (channels, frames).
+            start: First frame.
+            end: The frame after the last one; all that follow if None.
+        """
+        end = latents.shape[1] if end is None else end
+        first = max(0, start - OVERLAP_FRAMES)
+        seen = latents[None, :, first : end + OVERLAP_FRAMES]
+        sound: Samples = self._session.run(None, {self._latents: seen, **self._speaker})[0].ravel()
+        frame = len(sound) // seen.shape[2]
+        return sound[(start - first) * frame : (end - first) * frame]
 
 
 class PiperEngine:
-    """A Piper voice, loaded once and run on one thread of its own.
+    """A Piper voice, loaded once, warmed, and run on one thread of its own.
 
     The thread is also what keeps espeak-ng safe, which turns text into phonemes and has one
-    global state in a process.
+    global state in a process. A voice that cannot be cut is spoken by whole sentences.
 
     Args:
         path: The voice's `.onnx` file; its `.onnx.json` lies beside it.
+        kept: Directory where its halves are kept for the next start, if it can be written; it may
+            be deleted at any time.
         threads: CPU threads for one inference.
 
     Raises:
         FileNotFoundError: If one of the two files is missing.
     """
 
-    def __init__(self, path: Path, *, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Threads that spin while they wait would take the core from the other models.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # The arena keeps what sentences of all lengths took: 100 to 300 MB that nobody needs.
-        options.enable_cpu_mem_arena = False
-        # Looking for buffers that can be used twice takes 0.8 s at start, and finds nothing.
-        options.enable_mem_reuse = False
-        session = onnxruntime.InferenceSession(
-            str(path), sess_options=options, providers=["CPUExecutionProvider"]
-        )
-        config = PiperConfig.from_dict(json.loads(Path(f"{path}.json").read_text("utf-8")))
-        self._voice = PiperVoice(session=session, config=config)
+    def __init__(self, path: Path, *, kept: Path, threads: int) -> None:
+        self._config = PiperConfig.from_dict(json.loads(Path(f"{path}.json").read_text("utf-8")))
+        self._vocoder: Vocoder | None = None
+        front: Path | bytes = path
+        if halves := cut_file(path, kept):
+            front, vocoder = halves
+            speaker = self._config.default_speaker_id
+            self._vocoder = Vocoder(_session(vocoder, threads), speaker)
+        self._voice = PiperVoice(session=_session(front, threads), config=self._config)
+        test = np.concatenate(list(self._sound(TEST_WORD, _EVEN)))
+        self._gain = LEVEL_RMS / speech_rms(test, self._config.sample_rate)
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="piper")
 
-    @property
-    def sample_rate_hz(self) -> int:
-        """Rate of the audio that `speak` yields."""
-        return self._voice.config.sample_rate
-
-    async def speak(self, text: str, *, speed: float = 1.0) -> AsyncIterator[bytes]:
-        """Yield the spoken text as 16-bit mono PCM, a piece for each sentence.
+    def speak(self, text: str, *, rate_hz: int, speed: float = 1.0, trim: bool = False) -> Speech:
+        """Return the spoken text as 16-bit mono PCM, in pieces that grow from 0.2 s.
 
         Args:
-            text: What to say.
+            text: What to say; nothing is done before the first piece is asked for.
+            rate_hz: Sample rate wanted.
             speed: 1.0 is the voice's own pace, 2.0 twice as fast.
+            trim: Whether to begin with the first sound, without the silence in front of it.
         """
-        loop = asyncio.get_running_loop()
-        chunks = iter(self._voice.synthesize(text, SynthesisConfig(length_scale=1.0 / speed)))
-        while chunk := await loop.run_in_executor(self._executor, next, chunks, None):
-            yield chunk.audio_int16_bytes
-
-    def warm_up(self) -> None:
-        """Speak once to nobody, so that the first user does not wait for lazy set-up."""
-        self._executor.submit(lambda: list(self._voice.synthesize("Ready."))).result()
+        return Speech(self._pieces(text, rate_hz, speed, trim=trim), self._executor)
 
     def close(self) -> None:
-        """Stop the thread; a sentence that is under way is finished first."""
+        """Stop the thread; a piece that is under way is finished first."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _pieces(self, text: str, rate_hz: int, speed: float, *, trim: bool) -> Iterator[bytes]:
+        own_rate_hz = self._config.sample_rate
+        resampler = soxr.ResampleStream(own_rate_hz, rate_hz, 1, dtype="float32")
+        pace = SynthesisConfig(length_scale=self._config.length_scale / speed)
+        for sound in self._sound(text, pace):
+            samples = bend(sound * self._gain)
+            if trim:
+                samples = samples[lead_samples(samples, own_rate_hz) :]
+                trim = False
+            yield _pcm(resampler.resample_chunk(samples))
+        yield _pcm(resampler.resample_chunk(np.empty(0, np.float32), last=True))
+
+    def _sound(self, text: str, config: SynthesisConfig) -> Iterator[Samples]:
+        """Yield the sound of a text as the model makes it, quieter or louder than wanted."""
+        size = FIRST_FRAMES
+        for phonemes in filter(None, self._voice.phonemize(text)):
+            # It takes what the session's only output is for the sound: of a half, the latents.
+            result = np.asarray(
+                self._voice.phoneme_ids_to_audio(self._voice.phonemes_to_ids(phonemes), config)
+            )
+            if self._vocoder is None:
+                yield result
+                continue
+            start, total = 0, result.shape[1]
+            while start < total:
+                end = piece_end(start, total, size)
+                yield self._vocoder.render(result, start, end)
+                start, size = end, min(2 * size, MAX_FRAMES)
+
+
+def _session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Threads that spin while they wait would take the core from the other models.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # The arena keeps what sentences of all lengths took: 100 to 300 MB that nobody needs.
+    options.enable_cpu_mem_arena = False
+    # Looking for buffers that can be used twice takes 0.8 s at start, and finds nothing.
+    options.enable_mem_reuse = False
+    return onnxruntime.InferenceSession(
+        model, sess_options=options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _pcm(samples: Samples) -> bytes:
+    return (np.clip(samples, -1.0, 1.0) * 32767.0).astype(np.int16).tobytes()

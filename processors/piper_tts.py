@@ -3,15 +3,16 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from pipecat.frames.frames import Frame
+from pipecat.frames.frames import Frame, TTSAudioRawFrame
 from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 
-from engines.piper import PiperEngine
+from engines.piper import PiperEngine, Speech
+from processors.first_clause import FirstClauseAggregator
 
 
 class PiperTTS(TTSService):
-    """Speaks for one bot.
+    """Speaks for one bot, from the first clause of a reply on.
 
     Args:
         engine: The voice; shared, and closed by its owner.
@@ -26,20 +27,60 @@ class PiperTTS(TTSService):
             settings=TTSSettings(model=None, voice=None, language=None),
             **kwargs,
         )
+        self._text_aggregator = FirstClauseAggregator()
         self._engine = engine
         self._speed = speed
+        self._reply_id: str | None = None
+        self._prepared: tuple[str, Speech] | None = None
 
     def can_generate_metrics(self) -> bool:
         """Report the time to the first sound."""
         return True
 
+    def prepare(self, text: str) -> None:
+        """Make the first sound of a reply that may not be wanted; it is kept until it is spoken.
+
+        It takes the place of what was prepared before. One piece is made, about 0.2 s of sound:
+        the others follow faster than they are heard.
+
+        Args:
+            text: What `run_tts` will be called with if the reply is wanted: the first piece that a
+                `FirstClauseAggregator` gives out.
+        """
+        self.forget_prepared()
+        speech = self._speak(text, trim=True)
+        speech.start()
+        self._prepared = (text.strip(), speech)
+
+    def forget_prepared(self) -> None:
+        """Drop what was prepared; what is still waiting to be made is not made."""
+        if self._prepared:
+            self._prepared[1].cancel()
+            self._prepared = None
+
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
-        """Speak `text`, which is usually one sentence."""
+        """Speak `text`: the first clause of a reply, or a sentence."""
         await self.start_tts_usage_metrics(text)
-        async for frame in self._stream_audio_frames_from_iterator(
-            self._engine.speak(text, speed=self._speed),
-            in_sample_rate=self._engine.sample_rate_hz,
-            context_id=context_id,
-        ):
+        # Within a reply, the silence in front of a sentence is the pause after the one before.
+        begins = context_id != self._reply_id
+        self._reply_id = context_id
+        async for pcm in self._take_prepared(text) or self._speak(text, trim=begins):
             await self.stop_ttfb_metrics()
-            yield frame
+            yield TTSAudioRawFrame(pcm, self.sample_rate, 1, context_id=context_id)
+
+    async def cleanup(self) -> None:
+        """Drop what was prepared for nothing."""
+        self.forget_prepared()
+        await super().cleanup()
+
+    def _speak(self, text: str, *, trim: bool) -> Speech:
+        return self._engine.speak(text, rate_hz=self.sample_rate, speed=self._speed, trim=trim)
+
+    def _take_prepared(self, text: str) -> Speech | None:
+        """Return what was prepared if it is this text; it is used or dropped, and then gone."""
+        if self._prepared and self._prepared[0] == text.strip():
+            speech = self._prepared[1]
+            self._prepared = None
+            return speech
+        self.forget_prepared()
+        return None

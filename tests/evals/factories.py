@@ -13,7 +13,8 @@ _store = ModelStore(default_models_dir(), load_manifest())
 
 def speech(_config: dict[str, Any]) -> PiperTTS:
     """Make the voice of the simulated user."""
-    return PiperTTS(PiperEngine(_store.file("piper-joe"), threads=1))
+    voice, kept = _store.file("piper-joe"), _store.directory / "kept"
+    return PiperTTS(PiperEngine(voice, kept=kept, threads=1))
 
 
 def transcription(_config: dict[str, Any]) -> WhisperSTT:

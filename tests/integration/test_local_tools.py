@@ -1,6 +1,7 @@
 """Tools of a language model on this machine."""
 
 import asyncio
+from pathlib import Path
 
 from pipecat.frames.frames import FunctionCallResultProperties, LLMRunFrame
 from pipecat.pipeline.pipeline import Pipeline
@@ -18,12 +19,12 @@ from bots.settings import DEFAULT_CONFIG, load_settings
 REPLY_SECS = 60
 
 
-async def test_a_local_model_calls_a_tool_instead_of_saying_the_call() -> None:
+async def test_a_local_model_calls_a_tool_instead_of_saying_the_call(tmp_path: Path) -> None:
     asked: list[str] = []
     context = LLMContext([{"role": "user", "content": "Are you open on Sunday?"}])
     files = find_local_files(load_settings(DEFAULT_CONFIG, {"profile": "offline"}))
     only_llm = LocalFiles(llm=files.llm, chat_template=files.chat_template)
-    models = LocalModels()
+    models = LocalModels(kept=tmp_path)
     try:
         services = LocalServices(await models.load(only_llm, lambda _: None))
         turns = LLMContextAggregatorPair(context)
