@@ -4,11 +4,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from pipecat.frames.frames import Frame
 from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.transcriptions.language import Language
 
 from bots.local_models import LocalModels
+from processors.rehearsal import Rehearsal
 
 if TYPE_CHECKING:
     # Their packages are an extra: import them only where they are used.
@@ -33,6 +36,9 @@ class LocalLLM(OpenAILLMService):
     Args:
         client: Of that server; all sessions share it, because making one blocks for 20 to 155 ms.
         **kwargs: Passed to `OpenAILLMService`.
+
+    Attributes:
+        rehearsal: Follows replies while they are held; None where nobody does.
     """
 
     # The chat templates of small models drop messages of a role that they do not know.
@@ -40,11 +46,20 @@ class LocalLLM(OpenAILLMService):
 
     def __init__(self, client: AsyncOpenAI, **kwargs: Any) -> None:
         self._shared_client = client
+        self.rehearsal: Rehearsal | None = None
         super().__init__(**kwargs)
 
     def create_client(self, *args: Any, **kwargs: Any) -> AsyncOpenAI:
         """Return the shared client."""
         return self._shared_client
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Push a frame, unless it waits for the end of the turn that it answers."""
+        if self.rehearsal and self._speculation_gate.is_speculating:
+            await self.rehearsal.follow(frame)
+        await super().push_frame(frame, direction)
 
     async def prefill(self, context: LLMContext) -> None:
         """Have the server read what all replies start from, while nobody waits for one.

@@ -32,6 +32,7 @@ from bots.resources import Resources
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import HOLDS
 from processors.offline_knowledge import OfflineKnowledgeProcessor
+from processors.rehearsal import Rehearsal
 from processors.shared_vad import SpeechModels
 from processors.turn_end import EagerTurnStopStrategy, WordsJudge
 
@@ -95,6 +96,12 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
             interruptions=settings.voice.realtime.interruptions,
         ),
     )
+    # Only the local voice can: others are asked by the sentence, and paid for it.
+    if prepare := getattr(tts, "prepare", None):
+        for holder in (llm, knowledge):
+            if isinstance(holder, LocalLLM | OfflineKnowledgeProcessor):
+                holder.rehearsal = Rehearsal(prepare)
+
     pipeline = Pipeline(
         [
             transport.input(),

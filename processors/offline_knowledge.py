@@ -21,6 +21,7 @@ from pipecat.turns.speculation_gate import SpeculationGate
 
 from processors.facts import Example, Fact
 from processors.knowledge import Knowledge, asked_in, with_context, with_facts
+from processors.rehearsal import Rehearsal
 
 QUESTION_FORM = "The caller says: {}"
 
@@ -34,6 +35,9 @@ class OfflineKnowledgeProcessor(FrameProcessor):
 
     A fixed fact that answers a speculative turn is held back here until the turn is confirmed, as
     the LLM holds its own replies.
+
+    Attributes:
+        rehearsal: Follows fixed facts while they are held; None where nobody does.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class OfflineKnowledgeProcessor(FrameProcessor):
         self._knowledge = knowledge
         self._nothing_known = nothing_known
         self._gate = SpeculationGate(name=f"{self}")
+        self.rehearsal: Rehearsal | None = None
         self._examples: list[LLMContextMessage] = []
         for example in examples:
             question: LLMContextMessage = {"role": "user", "content": example.question}
@@ -83,6 +88,8 @@ class OfflineKnowledgeProcessor(FrameProcessor):
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
         """Push a frame, unless it waits for the end of the turn that it answers."""
+        if self.rehearsal and self._gate.is_speculating:
+            await self.rehearsal.follow(frame)
         for released, way in self._gate.process(frame, direction):
             await super().push_frame(released, way)
 

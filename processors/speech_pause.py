@@ -16,10 +16,10 @@ RESUME_WINDOWS = 2
 QUIET_SHARE = 0.2
 """Where quiet ends, between the level of the room (0) and that of the voice (1), in decibels."""
 
-MIN_SPAN_DB = 6.0
-"""Least distance of quiet from the voice: the level within a word sways by as much."""
+MIN_VOICE_DB = 12.0
+"""By how much a voice is louder than the room, at least: before one is heard, all is quiet."""
 
-ROOM_RISE_DB_PER_SEC = 6.0
+ROOM_RISE_DB_PER_SEC = 2.0
 VOICE_FALL_DB_PER_SEC = 6.0
 """How fast the levels of room and voice are forgotten, for somebody who walks or turns away."""
 
@@ -58,9 +58,9 @@ class PauseDetector:
 
     def _follow(self, level_db: float) -> None:
         self._room_db = min(level_db, self._room_db + ROOM_RISE_DB_PER_SEC * WINDOW_SECS)
-        self._voice_db = max(level_db, self._voice_db - VOICE_FALL_DB_PER_SEC * WINDOW_SECS)
-        span_db = self._voice_db - self._room_db
-        quiet_db = min(self._room_db + QUIET_SHARE * span_db, self._voice_db - MIN_SPAN_DB)
+        faded_db = self._voice_db - VOICE_FALL_DB_PER_SEC * WINDOW_SECS
+        self._voice_db = max(level_db, faded_db, self._room_db + MIN_VOICE_DB)
+        quiet_db = self._room_db + QUIET_SHARE * (self._voice_db - self._room_db)
         is_change = (level_db <= quiet_db) is not self.paused
         self._run = self._run + 1 if is_change else 0
         if self._run == (RESUME_WINDOWS if self.paused else PAUSE_WINDOWS):
