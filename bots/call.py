@@ -22,6 +22,7 @@ from pipecat.workers.runner import WorkerRunner
 from bots.pipeline import assemble
 from bots.registry import Bot
 from bots.resources import Resources
+from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.rtvi_serializer import RTVISerializer
 from processors.voice_state import State, VoiceState, VoiceStateObserver
 
@@ -115,7 +116,7 @@ class Conversation:
         self._worker = PipelineWorker(
             self._assembly.pipeline,
             params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
-            observers=[VoiceStateObserver(self._state)],
+            observers=[VoiceStateObserver(self._state), TurnLatencyObserver(self._tell_latency)],
             app_resources=call.resources,
             # What the model is told, knowledge included, is none of the client's business.
             rtvi_observer_params=RTVIObserverParams(
@@ -154,6 +155,25 @@ class Conversation:
         if state not in (State.CONNECTING, State.DISCONNECTING, State.DISCONNECTED):
             message = {"type": "voice-state", "state": state.value}
             await self._worker.rtvi.send_server_message(message)
+
+    async def _tell_latency(self, latency: TurnLatency) -> None:
+        """Tell the log and the client how long the user waited, and for what."""
+        stages = {name: round(ms) for name, ms in latency.stages_ms.items()}
+        logger.info(
+            "answered after {:.0f} ms{}: {}",
+            latency.total_ms,
+            ", made ahead" if latency.made_ahead else "",
+            ", ".join(f"{name} {ms}" for name, ms in stages.items()),
+        )
+        await self._worker.rtvi.send_server_message(
+            {
+                "type": "turn-latency",
+                "total_ms": round(latency.total_ms),
+                "stages_ms": stages,
+                "made_ahead": latency.made_ahead,
+                "withdrawn": latency.withdrawn,
+            }
+        )
 
     def _listen_to_client(self) -> None:
         @self._call.transport.event_handler("on_client_connected")
