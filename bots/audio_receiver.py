@@ -71,8 +71,9 @@ def without_sound(packet: bytes) -> bytes:
 
     Its frames have no bytes, which says "lost" (RFC 6716, section 3.2.1): the decoder goes on with
     the sound before, and lets it fade. The first byte of a packet tells in its last two bits how
-    the frames are packed (section 3.1): 0 one, 1 and 2 two, 3 as many as the second byte says.
+    the frames are packed (section 3.1): 0 one, 1 and 2 two, 3 as many as six bits of the second
+    byte say.
     """
     how = packet[0] & 3
-    frames = packet[1] & 0x3F if how == 3 else (1, 2, 2)[how]
+    frames = (1, 2, 2, int.from_bytes(packet[1:2]) & 0x3F)[how]
     return bytes([packet[0] | 3, frames])

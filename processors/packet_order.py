@@ -38,12 +38,15 @@ class PacketOrder(Generic[Packet]):
             now: Seconds on a clock that does not go back.
 
         Returns:
-            The packets whose turn it is, each with how many before it are given up as lost. None if
-            this one has to wait, comes too late or has come before.
+            The packets whose turn it is, each with how many before it are given up as lost; empty
+            if this one has to wait, comes too late or has come before.
         """
-        if self._expected is None or self._distance(number) > MAX_STEP:
-            if self._expected is not None and -self._distance(number) % NUMBERS <= MAX_STEP:
-                return []
+        if self._expected is None:
+            self._expected = number
+        ahead = self._distance(number)
+        if ahead >= NUMBERS - MAX_STEP:
+            return []
+        if ahead > MAX_STEP:
             self._waiting.clear()
             self._expected = number
         self._waiting.setdefault(number, (packet, now))
@@ -55,7 +58,7 @@ class PacketOrder(Generic[Packet]):
         return ready
 
     def _distance(self, number: int) -> int:
-        """Return how far a number is ahead of the one expected; huge if it is behind."""
+        """Return how far a number is ahead of the one expected; those behind are the furthest."""
         assert self._expected is not None
         return (number - self._expected) % NUMBERS
 

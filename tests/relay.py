@@ -81,7 +81,7 @@ class _End(asyncio.DatagramProtocol):
         self._peer = peer
         self._held: bytes | None = None
         self._timers: set[asyncio.TimerHandle] = set()
-        self.other: _End
+        self.other: _End | None = None
 
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         self._transport = transport
@@ -110,7 +110,8 @@ class _End(asyncio.DatagramProtocol):
     def _carry(self, data: bytes, delay: float) -> None:
         def send() -> None:
             self._timers.discard(timer)
-            self.other._transport.sendto(data, self._peer)
+            if self.other:
+                self.other._transport.sendto(data, self._peer)
 
         timer = asyncio.get_running_loop().call_later(delay, send)
         self._timers.add(timer)

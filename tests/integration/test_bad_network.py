@@ -4,12 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
-from aiortc.codecs.opus import OpusDecoder
-from aiortc.jitterbuffer import JitterFrame
 from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
@@ -18,7 +17,6 @@ from pipecat.runner.types import SmallWebRTCRunnerArguments
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.workers.runner import WorkerRunner
 
-from bots.audio_receiver import without_sound
 from bots.call import make_transport
 from runner.peer import SAMPLE_RATE_HZ, Microphone, Pcm, connect
 from tests.integration.test_call import REPLY_SECS, ask
@@ -51,34 +49,68 @@ class Ear(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
+@dataclass
+class Call:
+    """A microphone that is connected with a pipeline that only listens."""
+
+    microphone: Microphone
+    connection: SmallWebRTCConnection
+    ear: Ear
+
+
 @asynccontextmanager
-async def calling(relay: Relay) -> AsyncIterator[tuple[Microphone, Ear]]:
-    """Connect a microphone, over the relay, with a pipeline that only listens."""
-    microphone, ear = Microphone(), Ear()
-    pc = RTCPeerConnection()
+async def calling(relay: Relay) -> AsyncIterator[Call]:
+    """Make a call that goes over the relay."""
+    connection, ear = SmallWebRTCConnection(), Ear()
+    async with offering(relay) as (pc, microphone, offer):
+        await connection.initialize(offer, "offer")
+        transport = await make_transport(SmallWebRTCRunnerArguments(webrtc_connection=connection))
+        pipeline = Pipeline([transport.input(), ear, transport.output()])
+        worker = PipelineWorker(pipeline, idle_timeout_secs=None)
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(worker)
+        running = asyncio.create_task(runner.run())
+        try:
+            await accept(pc, connection, relay)
+            await asyncio.wait_for(ear.hearing.wait(), 10)
+            yield Call(microphone, connection, ear)
+        finally:
+            await worker.cancel()
+            await running
+            await connection.disconnect()
+
+
+@asynccontextmanager
+async def offering(relay: Relay) -> AsyncIterator[tuple[RTCPeerConnection, Microphone, str]]:
+    """Open a peer with a microphone, and its offer of a connection over the relay."""
+    microphone, pc = Microphone(), RTCPeerConnection()
     pc.addTransceiver(microphone, direction="sendrecv")
     await pc.setLocalDescription(await pc.createOffer())
-    connection = SmallWebRTCConnection()
-    await connection.initialize(await relay.stand_for(pc.localDescription.sdp), "offer")
-    transport = await make_transport(SmallWebRTCRunnerArguments(webrtc_connection=connection))
-    worker = PipelineWorker(
-        Pipeline([transport.input(), ear, transport.output()]), idle_timeout_secs=None
-    )
-    runner = WorkerRunner(handle_sigint=False)
-    await runner.add_workers(worker)
-    running = asyncio.create_task(runner.run())
+    try:
+        yield pc, microphone, await relay.stand_for(pc.localDescription.sdp)
+    finally:
+        await pc.close()
+        relay.close()
+
+
+async def accept(pc: RTCPeerConnection, connection: SmallWebRTCConnection, relay: Relay) -> None:
     answer = connection.get_answer()
     assert answer
     sdp = await relay.stand_for(answer["sdp"])
     await pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
-    try:
-        await asyncio.wait_for(ear.hearing.wait(), 10)
-        yield microphone, ear
-    finally:
-        await worker.cancel()
-        await running
-        await pc.close()
-        relay.close()
+
+
+async def delay(microphone: Microphone, ear: Ear) -> float:
+    """Return the seconds, median of several, from when a packet is sent to when it is heard."""
+    delays = []
+    for _ in range(9):
+        beginning = len(ear.pieces)
+        await microphone.say(rising_tone()[: SAMPLE_RATE_HZ // 10])
+        said_at = time.monotonic()
+        await asyncio.sleep(0.15)
+        pieces = ear.pieces[beginning:]
+        delays.append(ear.came_at[beginning + voiced(pieces).stop - 1] - said_at)
+    return float(np.median(delays))
 
 
 def rising_tone() -> Pcm:
@@ -119,10 +151,11 @@ def lateness(pieces: list[Pcm], came_at: list[float]) -> list[float]:
 )
 async def test_what_the_user_says_comes_whole_in_order_and_in_time(weather: Weather) -> None:
     relay = Relay()
-    async with calling(relay) as (microphone, ear):
+    async with calling(relay) as call:
         relay.weather = weather
-        await microphone.say(rising_tone())
+        await call.microphone.say(rising_tone())
         await asyncio.sleep(0.5)
+    ear = call.ear
     tone = voiced(ear.pieces)
     heard = np.concatenate(ear.pieces[tone])
     assert abs(len(heard) / HEARD_HZ - RISING_SECS) < 0.02 * RISING_SECS, "none is left out"
@@ -130,7 +163,22 @@ async def test_what_the_user_says_comes_whole_in_order_and_in_time(weather: Weat
     expected = (np.arange(len(told)) + 0.5) * WINDOW_SECS
     assert np.mean(np.abs(told - expected) < 0.06) > 0.95, "each moment is in its place"
     late = lateness(ear.pieces[tone], ear.came_at[tone])
-    assert np.median(late) < 0.04, "no loss leaves a delay behind"
+    assert np.median(late) < 0.1, "no loss leaves a delay behind"
+
+
+async def test_what_the_user_says_is_not_held_back() -> None:
+    async with calling(Relay()) as call:
+        assert await delay(call.microphone, call.ear) < 0.06
+
+
+async def test_nor_after_the_client_has_come_back() -> None:
+    again = Relay()
+    async with calling(Relay()) as call, offering(again) as (pc, microphone, offer):
+        await call.connection.renegotiate(offer, "offer", restart_pc=True)
+        call.ear.hearing.clear()
+        await accept(pc, call.connection, again)
+        await asyncio.wait_for(call.ear.hearing.wait(), 10)
+        assert await delay(microphone, call.ear) < 0.06
 
 
 async def test_a_question_over_a_network_that_loses_packets_is_answered(
@@ -139,21 +187,14 @@ async def test_a_question_over_a_network_that_loses_packets_is_answered(
     question = "Is there somewhere to leave my car?"
     async with far_from(service.url) as (url, relay), connect(url) as peer:
         relay.weather = Weather(loss=0.05, swapped=0.05)
+        began_at, before = time.monotonic(), sum(map(len, peer.heard))
         await peer.hear_out(timeout=REPLY_SECS)
         heard, answer, voiced_for = await ask(peer, speaker, question)
+        share = (
+            (sum(map(len, peer.heard)) - before) / SAMPLE_RATE_HZ / (time.monotonic() - began_at)
+        )
     assert relay.lost > 10
+    assert share > 0.9, "and the peer hears the bot whole"
     assert words_wrong(question, heard) <= 2
     assert "free" in answer.lower() or "behind" in answer.lower()
     assert voiced_for > 1
-
-
-@pytest.mark.parametrize(
-    ("packet", "frames"),
-    [(b"\xfc__", 1), (b"\xfd__", 2), (b"\xfe\x01__", 2), (b"\xff\x03___", 3)],
-    ids=["one frame", "two alike", "two", "three"],
-)
-def test_the_sound_of_a_lost_packet_is_as_long_as_that_of_the_one_before(
-    packet: bytes, frames: int
-) -> None:
-    concealed = OpusDecoder().decode(JitterFrame(without_sound(packet), 0))
-    assert sum(frame.samples for frame in concealed) == frames * SAMPLE_RATE_HZ // 50
