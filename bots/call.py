@@ -13,12 +13,14 @@ from pipecat.processors.frameworks.rtvi.observer import (
     RTVIFunctionCallReportLevel,
     RTVIObserverParams,
 )
-from pipecat.runner.types import RunnerArguments
+from pipecat.runner.types import RunnerArguments, SmallWebRTCRunnerArguments
 from pipecat.runner.utils import create_transport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 from pipecat.workers.runner import WorkerRunner
 
+from bots.audio_receiver import hear_without_delay
 from bots.pipeline import assemble
 from bots.registry import Bot
 from bots.resources import Resources
@@ -83,6 +85,12 @@ async def make_transport(runner_args: RunnerArguments) -> BaseTransport:
             # Whoever accepted the socket has looked at where it comes from.
             allowed_origins=[],
         )
+
+    if isinstance(runner_args, SmallWebRTCRunnerArguments):
+        # Again for the peer connection that follows when a client has lost the first.
+        @runner_args.webrtc_connection.event_handler("connected")
+        async def on_connected(connection: SmallWebRTCConnection) -> None:
+            hear_without_delay(connection.pc)
 
     return await create_transport(
         runner_args,

@@ -25,6 +25,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, AudioResampler
 
+from bots.audio_receiver import hear_without_delay
 from bots.errors import ParlanteError
 from bots.loopback import connect_over_loopback_when_alone
 
@@ -188,6 +189,7 @@ class Peer:
             TimeoutError: If the bot does not get ready within 20 s.
         """
         self._pc.addTransceiver(self.microphone, direction="sendrecv")
+        hear_without_delay(self._pc)
         self._channel = self._pc.createDataChannel("chat")
 
         @self._channel.on("message")
