@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -102,14 +103,17 @@ async def ask(peer: Peer, ear: Ear, question: Utterance) -> Turn:
     await peer.microphone.say(question.pcm)
     asked_at = time.monotonic()
     early = len(ear.voiced_at) > heard_before
-    latency_ms = None
+    latency_ms, rest_secs = None, SPEECH_SECS
     try:
         await ear.voice(timeout=REPLY_SECS)
+    except TimeoutError:
+        # The next question must not be asked into an answer that comes late.
+        rest_secs = REPLY_SECS
+    else:
         if not early:
             latency_ms = (ear.voiced_at[heard_before] - asked_at) * 1000
-        await peer.hear_out(timeout=SPEECH_SECS, after=after)
-    except TimeoutError:
-        pass
+    with suppress(TimeoutError):
+        await peer.hear_out(timeout=rest_secs, after=after)
     messages = peer.messages[after:]
     return Turn(
         question.text,
