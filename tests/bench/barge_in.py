@@ -14,14 +14,14 @@ import random
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from runner.peer import FRAME_SAMPLES, Peer, connect  # noqa: E402
-from tests.bench.calling import REPLY_SECS, SPEECH_SECS, Ear, Utterance, utter  # noqa: E402
+from tests.bench.calling import REPLY_SECS, SPEECH_SECS, Ear, Utterance, say, utter  # noqa: E402
 from tests.bench.stats import percentile  # noqa: E402
 from tests.service import run_service  # noqa: E402
 from tests.speech import open_speaker  # noqa: E402
@@ -55,7 +55,7 @@ async def barge_in(
     peer: Peer, ear: Ear, question: Utterance, objection: Utterance, *, after_secs: float
 ) -> BargeIn:
     """Ask, let the bot speak for some time, interrupt it, and hear the second answer out."""
-    await peer.microphone.say(question.pcm)
+    await say(peer, question)
     try:
         await ear.voice(timeout=REPLY_SECS)
     except TimeoutError:
@@ -65,8 +65,7 @@ async def barge_in(
     is_speaking = time.monotonic() - ear.voiced_at[-1] < PAUSE_SECS
     await peer.microphone.say(objection.pcm[:FRAME_SAMPLES])
     began = time.monotonic()
-    await peer.microphone.say(objection.pcm[FRAME_SAMPLES:])
-    ended = time.monotonic()
+    ended = await say(peer, replace(objection, pcm=objection.pcm[FRAME_SAMPLES:]))
     spoken = ear.voiced_at[spoken_before:]
     await peer.hear_out(timeout=SPEECH_SECS, after=after)
     if not is_speaking or not spoken:

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from runner.peer import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm, Peer
-from tests.speech import Speaker, silence
+from runner.peer import FRAME_SAMPLES, MAX_WAITING_SAMPLES, Pcm, Peer
+from tests.speech import Speaker
 
 VOICED = 300
 """A sample above this, of 32,768, is part of a voice: -41 dB. Both ends of a measurement, the
@@ -24,10 +24,17 @@ SPEECH_SECS = 60
 
 @dataclass(frozen=True)
 class Utterance:
-    """What a caller says: words, and 16-bit mono audio at 48 kHz."""
+    """What a caller says, as 16-bit mono audio at 48 kHz.
+
+    Attributes:
+        text: In words.
+        pcm: From the first voiced sample to the last one, in whole packets that end with it.
+        tail: What fades away after that. Cut off, it makes a bot doubt that the sentence is whole.
+    """
 
     text: str
     pcm: Pcm
+    tail: Pcm
 
 
 @dataclass(frozen=True)
@@ -86,22 +93,28 @@ def voiced(pcm: Pcm) -> np.ndarray:
 
 
 async def utter(speaker: Speaker, text: str) -> Utterance:
-    """Say something, with neither silence before nor after it, in whole packets.
+    """Have a sentence spoken, to be said to bots."""
+    whole = await speaker.say(text)
+    begin, *_, last = voiced(whole)
+    pcm, tail = whole[begin : last + 1], whole[last + 1 :][:MAX_WAITING_SAMPLES]
+    return Utterance(text, np.pad(pcm, (-len(pcm) % FRAME_SAMPLES, 0)), tail)
 
-    The last packet ends with the last voiced sample.
+
+async def say(peer: Peer, utterance: Utterance) -> float:
+    """Say something; return when its last voiced sample was sent, by `time.monotonic()`.
+
+    The tail follows by itself, and silence after it.
     """
-    pcm = await speaker.say(text)
-    spoken = voiced(pcm)
-    pcm = pcm[spoken[0] : spoken[-1] + 1]
-    missing = -len(pcm) % FRAME_SAMPLES
-    return Utterance(text, np.concatenate([silence(missing / SAMPLE_RATE_HZ), pcm]))
+    await peer.microphone.say(utterance.pcm)
+    ended_at = time.monotonic()
+    peer.microphone.hear(utterance.tail)
+    return ended_at
 
 
 async def ask(peer: Peer, ear: Ear, question: Utterance) -> Turn:
     """Ask a question, and hear the whole answer."""
     after, heard_before = len(peer.messages), len(ear.voiced_at)
-    await peer.microphone.say(question.pcm)
-    asked_at = time.monotonic()
+    asked_at = await say(peer, question)
     early = len(ear.voiced_at) > heard_before
     latency_ms, rest_secs = None, SPEECH_SECS
     try:

@@ -206,8 +206,8 @@ def report(a: Result, b: Result) -> Ratio:
     return ratio
 
 
-async def measure(ours: Side, other: Side, turns: int) -> tuple[list[Result], bool]:
-    """Compare our bot with itself, and if that comes out right, with the other one.
+async def measure(ours: Side, compared: tuple[Side, Side], turns: int) -> tuple[list[Result], bool]:
+    """Compare our bot with itself, and if that comes out right, two sides with each other.
 
     Returns:
         The results of all sides, two or four, and whether there is a comparison.
@@ -215,7 +215,7 @@ async def measure(ours: Side, other: Side, turns: int) -> tuple[list[Result], bo
     with open_speaker() as speaker:
         asked = [await utter(speaker, text) for text in islice(cycle(QUESTIONS), turns)]
         warm_up = [await utter(speaker, WARM_UP)]
-    for side in (ours, other):
+    for side in compared:
         await ask_block(side, warm_up)
     some = asked[: max(MIN_TURNS, turns // 2)]
     itself = await alternate(ours, replace(ours, name=f"{ours.name} again"), some)
@@ -223,9 +223,9 @@ async def measure(ours: Side, other: Side, turns: int) -> tuple[list[Result], bo
         print(f"The bot is more than {MAX_STRAY:.0%} from itself: there is no comparison.")
         return [*itself], False
     print()
-    compared = await alternate(ours, other, asked)
-    report(*compared)
-    return [*itself, *compared], True
+    results = await alternate(*compared, asked)
+    report(*results)
+    return [*itself, *results], True
 
 
 def main() -> int:
@@ -233,7 +233,7 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=30, help="questions to each side")
     parser.add_argument("--llm", default="qwen2.5-coder-0.5b", help="a model of the manifest")
     parser.add_argument(
-        "--calls", type=int, default=1, help="compare so many calls at once with one, both of ours"
+        "--calls", type=int, default=1, help="compare so many at once with one, all of ours"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write everything here, as JSON")
     args = parser.parse_args()
@@ -248,10 +248,10 @@ def main() -> int:
         )
         ours = Side("ours", service.url)
         if args.calls > 1:
-            other = Side(f"ours, {args.calls} calls", service.url, args.calls)
+            compared = Side(f"ours, {args.calls} calls", service.url, args.calls), ours
         else:
-            other = Side("vanilla", stack.enter_context(run_vanilla(folder, args.llm)))
-        results, is_comparable = asyncio.run(measure(ours, other, args.turns))
+            compared = ours, Side("vanilla", stack.enter_context(run_vanilla(folder, args.llm)))
+        results, is_comparable = asyncio.run(measure(ours, compared, args.turns))
     loads = [load, os.getloadavg()]
     print("load of the machine before and after: {:.1f} {:.1f}".format(*(one for one, *_ in loads)))
     if args.out:
