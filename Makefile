@@ -7,7 +7,7 @@ BIN := .venv/bin
 MODELS ?= default
 CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/*.ts client/*.json -type f 2>/dev/null)
 
-.PHONY: help run setup models client test client-test lint format unit integration e2e soak bench lock clean
+.PHONY: help run setup models client test client-test lint format unit integration e2e soak bench latency lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,10 @@ bench: setup ## measure the start, and how right the offline receptionist answer
 	$(BIN)/python tests/bench/start.py
 	$(BIN)/python tests/bench/receptionist_offline.py
 	$(BIN)/python tests/bench/booking_offline.py
+
+latency: setup ## measure how fast the bot answers, beside a vanilla Pipecat bot, and falls silent
+	$(BIN)/python tests/bench/latency.py $(ARGS)
+	$(BIN)/python tests/bench/barge_in.py
 
 lock: .venv/installed ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

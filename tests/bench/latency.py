@@ -1,0 +1,271 @@
+"""How long the bot takes to answer, beside a vanilla Pipecat bot on the same models.
+
+    .venv/bin/python tests/bench/latency.py [--turns 30] [--llm smollm2-135m] [--out FILE.json]
+    .venv/bin/python tests/bench/latency.py --calls 2
+
+A caller asks both by WebRTC, as a browser does. A latency is the time from the last voiced sample
+that the caller sends to the first one that it receives. Both answer the same questions, in blocks
+in the order A-B-B-A, so that a machine that becomes slower makes both slower; each block is a
+call of its own. The bot is measured against itself first: where that ratio of medians is not
+nearly 1, the machine is too restless for a comparison, and there is none.
+
+The vanilla bot has no facts, so it answers other things; the first clause, which is what counts
+here, is of about the same length.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from itertools import cycle, islice
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from bots.receptionist import BOT  # noqa: E402
+from bots.registry import BOTS_DIR  # noqa: E402
+from processors.facts import parse_facts  # noqa: E402
+from runner.peer import connect  # noqa: E402
+from tests.bench.calling import SPEECH_SECS, Ear, Turn, Utterance, ask, utter  # noqa: E402
+from tests.bench.stats import Ratio, percentile, ratio_of_medians  # noqa: E402
+from tests.bench.vanilla import run_vanilla  # noqa: E402
+from tests.service import run_service  # noqa: E402
+from tests.speech import open_speaker  # noqa: E402
+
+BLOCK = 8
+"""Questions in one call."""
+
+MIN_TURNS = 16
+MAX_STRAY = 0.05
+"""A bot is so far from itself at most, or nothing is compared."""
+
+WARM_UP = "Do you have a swimming pool?"
+"""Asked first and not counted: a vanilla bot loads some things with its first answer."""
+
+# The language model answers all of these itself: none is an emergency, a wish to book or small
+# talk, for which the receptionist has fixed words.
+QUESTIONS = (
+    "Are you open on Sunday?",
+    "Where can I park my car?",
+    "How much is a flu shot?",
+    "Do you accept Medicaid?",
+    "Can I eat before the blood test?",
+    "Who is the doctor for children?",
+    "What time do you close on Friday?",
+    "Is there a cancellation fee?",
+    "Can I pay by credit card?",
+    "Which bus stops at the clinic?",
+    "When are you open on Monday?",
+    "How long is the usual wait?",
+    "Do you have a dentist?",
+    "What is your address?",
+    "Can I see a female doctor?",
+    "How much is a blood test?",
+    "Can my daughter come alone?",
+    "Are you taking new patients?",
+    "Is anyone there on Saturday morning?",
+    "What documents should I bring?",
+    "Is the clinic wheelchair accessible?",
+    "When do I get my test results?",
+    "Does anyone there speak Spanish?",
+    "How much is a general check-up?",
+    "Can I just walk in?",
+    "Are you open during lunch?",
+    "Which days does Doctor Raman work?",
+    "Can I get a sick note for work?",
+    "What is your email address?",
+    "Do you take checks?",
+    "How late are you open on Thursday?",
+    "What services do you offer?",
+    "Can I come without insurance?",
+    "How much is a skin check?",
+    "Are you open on Christmas Day?",
+    "Who is your skin doctor?",
+    "What does a travel vaccination cost?",
+    "Can I get a refill of my prescription?",
+    "How long is a physiotherapy session?",
+    "Can I come on Wednesday afternoon?",
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two that are compared.
+
+    Attributes:
+        name: For the reader.
+        url: Where it is called.
+        calls: How many callers it has at once.
+    """
+
+    name: str
+    url: str
+    calls: int = 1
+
+
+@dataclass
+class Result:
+    """What came of all turns of a side."""
+
+    side: Side
+    turns: list[Turn]
+
+    @property
+    def latencies_ms(self) -> list[float]:
+        """Of the turns that the language model answered."""
+        return [t.latency_ms for t in self.turns if t.latency_ms and not is_fixed(t)]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many turns went otherwise than they should, by what was wrong."""
+        return {
+            "unanswered": sum(t.latency_ms is None and not t.early for t in self.turns),
+            "too early": sum(t.early for t in self.turns),
+            "answered twice": sum(t.answers > 1 for t in self.turns),
+            "fixed words": sum(is_fixed(t) for t in self.turns),
+        }
+
+    def summary(self) -> dict:
+        times = self.latencies_ms
+        percentiles = {f"p{percent}_ms": percentile(times, percent) for percent in (50, 95)}
+        return {"name": self.side.name, "n": len(times), **percentiles, **self.counts}
+
+
+FIXED = frozenset(
+    fact.text
+    for file in (BOT.knowledge, BOT.offline_knowledge)
+    if file
+    for fact in parse_facts((BOTS_DIR / "knowledge" / file).read_text("utf-8"))
+    if fact.fixed
+)
+
+
+def is_fixed(turn: Turn) -> bool:
+    """Whether it was answered in fixed words: that takes no language model, and is not counted."""
+    return turn.answer in FIXED
+
+
+async def alternate(a: Side, b: Side, questions: Sequence[Utterance]) -> tuple[Result, Result]:
+    """Ask both sides the same questions in blocks, in the order A-B-B-A and so on."""
+    results = Result(a, []), Result(b, [])
+    for number, start in enumerate(range(0, len(questions), BLOCK)):
+        for result in results if number % 2 == 0 else reversed(results):
+            turns = await ask_block(result.side, questions[start : start + BLOCK])
+            result.turns += turns
+            for turn in turns:
+                print(_line(result.side, turn), file=sys.stderr, flush=True)
+    return results
+
+
+async def ask_block(side: Side, questions: Sequence[Utterance]) -> list[Turn]:
+    """Call, wait for the greeting's end, ask all questions and hang up.
+
+    With many calls at once, each asks all of them, and starts with another.
+    """
+    orders = [[*questions[i:], *questions[:i]] for i in range(side.calls)]
+    turns = await asyncio.gather(*(_call(side.url, order) for order in orders))
+    return [turn for call in turns for turn in call]
+
+
+async def _call(url: str, questions: Sequence[Utterance]) -> list[Turn]:
+    async with connect(url) as peer:
+        ear = Ear(peer)
+        await peer.hear_out(timeout=SPEECH_SECS)
+        return [await ask(peer, ear, question) for question in questions]
+
+
+def _line(side: Side, turn: Turn) -> str:
+    took = "  none" if turn.latency_ms is None else f"{turn.latency_ms:6.0f}"
+    return f"{side.name:16} {took} ms  {turn.heard} -> {turn.answer}"
+
+
+def table(results: Sequence[Result]) -> str:
+    """Return the results as text, a line for each side."""
+    names = [*results[0].counts]
+    lines = [f"{'':16}{'n':>5}{'p50 ms':>9}{'p95 ms':>9}  " + "  ".join(names)]
+    for result in results:
+        row = result.summary()
+        counts = "  ".join(f"{row[name]:>{len(name)}}" for name in names)
+        times = f"{row['n']:5}{row['p50_ms']:9.0f}{row['p95_ms']:9.0f}"
+        lines.append(f"{row['name']:16}{times}  {counts}")
+    return "\n".join(lines)
+
+
+def report(a: Result, b: Result) -> Ratio:
+    """Print how two sides compare, and return the ratio of the first to the second."""
+    ratio = ratio_of_medians(a.latencies_ms, b.latencies_ms)
+    print(table([a, b]))
+    print(f"ratio of medians {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]", flush=True)
+    return ratio
+
+
+async def measure(ours: Side, compared: tuple[Side, Side], turns: int) -> tuple[list[Result], bool]:
+    """Compare our bot with itself, and if that comes out right, two sides with each other.
+
+    Returns:
+        The results of all sides, two or four, and whether there is a comparison.
+    """
+    with open_speaker() as speaker:
+        asked = [await utter(speaker, text) for text in islice(cycle(QUESTIONS), turns)]
+        warm_up = [await utter(speaker, WARM_UP)]
+    for side in compared:
+        await ask_block(side, warm_up)
+    some = asked[: max(MIN_TURNS, turns // 2)]
+    itself = await alternate(ours, replace(ours, name=f"{ours.name} again"), some)
+    if abs(report(*itself).value - 1) > MAX_STRAY:
+        print(f"The bot is more than {MAX_STRAY:.0%} from itself: there is no comparison.")
+        return [*itself], False
+    print()
+    results = await alternate(*compared, asked)
+    report(*results)
+    return [*itself, *results], True
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--turns", type=int, default=30, help="questions to each side")
+    parser.add_argument("--llm", default="qwen2.5-coder-0.5b", help="a model of the manifest")
+    parser.add_argument(
+        "--calls", type=int, default=1, help="compare so many at once with one, all of ours"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write everything here, as JSON")
+    args = parser.parse_args()
+    if args.turns < MIN_TURNS:
+        parser.error(f"--turns: from fewer than {MIN_TURNS}, a median tells nothing")
+    began, load = datetime.now(), os.getloadavg()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        environment = {"PARLANTE_VOICE__PROVIDERS__LOCAL__LLM__MODEL": args.llm}
+        service = stack.enter_context(
+            run_service(folder, "--profile", "offline", environment=environment)
+        )
+        ours = Side("ours", service.url)
+        if args.calls > 1:
+            compared = Side(f"ours, {args.calls} calls", service.url, args.calls), ours
+        else:
+            compared = ours, Side("vanilla", stack.enter_context(run_vanilla(folder, args.llm)))
+        results, is_comparable = asyncio.run(measure(ours, compared, args.turns))
+    loads = [load, os.getloadavg()]
+    print("load of the machine before and after: {:.1f} {:.1f}".format(*(one for one, *_ in loads)))
+    if args.out:
+        sides = [{**r.summary(), "turns": [asdict(turn) for turn in r.turns]} for r in results]
+        about = {
+            "began": began.isoformat(timespec="seconds"),
+            "llm": args.llm,
+            "processors": os.cpu_count(),
+            "load_averages": loads,
+            "comparable": is_comparable,
+        }
+        args.out.write_text(json.dumps({**about, "sides": sides}, indent=1))
+    return 0 if is_comparable else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
