@@ -7,7 +7,7 @@ BIN := .venv/bin
 MODELS ?= default
 CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/*.ts client/*.json -type f 2>/dev/null)
 
-.PHONY: help run setup models client test client-test lint format unit integration e2e soak bench latency lock clean
+.PHONY: help run setup models client test client-test lint format unit integration e2e soak bench latency accuracy lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,13 @@ latency: setup ## measure how fast the bot answers, beside a vanilla Pipecat bot
 	$(BIN)/python tests/bench/latency.py $(ARGS)
 	$(BIN)/python tests/bench/barge_in.py
 
+accuracy: setup .make/voices ## measure the words misheard, and the signals for the end of a turn
+	$(BIN)/python tests/bench/accuracy.py
+	for set in tuning held_out; do \
+	  $(BIN)/python tests/bench/turn_features.py $$set .make/turn_features_$$set.csv || exit; \
+	done
+	$(BIN)/python tests/bench/turn_signals.py .make/turn_features_{tuning,held_out}.csv
+
 lock: .venv/installed ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header --extra local --extra dev \
@@ -90,4 +97,8 @@ client/dist/index.html: client/node_modules/installed $(CLIENT_SOURCES)
 	@command -v chromium >/dev/null || scripts/need chromium
 	@{ command -v ip && command -v parec; } >/dev/null || scripts/need \
 	  iproute2 pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 || echo "Two tests are left out."
+	@mkdir -p .make && touch $@
+
+.make/voices:
+	@{ command -v flite && command -v espeak-ng; } >/dev/null || scripts/need flite espeak-ng
 	@mkdir -p .make && touch $@
