@@ -51,7 +51,7 @@ cut away. A soft consonant ("fifty", "half") rises from there to -40 dB in 20 to
 LEAD_KEPT_SECS = 0.01
 """Silence kept in front of a reply."""
 
-_EVEN = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
+EVEN = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
 """Nothing left to chance: the gain is the same after each start."""
 
 Samples: TypeAlias = npt.NDArray[np.float32]
@@ -180,9 +180,8 @@ class PiperEngine:
             speaker = self._config.default_speaker_id
             self._vocoder = Vocoder(_session(vocoder, threads), speaker)
         self._voice = PiperVoice(session=_session(front, threads), config=self._config)
-        test = np.concatenate(list(self._sound(TEST_WORD, _EVEN)))
-        self._gain = LEVEL_RMS / speech_rms(test, self._config.sample_rate)
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="piper")
+        self._gain = self._executor.submit(self._measure_gain).result()
 
     def speak(self, text: str, *, rate_hz: int, speed: float = 1.0, trim: bool = False) -> Speech:
         """Return the spoken text as 16-bit mono PCM, in pieces that grow from 0.2 s.
@@ -199,6 +198,10 @@ class PiperEngine:
         """Stop the thread; a piece that is under way is finished first."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
+    def _measure_gain(self) -> float:
+        test = np.concatenate(list(self._sound(TEST_WORD, EVEN)))
+        return LEVEL_RMS / speech_rms(test, self._config.sample_rate)
+
     def _pieces(self, text: str, rate_hz: int, speed: float, *, trim: bool) -> Iterator[bytes]:
         own_rate_hz = self._config.sample_rate
         resampler = soxr.ResampleStream(own_rate_hz, rate_hz, 1, dtype="float32")
@@ -209,7 +212,9 @@ class PiperEngine:
                 samples = samples[lead_samples(samples, own_rate_hz) :]
                 trim = False
             yield _pcm(resampler.resample_chunk(samples))
-        yield _pcm(resampler.resample_chunk(np.empty(0, np.float32), last=True))
+        rest = resampler.resample_chunk(np.empty(0, np.float32), last=True)
+        if rest.size:
+            yield _pcm(rest)
 
     def _sound(self, text: str, config: SynthesisConfig) -> Iterator[Samples]:
         """Yield the sound of a text as the model makes it, quieter or louder than wanted."""

@@ -1,0 +1,131 @@
+"""The offline voice: what is heard of it, and when."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from piper import PiperVoice
+
+from bots.models import ModelStore, default_models_dir, load_manifest
+from engines.piper import EVEN, PiperEngine, Samples, Vocoder, speech_rms
+
+RATE_HZ = 22_050
+
+SENTENCES = [
+    "Hello, this is the reception of the practice, how can I help you?",
+    "The appointment costs forty five dollars, and you can pay by card.",
+    "She sells soft silk shirts.",
+    "I'm sorry, we are closed on Sunday.",
+]
+
+
+@pytest.fixture(scope="module")
+def voice_file() -> Path:
+    return ModelStore(default_models_dir(), load_manifest()).file("piper-joe")
+
+
+@pytest.fixture(scope="module")
+def engine(voice_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PiperEngine]:
+    engine = PiperEngine(voice_file, kept=tmp_path_factory.mktemp("kept"), threads=1)
+    yield engine
+    engine.close()
+
+
+async def say(engine: PiperEngine, text: str, *, trim: bool = False) -> list[Samples]:
+    return [
+        np.frombuffer(piece, np.int16).astype(np.float32) / 32767
+        async for piece in engine.speak(text, rate_hz=RATE_HZ, trim=trim)
+    ]
+
+
+async def test_it_is_heard_in_pieces_that_begin_short(engine: PiperEngine) -> None:
+    pieces = await say(engine, SENTENCES[0])
+    lengths = [len(piece) / RATE_HZ for piece in pieces]
+    assert 0.15 < lengths[0] < 0.3
+    assert len(lengths) > 3
+    assert max(lengths) < 1.5
+
+
+async def test_pieces_sound_as_in_one_pass(engine: PiperEngine) -> None:
+    """To five decimals: what is seen beside a piece is enough."""
+    vocoder = engine._vocoder
+    assert isinstance(vocoder, Vocoder)
+    voice = engine._voice
+    for sentence in SENTENCES:
+        (phonemes,) = voice.phonemize(sentence)
+        latents = np.asarray(voice.phoneme_ids_to_audio(voice.phonemes_to_ids(phonemes), EVEN))
+        whole = vocoder.render(latents)
+        frames = latents.shape[1]
+        pieces = [
+            vocoder.render(latents, start, min(start + 20, frames))
+            for start in range(0, frames, 20)
+        ]
+        assert np.abs(np.concatenate(pieces) - whole).max() < 1e-5
+
+
+async def test_it_is_as_loud_as_piper_itself(engine: PiperEngine, voice_file: Path) -> None:
+    stock = PiperVoice.load(voice_file)
+
+    def stock_rms(sentence: str) -> float:
+        chunks = list(stock.synthesize(sentence))
+        return speech_rms(np.concatenate([c.audio_float_array for c in chunks]), RATE_HZ)
+
+    def decibels(levels: list[float]) -> float:
+        return 10 * float(np.log10(np.mean(np.square(levels))))
+
+    theirs = [await asyncio.to_thread(stock_rms, sentence) for sentence in SENTENCES]
+    ours = [speech_rms(np.concatenate(await say(engine, s)), RATE_HZ) for s in SENTENCES]
+    assert abs(decibels(ours) - decibels(theirs)) < 2
+
+
+async def test_no_peak_is_clipped(engine: PiperEngine) -> None:
+    for sentence in SENTENCES:
+        assert np.abs(np.concatenate(await say(engine, sentence))).max() < 1
+
+
+async def test_a_reply_begins_with_its_first_sound(engine: PiperEngine) -> None:
+    def silence_secs(pieces: list[Samples]) -> float:
+        return int(np.argmax(np.abs(np.concatenate(pieces)) > 0.01)) / RATE_HZ
+
+    text = "We are open from Monday to Friday."
+    assert silence_secs(await say(engine, text)) > 0.04
+    assert silence_secs(await say(engine, text, trim=True)) < 0.03
+
+
+@pytest.fixture
+def uncut(voice_file: Path, tmp_path: Path) -> Iterator[PiperEngine]:
+    # An empty second part of the graph: protobuf merges the two, a cut wants one.
+    file = tmp_path / "voice.onnx"
+    file.write_bytes(voice_file.read_bytes() + b"\x3a\x00")
+    Path(f"{file}.json").write_bytes(Path(f"{voice_file}.json").read_bytes())
+    engine = PiperEngine(file, kept=tmp_path / "kept", threads=1)
+    yield engine
+    engine.close()
+    assert not (tmp_path / "kept").exists()
+
+
+async def test_a_voice_that_cannot_be_cut_says_the_same(
+    uncut: PiperEngine, engine: PiperEngine
+) -> None:
+    pieces = await say(uncut, SENTENCES[0])
+    streamed = np.concatenate(await say(engine, SENTENCES[0]))
+    assert len(pieces) == 1
+    assert len(pieces[0]) == pytest.approx(len(streamed), rel=0.2)
+    assert speech_rms(pieces[0], RATE_HZ) == pytest.approx(speech_rms(streamed, RATE_HZ), rel=0.3)
+
+
+async def test_a_long_answer_does_not_hold_up_the_first_sound_of_another_call(
+    engine: PiperEngine,
+) -> None:
+    order: list[str] = []
+
+    async def hear(name: str, text: str) -> None:
+        async for _ in engine.speak(text, rate_hz=RATE_HZ):
+            order.append(name)
+
+    long = " ".join(SENTENCES)
+    await asyncio.wait_for(asyncio.gather(hear("long", long), hear("short", "Sure,")), 30)
+    assert order.index("short") <= 2
+    assert order.count("long") > 10
