@@ -56,6 +56,7 @@ bench: setup ## measure the start, and how right the offline receptionist answer
 	$(BIN)/python tests/bench/booking_offline.py
 
 accuracy: setup .make/voices ## measure the words misheard, and the signals for the end of a turn
+	@$(BIN)/python -m runner models pull tiny
 	$(BIN)/python tests/bench/accuracy.py
 	for set in tuning held_out; do \
 	  $(BIN)/python tests/bench/turn_features.py $$set .make/turn_features_$$set.csv || exit; \
