@@ -60,6 +60,7 @@ latency: setup ## measure how fast the bot answers, beside a vanilla Pipecat bot
 	$(BIN)/python tests/bench/barge_in.py
 
 accuracy: setup .make/voices ## measure the words misheard, and the signals for the end of a turn
+	@$(BIN)/python -m runner models pull tiny
 	$(BIN)/python tests/bench/accuracy.py
 	for set in tuning held_out; do \
 	  $(BIN)/python tests/bench/turn_features.py $$set .make/turn_features_$$set.csv || exit; \

@@ -135,7 +135,7 @@ class Take:
     """An utterance as a voice said it.
 
     Attributes:
-        pcm: Room tone, then the speech.
+        pcm: Room tone, the speech, and how it dies away: without that it sounds unfinished.
         end: The sample after the last voiced one.
         cuts: The sample at which each of the utterance's places is; None where it is not known.
     """
@@ -193,7 +193,7 @@ class Studio:
         spoken, sounds = self._render(utterance.text, voice)
         first, last = _voiced(spoken)
         lead = room_tone(LEAD_SECS)
-        pcm = np.concatenate([lead, _level(spoken[first:last])])
+        pcm = np.concatenate([lead, _level(spoken[first:])])
         cuts = []
         for place in utterance.places:
             gap = boundary(sounds, self._phones(place.before, voice))
@@ -202,13 +202,12 @@ class Studio:
                 cuts.append(quietest(pcm, start - CUT_SEARCH, end + CUT_SEARCH))
             else:
                 cuts.append(None)
-        return Take(pcm, len(pcm), tuple(cuts))
+        return Take(pcm, len(lead) + last - first, tuple(cuts))
 
     def say(self, text: str, voice: Voice) -> Pcm:
-        """Return the voice saying a text, from the first to the last voiced sample."""
+        """Return the voice saying a text, from the first voiced sample until it is silent."""
         spoken, _ = self._render(text, voice)
-        first, last = _voiced(spoken)
-        return _level(spoken[first:last])
+        return _level(spoken[_voiced(spoken)[0] :])
 
     def _render(self, text: str, voice: Voice) -> tuple[Pcm, list[Sound]]:
         key = hashlib.sha256(f"{voice.engine} {voice} {text}".encode()).hexdigest()[:24]
@@ -300,12 +299,6 @@ def with_pause(take: Take, cut: int, pause_ms: int) -> tuple[Pcm, int, int]:
     there_is = cut - begins + quiet_after
     pause = room_tone(max(0, pause_ms * SAMPLE_RATE_HZ // 1000 - there_is) / SAMPLE_RATE_HZ)
     return np.concatenate([before, pause, after]), begins, cut + len(pause) + quiet_after
-
-
-def until_pause(take: Take, cut: int) -> Pcm:
-    """Return the speech up to a cut, without the silence at it."""
-    before = _fade(take.pcm[:cut], out=True)
-    return before[: _voiced(before)[1]]
 
 
 def room_tone(secs: float) -> Pcm:

@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from bots.models import ModelStore, default_models_dir, load_manifest  # noqa: E402
 from engines.llama import LlamaServer  # noqa: E402
-from engines.whisper import WhisperEngine  # noqa: E402
+from engines.whisper import Samples, WhisperEngine, pcm_to_samples  # noqa: E402
 from processors.shared_vad import SpeechModels  # noqa: E402
 from tests.bench.speech_corpus import (  # noqa: E402
     LEAD_SECS,
@@ -36,7 +36,7 @@ from tests.bench.speech_corpus import (  # noqa: E402
     Voice,
     load,
     room_tone,
-    until_pause,
+    with_pause,
 )
 
 SYSTEM = "You are a friendly receptionist on the phone."
@@ -59,7 +59,8 @@ class Moment:
     """A caller falls silent: at the end of the turn, or within it.
 
     Attributes:
-        pcm: What was heard, without the silence.
+        pcm: What is heard, and a second of silence.
+        silent_at: The sample after the last voiced one.
         text_said: What was said.
         is_end: Whether that was all.
         hard: Whether it could have been all.
@@ -68,10 +69,16 @@ class Moment:
 
     voice: Voice
     pcm: Pcm
+    silent_at: int
     text_said: str
     is_end: bool
     hard: bool
     bot: str
+
+    def heard(self, silence_secs: float) -> Samples:
+        """Return what is heard until it has been silent for so long."""
+        until = self.silent_at + round(silence_secs * SAMPLE_RATE_HZ)
+        return pcm_to_samples(self.pcm[:until].tobytes())
 
 
 def moments(studio: Studio, utterances: Sequence[Utterance]) -> Iterator[Moment]:
@@ -82,9 +89,10 @@ def moments(studio: Studio, utterances: Sequence[Utterance]) -> Iterator[Moment]
             take = studio.take(utterance, voice)
             for place, cut in zip(utterance.places, take.cuts, strict=True):
                 if cut is not None:
-                    pcm = until_pause(take, cut)
-                    yield Moment(voice, pcm, place.before, False, place.hard, utterance.bot)
-            yield Moment(voice, take.pcm, utterance.text, True, False, utterance.bot)
+                    pcm, begins, _ = with_pause(take, cut, 1000)
+                    yield Moment(voice, pcm, begins, place.before, False, place.hard, utterance.bot)
+            pcm = np.concatenate([take.pcm, room_tone(1)])
+            yield Moment(voice, pcm, take.end, utterance.text, True, False, utterance.bot)
 
 
 class NextToken:
@@ -142,7 +150,7 @@ class Signals:
         self._models = {name: NextToken(store.file(model)) for name, model in MODELS.items()}
 
     def row(self, corpus: str, moment: Moment) -> dict[str, Any]:
-        text = self._whisper._transcribe(_samples(moment.pcm, 0.2), "en")
+        text = self._whisper._transcribe(moment.heard(0.2), "en")
         bare = text.rstrip(" .?!,…-")
         row: dict[str, Any] = {
             "set": corpus,
@@ -150,14 +158,14 @@ class Signals:
             "speed": moment.voice.speed,
             "kind": "end" if moment.is_end else "cut",
             "hard": int(moment.hard),
-            "secs": round(len(moment.pcm) / SAMPLE_RATE_HZ - LEAD_SECS, 2),
+            "secs": round(moment.silent_at / SAMPLE_RATE_HZ - LEAD_SECS, 2),
             "bot": moment.bot,
             "text_said": moment.text_said,
             "whisper_text": text,
             "punctuation": text[len(bare) :].strip(),
-            "smart_turn_100ms": self._turn(moment.pcm, 0.1),
-            "smart_turn_200ms": self._turn(moment.pcm, 0.2),
-            "smart_turn_400ms": self._turn(moment.pcm, 0.4),
+            "smart_turn_100ms": self._turn(moment.heard(0.1)),
+            "smart_turn_200ms": self._turn(moment.heard(0.2)),
+            "smart_turn_400ms": self._turn(moment.heard(0.4)),
         }
         asked = {
             "bare": (bare, ""),
@@ -170,14 +178,8 @@ class Signals:
                     row[f"p_{what}_{name}_{way}"] = round(p, 5)
         return row
 
-    def _turn(self, pcm: Pcm, silence_secs: float) -> float:
-        result = self._smart_turn._predict_endpoint(_samples(pcm, silence_secs))
-        return round(float(result["probability"]), 4)
-
-
-def _samples(pcm: Pcm, silence_secs: float) -> Any:
-    padded = np.concatenate([pcm, room_tone(silence_secs)])
-    return padded.astype(np.float32) / 32768
+    def _turn(self, samples: Samples) -> float:
+        return round(float(self._smart_turn._predict_endpoint(samples)["probability"]), 4)
 
 
 def main() -> None:

@@ -9,15 +9,16 @@ from tests.bench.speech_corpus import (
     Pcm,
     Sound,
     Take,
+    Voice,
     boundary,
     load,
     load_words,
     parse,
     quietest,
     room_tone,
-    until_pause,
     with_pause,
 )
+from tests.bench.turn_features import Moment
 from tests.bench.turn_signals import auc, fit, score
 from tests.speech import words, words_wrong
 
@@ -91,8 +92,12 @@ def test_a_pause_is_as_long_as_was_asked_for(pause_ms: int) -> None:
     assert len(pcm) == len(take.pcm) + (pause_ms - 40) * MS
 
 
-def test_what_is_heard_until_a_pause_ends_with_the_word() -> None:
-    assert len(until_pause(two_words(), 320 * MS)) == pytest.approx(300 * MS, abs=5 * MS)
+def test_what_is_heard_until_a_pause_ends_in_silence() -> None:
+    pcm, begins, _ = with_pause(two_words(), 320 * MS, 1000)
+    moment = Moment(Voice("", ""), pcm, begins, "", False, False, "")
+    heard = moment.heard(0.2)
+    assert len(heard) == pytest.approx(500 * MS, abs=5 * MS)
+    assert np.abs(heard[-190 * MS :]).max() < 0.003 < np.abs(heard[: 290 * MS]).max()
 
 
 @pytest.mark.parametrize("snr_db", [20, 10])
