@@ -33,7 +33,7 @@ HOLDS: dict[Preset, Holds] = {
 FINISHED_SOUND = 0.5
 """Smart Turn's probability from which it takes a turn for complete."""
 
-SURE_WORDS, OPEN_WORDS = 0.8, 0.1
+SURE_WORDS, OPEN_WORDS = 0.6, 0.05
 """Probabilities that a sentence ends, above which it very likely does, and below which it goes on;
 between them nobody could tell."""
 
@@ -63,6 +63,17 @@ def is_cut(text: str) -> bool:
     return words[-1].strip(".") in _OPEN_ENDS and not text.rstrip().endswith("?")
 
 
+def is_sound_needed(words: float | None) -> bool:
+    """Return whether `hold_secs` needs to know what the end sounds like.
+
+    Judging it takes a core for 50 ms and more, while the answer is being made.
+
+    Args:
+        words: Probability that a sentence ends behind the words; None if that is not known.
+    """
+    return words is None or words < OPEN_WORDS
+
+
 def hold_secs(
     holds: Holds, *, text: str, words: float | None = None, sound: float | None = None
 ) -> float:
@@ -75,12 +86,10 @@ def hold_secs(
         sound: Smart Turn's probability that the turn is complete; None if it did not say.
     """
     finished = sound is None or sound >= FINISHED_SOUND
-    if words is not None:
-        if words >= SURE_WORDS:
-            return holds.sure
-        if words < OPEN_WORDS or is_cut(text):
-            return holds.cut if not finished else holds.unsure
-        return holds.likely
-    if is_cut(text):
+    if words is None:
+        if is_cut(text):
+            return holds.unsure if finished else holds.cut
+        return holds.sure if finished else holds.likely
+    if words < OPEN_WORDS:
         return holds.unsure if finished else holds.cut
-    return holds.sure if finished else holds.likely
+    return holds.sure if words >= SURE_WORDS else holds.likely

@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     EagerTranscriptionFrame,
     Frame,
     InputAudioRawFrame,
+    InterimTranscriptionFrame,
     MetricsFrame,
     STTMetadataFrame,
     TranscriptionFrame,
@@ -22,7 +23,7 @@ from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
 
-from processors.eager_turn import Holds, hold_secs
+from processors.eager_turn import Holds, hold_secs, is_sound_needed
 
 
 class TurnJudge(Protocol):
@@ -47,7 +48,7 @@ class TurnJudge(Protocol):
         """Free what it uses."""
 
 
-WordsJudge: TypeAlias = Callable[[str], Awaitable[float | None]]
+WordsJudge: TypeAlias = Callable[[str], Coroutine[Any, Any, float | None]]
 """Returns how probable it is that a sentence ends behind the words said so far; None if that is not
 known. Asked at every pause, before the words are answered."""
 
@@ -57,8 +58,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
 
     The answer is made ahead, from the moment there are words and silence: Pipecat's gate holds it
     until the turn ends here, and it is withdrawn when the user goes on. `hold_secs` decides how
-    long the silence lasts; the sound is judged once in each, when the voice activity detector has
-    noticed it.
+    long the silence lasts; the sound is judged at most once in each, since by and by every silence
+    sounds like the end of a turn.
 
     Args:
         judge: Judges the sound of the user's last words.
@@ -95,6 +96,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._ahead: asyncio.Task[None] | None = None
         self._ahead_of = ""
         self._completeness: float | None = None
+        self._reading: asyncio.Task[float | None] | None = None
         self._transcribed = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
 
@@ -108,6 +110,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         await super().cleanup()
         await self._stop_ending()
         await self._stop_ahead()
+        await self._stop_reading()
         await self._judge.cleanup()
 
     async def handle_user_turn_started(self) -> None:
@@ -146,6 +149,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                 # It has reached everybody else on its own.
                 await self._stop_ahead()
                 self._speculation = None
+            case InterimTranscriptionFrame():
+                self._read_along(frame.text)
             case EagerTranscriptionFrame():
                 await self._speculate(frame.text)
             case TranscriptionFrame():
@@ -173,7 +178,20 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._ahead_of = said
         self._ahead = self.task_manager.create_task(self._answer_ahead(said), f"{self}::ahead")
 
+    def _read_along(self, text: str) -> None:
+        """Have the words read while the user speaks, so that few are left to read at the end."""
+        if self._judge_words and self._open and not self._ahead and not self._reading:
+            said = " ".join([*self._segments, text])
+            self._reading = self.task_manager.create_task(
+                self._judge_words(said), f"{self}::reading"
+            )
+            self._reading.add_done_callback(self._have_read)
+
+    def _have_read(self, _: object) -> None:
+        self._reading = None
+
     async def _answer_ahead(self, said: str) -> None:
+        await self._stop_reading()
         # The language model reads the words for this, which it has to anyway to answer them.
         self._completeness = await self._judge_words(said) if self._judge_words else None
         self._speculation = UserTurnSpeculation(text=said)
@@ -188,9 +206,6 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
 
     async def _end(self, silent_since: float) -> None:
         """End the turn, if the silence lasts for as long as the end is doubtful."""
-        judgement = await self._judge.judge()
-        if judgement:
-            await self.push_frame(MetricsFrame(data=[judgement]))
         await self._wait_for_transcript(silent_since)
         if not self._segments:
             # There is nothing to answer. Words may still come, and end the turn then.
@@ -200,17 +215,21 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         await self._speculate("")
         if self._ahead:
             await asyncio.wait({self._ahead}, timeout=self._holds.sure)
-        hold = hold_secs(
-            self._holds,
-            text=" ".join(self._segments),
-            words=self._completeness,
-            sound=judgement.probability if judgement else None,
-        )
+        words = self._completeness
+        sound = await self._judge_sound() if is_sound_needed(words) else None
+        hold = hold_secs(self._holds, text=" ".join(self._segments), words=words, sound=sound)
         hold = min(max(hold, self._min_delay_secs), self._max_delay_secs)
         await asyncio.sleep(max(0.0, silent_since + hold - _now()))
         # From here on the end is not to be stopped, only to be found refused.
         self._ending = None
         await self._stop_turn()
+
+    async def _judge_sound(self) -> float | None:
+        judgement = await self._judge.judge()
+        if not judgement:
+            return None
+        await self.push_frame(MetricsFrame(data=[judgement]))
+        return judgement.probability
 
     async def _wait_for_transcript(self, silent_since: float) -> None:
         """Wait until the transcript is final, or ought to be."""
@@ -255,6 +274,10 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         if self._ahead:
             task, self._ahead = self._ahead, None
             await self.task_manager.cancel_task(task)
+
+    async def _stop_reading(self) -> None:
+        if self._reading:
+            await self.task_manager.cancel_task(self._reading)
 
     async def _stop_ending(self) -> None:
         if self._ending:

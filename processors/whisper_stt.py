@@ -131,9 +131,9 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
     async def _read_pause(self, audio: bytes) -> None:
         text = await self._read(audio)
         self._read_at_pause = text
-        await self._push_interim(text)
         if text:
             await self._push_eager_end_of_turn(text, user_id=self._user_id, language=self._language)
+        await self._push_interim(text)
 
     async def _read(self, audio: bytes) -> str:
         return await self._engine.transcribe(pcm_to_samples(audio), self._language.value)
