@@ -1,0 +1,108 @@
+"""What the offline speech recognition tells while somebody speaks, pauses and goes on."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import soxr
+from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
+    EagerTranscriptionFrame,
+    Frame,
+    InputAudioRawFrame,
+    TranscriptionFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.tests.utils import SleepFrame, run_test
+
+from bots.local_files import find_local_files
+from bots.settings import DEFAULT_CONFIG, load_settings
+from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine
+from processors.whisper_stt import WhisperSTT
+from runner.peer import SAMPLE_RATE_HZ as SPEAKER_RATE_HZ
+from tests.speech import Speaker
+
+FRAME_SAMPLES = SAMPLE_RATE_HZ // 50
+READ = SleepFrame(sleep=1.5)
+"""Longer than a reading takes on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[WhisperEngine]:
+    files = find_local_files(load_settings(DEFAULT_CONFIG, {"profile": "offline"}))
+    assert files.stt
+    engine = WhisperEngine(files.stt, threads=1)
+    engine.warm_up()
+    yield engine
+    engine.close()
+
+
+async def speech(speaker: Speaker, text: str) -> list[Frame]:
+    return frames(soxr.resample(await speaker.say(text), SPEAKER_RATE_HZ, SAMPLE_RATE_HZ))
+
+
+def frames(samples: np.ndarray) -> list[Frame]:
+    whole = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES]
+    return [
+        InputAudioRawFrame(piece.tobytes(), SAMPLE_RATE_HZ, 1)
+        for piece in whole.reshape(-1, FRAME_SAMPLES)
+    ]
+
+
+def silence(secs: float) -> list[Frame]:
+    return frames(np.zeros(int(secs * SAMPLE_RATE_HZ), np.int16))
+
+
+async def told(engine: WhisperEngine, *sent: Frame) -> list[tuple[type[Frame], str]]:
+    """Return what the service tells of words, in order."""
+    down, _ = await run_test(WhisperSTT(engine), frames_to_send=[*sent])
+    kinds = (
+        EagerTranscriptionFrame,
+        EagerEndOfTurnCancelFrame,
+        TranscriptionFrame,
+        VADUserStoppedSpeakingFrame,
+    )
+    return [(type(frame), getattr(frame, "text", "")) for frame in down if type(frame) in kinds]
+
+
+START = VADUserStartedSpeakingFrame(start_secs=0.1)
+STOP = VADUserStoppedSpeakingFrame(stop_secs=0.2)
+
+
+async def test_words_are_told_before_the_silence_is_sure_and_are_final_then(
+    engine: WhisperEngine, speaker: Speaker
+) -> None:
+    asked = await speech(speaker, "Is there somewhere to leave my car?")
+    [eager, stop, final] = await told(engine, START, *asked, *silence(0.1), READ, STOP, READ)
+    assert eager == (EagerTranscriptionFrame, "Is there somewhere to leave my car?")
+    assert stop[0] is VADUserStoppedSpeakingFrame
+    assert final == (TranscriptionFrame, eager[1])
+
+
+async def test_words_are_taken_back_when_the_user_goes_on(
+    engine: WhisperEngine, speaker: Speaker
+) -> None:
+    first = await speech(speaker, "I would like to come")
+    rest = await speech(speaker, "on Thursday afternoon.")
+    said = [START, *first, *silence(0.1), READ, *rest, *silence(0.1), READ, STOP, READ]
+    heard = await told(engine, *said)
+    kinds = [kind for kind, _ in heard]
+    assert kinds == [
+        EagerTranscriptionFrame,
+        EagerEndOfTurnCancelFrame,
+        EagerTranscriptionFrame,
+        VADUserStoppedSpeakingFrame,
+        TranscriptionFrame,
+    ]
+    assert "Thursday" not in heard[0][1]
+    assert "Thursday" in heard[-1][1]
+
+
+async def test_without_a_pause_that_was_heard_the_segment_is_read_at_its_end(
+    engine: WhisperEngine, speaker: Speaker
+) -> None:
+    asked = await speech(speaker, "When do you open on Saturday?")
+    [_, final] = await told(engine, START, *asked[:-8], STOP, READ)
+    assert final[0] is TranscriptionFrame
+    assert "Saturday" in final[1]
