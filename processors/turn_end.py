@@ -146,9 +146,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                 self._silent_since = _now() - noticed_secs - frame.stop_secs
                 await self._start_ending()
             case EagerEndOfTurnCancelFrame():
-                # It has reached everybody else on its own.
-                await self._stop_ahead()
-                self._speculation = None
+                await self._accept_withdrawal()
             case InterimTranscriptionFrame():
                 self._read_along(frame.text)
             case EagerTranscriptionFrame():
@@ -253,6 +251,16 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             # The user speaks again, at this very moment: the turn goes on.
             self._speculation = speculation
             await self._withdraw()
+
+    async def _accept_withdrawal(self) -> None:
+        """Take note that others have withdrawn the answer made ahead, and told everybody.
+
+        Either the speech goes on, or the answer calls a tool: the same words are not answered ahead
+        again.
+        """
+        self._speculation = None
+        if self._ahead and not self._ahead.done():
+            await self._stop_ahead()
 
     async def _withdraw(self) -> None:
         """Take the answer back that was made ahead."""

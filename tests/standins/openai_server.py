@@ -26,7 +26,8 @@ class OpenAIStandin:
     Attributes:
         key: The only key it takes.
         heard: What it transcribes, whatever is said.
-        replies: What its language model answers in turn: text, or a tool's name and arguments.
+        call: The tool that its language model calls, and with which arguments.
+        confirmation: What it says when it is told what the tool gave.
         chats: Bodies of the requests for completions.
         spoken: Texts that it was asked to speak.
         heard_secs: Lengths of the recordings that it was asked to transcribe.
@@ -35,7 +36,8 @@ class OpenAIStandin:
 
     key: str
     heard: str
-    replies: list[str | tuple[str, dict[str, Any]]]
+    call: tuple[str, dict[str, Any]]
+    confirmation: str
     chats: list[dict[str, Any]] = field(default_factory=list)
     spoken: list[str] = field(default_factory=list)
     heard_secs: list[float] = field(default_factory=list)
@@ -50,7 +52,8 @@ class OpenAIStandin:
         body = await request.json()
         assert body["stream"] is True
         self.chats.append(body)
-        reply = self.replies.pop(0)
+        is_told = body["messages"][-1]["role"] == "tool"
+        reply = self.confirmation if is_told else self.call
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for delta in _deltas(reply):
