@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from processors.eager_turn import Preset
+
 Kind = Literal["stt", "llm", "tts"]
 """The three services of a chained pipeline."""
 
@@ -96,7 +98,7 @@ class TurnConfig(Section):
         max_delay: Silence after which anything is answered.
     """
 
-    preset: Literal["snappy", "balanced", "patient"] = "balanced"
+    preset: Preset = "balanced"
     min_delay: Annotated[float, Field(ge=0.1, le=5)] = 0.5
     max_delay: Annotated[float, Field(ge=0.2, le=30)] = 3.0
 

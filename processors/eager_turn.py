@@ -12,10 +12,10 @@ class Holds:
     """Silences after which a turn ends, in seconds, each counted from the last sound of the user.
 
     Attributes:
-        sure: Where both sound and words end like a finished turn.
-        likely: Where one of them does not.
-        unsure: Where neither does.
-        cut: Where the words stop in the middle of a sentence.
+        sure: Where the turn very likely is over.
+        likely: Where it may be.
+        unsure: Where the words go on, but do not sound so.
+        cut: Where the words go on, and sound so.
     """
 
     sure: float
