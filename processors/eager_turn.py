@@ -35,7 +35,9 @@ FINISHED_SOUND = 0.5
 
 SURE_WORDS, OPEN_WORDS = 0.6, 0.05
 """Probabilities that a sentence ends, above which it very likely does, and below which it goes on;
-between them nobody could tell."""
+between them nobody could tell. On the tuning set of tests/bench/corpus, with the 0.5B model, one
+third of the ends and 3 % of the cuts are above the first, 11 % of the ends and 67 % of the cuts
+below the second."""
 
 # Words after which an English sentence goes on.
 _OPEN_ENDS = frozenset(
