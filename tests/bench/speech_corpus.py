@@ -213,7 +213,8 @@ class Studio:
         key = hashlib.sha256(f"{voice.engine} {voice} {text}".encode()).hexdigest()[:24]
         kept = CACHE / f"{key}.npz"
         if not kept.exists():
-            pcm, sounds = getattr(self, f"_{voice.engine.partition('-')[0]}")(text, voice)
+            engines = {"piper": self._piper, "flite": self._flite, "espeak-ng": self._espeak}
+            pcm, sounds = engines[voice.engine](text, voice)
             part = kept.with_suffix(".part")
             with part.open("wb") as file:
                 np.savez(file, pcm=pcm, sounds=json.dumps([astuple(sound) for sound in sounds]))

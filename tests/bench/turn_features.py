@@ -103,7 +103,7 @@ class NextToken:
         self._client = httpx.Client(
             base_url=self._server.base_url.removesuffix("/v1"),
             headers={"Authorization": f"Bearer {self._server.key}"},
-            timeout=60,
+            timeout=600,
         )
         self.probabilities = cache(self._probabilities)
 
