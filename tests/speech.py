@@ -15,6 +15,9 @@ from runner.peer import SAMPLE_RATE_HZ, Pcm
 LOUD_RMS = 300
 """A voice in 16-bit samples is well above, a silent line well below."""
 
+GREETING_VOICED_SECS = 1.5
+"""The receptionist's greeting lasts 3.5 s, of which 2.0 to 2.2 s are loud: chance has a part."""
+
 ALIKE = {"dr": "doctor", "ok": "okay", "saint": "st"}
 
 EVEN = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)

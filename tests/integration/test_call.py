@@ -6,7 +6,7 @@ import numpy as np
 
 from runner.peer import Peer, connect
 from tests.service import Service
-from tests.speech import Speaker, voiced_secs, words_wrong
+from tests.speech import GREETING_VOICED_SECS, Speaker, voiced_secs, words_wrong
 
 REPLY_SECS = 30
 
@@ -31,7 +31,7 @@ def is_final_transcript(message: dict) -> bool:
 async def test_it_greets_hears_and_answers_in_sound(service: Service, speaker: Speaker) -> None:
     async with connect(service.url) as peer:
         await peer.hear_out(timeout=REPLY_SECS)
-        assert voiced_secs(np.concatenate(peer.heard)) > 2, "the greeting is heard"
+        assert voiced_secs(np.concatenate(peer.heard)) > GREETING_VOICED_SECS, "the greeting"
         heard, answer, voiced = await ask(peer, speaker, "Is there somewhere to leave my car?")
     assert words_wrong("Is there somewhere to leave my car?", heard) <= 1
     assert "free" in answer.lower() or "behind" in answer.lower()
