@@ -61,7 +61,7 @@ class LocalModels:
                 if path:
                     progress(path.stem)
                     await asyncio.to_thread(load, path)
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, ValueError, OSError) as error:
             raise ServiceUnavailable(f"an offline model cannot be loaded: {error}") from error
         return self
 
@@ -75,7 +75,9 @@ class LocalModels:
     def _load_llm(self, path: Path, *, chat_template: Path | None) -> None:
         from engines.llama import LlamaServer
 
-        self.llama = LlamaServer(path, threads=cpu_threads(), chat_template=chat_template)
+        self.llama = LlamaServer(
+            path, kept=self._kept, threads=cpu_threads(), chat_template=chat_template
+        )
         self.llama.warm_up()
 
     def _load_tts(self, path: Path) -> None:

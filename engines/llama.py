@@ -12,6 +12,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import xllamacpp
 
+from engines.fast_weights import fast_weights
+
 CONTEXT_TOKENS = 4096
 """Longest conversation of one session; older turns must be left out or summarised before."""
 
@@ -26,6 +28,8 @@ class LlamaServer:
 
     Args:
         path: Any GGUF file.
+        kept: Directory where the same model with faster weights is kept for the next start, if it
+            can be written; it may be deleted at any time.
         threads: CPU threads for reading a prompt; one less writes the reply.
         chat_template: Jinja that replaces the one inside the file; None to use that. llama.cpp
             learns from it how the model writes a tool call.
@@ -37,13 +41,16 @@ class LlamaServer:
 
     Raises:
         RuntimeError: If llama.cpp cannot load the file.
-        OSError: If the template cannot be read.
+        OSError: If a file cannot be read.
+        ValueError: If it is no GGUF file.
     """
 
-    def __init__(self, path: Path, *, threads: int, chat_template: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, *, kept: Path, threads: int, chat_template: Path | None = None
+    ) -> None:
         self.key = secrets.token_urlsafe()
         params = xllamacpp.CommonParams()
-        params.model.path = str(path)
+        params.model.path = str(fast_weights(path, kept))
         if chat_template:
             params.chat_template = chat_template.read_text("utf-8")
         params.n_ctx = CONTEXT_TOKENS * PARALLEL_SESSIONS

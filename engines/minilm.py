@@ -8,10 +8,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 import ctranslate2
@@ -19,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from ctranslate2.specs import common_spec, transformer_spec
 from tokenizers import Tokenizer
+
+from engines.kept import replacing
 
 LAYERS = 6
 HEADS = 12
@@ -75,7 +75,7 @@ class MiniLM:
         name = hashlib.sha256("\n".join(texts).encode()).hexdigest()
         file = self._kept / f"{name}.npy"
         if not file.exists():
-            with _replacing(file) as part:
+            with replacing(file) as part:
                 np.save(part, self._encode(texts))
             for old in sorted(self._kept.glob("*.npy"), key=os.path.getmtime)[:-KEPT_LISTS]:
                 old.unlink(missing_ok=True)
@@ -121,24 +121,9 @@ def read_safetensors(path: Path) -> dict[str, Floats]:
 def _convert(weights: Path, tokenizer: Tokenizer, folder: Path) -> None:
     spec = _spec(read_safetensors(weights), tokenizer)
     spec.optimize(quantization="int8")
-    with _replacing(folder) as part:
+    with replacing(folder) as part:
         part.mkdir()
         spec.save(str(part))
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Yield where to write a file or folder that appears at once, when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent) as folder:
-        part = Path(folder) / path.name
-        yield part
-        try:
-            part.rename(path)
-        except OSError:
-            # Another process may have been faster.
-            if not path.exists():
-                raise
 
 
 def _spec(

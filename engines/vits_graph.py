@@ -8,11 +8,12 @@ ONNX files are protobuf messages. The few fields that a cut looks at are read he
 of a message is copied as it stands.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+from engines.kept import kept_stem, replacing
 
 SPEAKER = "sid"
 """Input of a voice with several speakers, which both halves want to know."""
@@ -58,21 +59,17 @@ def cut_file(model: Path, kept: Path) -> tuple[Path, Path] | Halves | None:
     Raises:
         OSError: If `model` cannot be read.
     """
-    stat = model.stat()
-    key = f"{model.stem}-{stat.st_size:x}-{stat.st_mtime_ns:x}"
-    front, vocoder = kept / f"{key}.front.onnx", kept / f"{key}.vocoder.onnx"
+    stem = kept_stem(model)
+    front, vocoder = kept / f"{stem}.front.onnx", kept / f"{stem}.vocoder.onnx"
     if front.exists() and vocoder.exists():
         return front, vocoder
     halves = cut_before_vocoder(model.read_bytes())
     if halves is None:
         return None
     try:
-        kept.mkdir(parents=True, exist_ok=True)
         for path, content in ((front, halves.front), (vocoder, halves.vocoder)):
-            # Another process may do the same: a file appears when it is whole.
-            part = path.with_suffix(f".{os.getpid()}")
-            part.write_bytes(content)
-            part.replace(path)
+            with replacing(path) as part:
+                part.write_bytes(content)
     except OSError:
         return halves
     return front, vocoder

@@ -21,11 +21,13 @@ from bots.facts import make_knowledge  # noqa: E402
 from bots.local_files import ENCODER  # noqa: E402
 from bots.models import ModelStore, default_models_dir, load_manifest  # noqa: E402
 from bots.receptionist import BOT  # noqa: E402
+from engines.fast_weights import fast_weights  # noqa: E402
 from engines.minilm import MiniLM  # noqa: E402
 from processors.offline_knowledge import OfflineKnowledgeProcessor  # noqa: E402
 
 PERSONA = BOT.system_instruction(small=True)
 STORE = ModelStore(default_models_dir(), load_manifest())
+KEPT = default_models_dir() / "kept"
 MAX_TOKENS = 150
 
 
@@ -49,7 +51,7 @@ class Llm:
 
     def __init__(self, path: Path | None, *, parallel: int) -> None:
         params = xllamacpp.CommonParams()
-        params.model.path = str(path or STORE.file("qwen2.5-coder-0.5b"))
+        params.model.path = str(fast_weights(path or STORE.file("qwen2.5-coder-0.5b"), KEPT))
         params.n_ctx, params.n_parallel = 4096 * parallel, parallel
         params.verbosity = 0
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2

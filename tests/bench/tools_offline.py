@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
-from offline import STORE
+from offline import KEPT, STORE
 
 # `offline` makes the project's own modules known.
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMAdapter
@@ -33,7 +33,7 @@ class Model:
 
     def __init__(self, name: str) -> None:
         template = STORE.manifest.model(name).chat_template
-        self._server = LlamaServer(STORE.file(name), threads=2, chat_template=template)
+        self._server = LlamaServer(STORE.file(name), kept=KEPT, threads=2, chat_template=template)
         self._client = openai.OpenAI(
             base_url=self._server.base_url, api_key=self._server.key, timeout=120
         )

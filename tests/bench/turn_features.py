@@ -99,7 +99,7 @@ class NextToken:
     """A language model's opinion on what comes after a user's words."""
 
     def __init__(self, path: Path) -> None:
-        self._server = LlamaServer(path, threads=1)
+        self._server = LlamaServer(path, kept=default_models_dir() / "kept", threads=1)
         self._client = httpx.Client(
             base_url=self._server.base_url.removesuffix("/v1"),
             headers={"Authorization": f"Bearer {self._server.key}"},
