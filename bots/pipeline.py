@@ -3,6 +3,7 @@
 microphone -> STT -> user turn -> knowledge -> LLM -> TTS -> loudspeaker -> assistant turn
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -85,12 +86,12 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
     if isinstance(knowledge, OfflineKnowledgeProcessor):
         opening, listening = knowledge.opening, knowledge.listening
     else:
-        opening, listening = context, partial(_provisional, context)
+        opening, listening = context, None
     turns = LLMContextAggregatorPair(
         context,
         user_params=user_params(
             resources.speech,
-            words=_words_judge(llm, listening) if isinstance(llm, LocalLLM) else None,
+            words=_words_judge(llm, context, listening) if isinstance(llm, LocalLLM) else None,
             vad=settings.voice.realtime.vad,
             turn=settings.turn_detection,
             interruptions=settings.voice.realtime.interruptions,
@@ -118,16 +119,24 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
     return Assembly(pipeline, turns.user(), prefill)
 
 
-def _provisional(context: LLMContext, said: str) -> LLMContext:
-    """Return the conversation as it is if the user has said this."""
-    message: LLMContextMessage = {"role": "user", "content": said}
-    return LLMContext([*context.messages, message], context.tools, context.tool_choice)
+def _words_judge(
+    llm: LocalLLM, context: LLMContext, listening: Callable[[LLMContext], LLMContext] | None
+) -> WordsJudge:
+    """Have the LLM judge whether a sentence ends behind the words said so far.
 
+    Args:
+        llm: Reads the conversation for it, as it does to answer.
+        context: The conversation before these words.
+        listening: Turns a conversation into what the LLM is shown of it; None if that is all.
+    """
 
-def _words_judge(llm: LocalLLM, listening: Callable[[str], LLMContext]) -> WordsJudge:
     async def judge(said: str) -> float | None:
+        message: LLMContextMessage = {"role": "user", "content": said}
+        heard = LLMContext([*context.messages, message], context.tools, context.tool_choice)
+        if listening:
+            heard = await asyncio.to_thread(listening, heard)
         try:
-            return await llm.sentence_end(listening(said))
+            return await llm.sentence_end(heard)
         except OpenAIError as error:
             logger.warning("the end of the turn is told by its sound alone: {}", error)
             return None

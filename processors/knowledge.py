@@ -223,7 +223,7 @@ class KnowledgeProcessor(FrameProcessor):
             if terms(question):
                 facts = self._knowledge.lookup(question, hint=before)
                 text = "\n".join(fact.text for fact in facts) or "none"
-                messages[asked[-1]] = with_facts(messages[asked[-1]], text)
+                messages[asked[-1]] = _with_facts(messages[asked[-1]], text)
         return LLMContext(messages, context.tools, context.tool_choice)
 
 
@@ -243,28 +243,16 @@ def asked_in(messages: Sequence[LLMContextMessage]) -> list[int]:
     ]
 
 
-def with_facts(
-    message: LLMContextMessage,
-    facts: str,
-    *,
-    question_form: str = "Caller: {}",
-    facts_form: str = "\n\nFacts: {}",
-) -> LLMContextMessage:
+def _with_facts(message: LLMContextMessage, facts: str) -> LLMContextMessage:
     """Return a copy of the user's message with facts behind what it says.
 
     They are in one message, and the facts are the last thing that the LLM reads: so a small model
     uses them best.
-
-    Args:
-        message: What the user says, in text or parts.
-        facts: What is known.
-        question_form: What becomes of a text, which takes the place of the braces.
-        facts_form: The same for the facts.
     """
-    note = facts_form.format(facts)
+    note = f"\n\nFacts: {facts}"
     content = cast(dict[str, Any], message)["content"]
     if isinstance(content, str):
-        content = question_form.format(content) + note
+        content = f"Caller: {content}{note}"
     else:
         content = [*content, {"type": "text", "text": note}]
     return cast(LLMContextMessage, {**cast(dict[str, Any], message), "content": content})

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any, cast
 
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
@@ -20,9 +21,10 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.turns.speculation_gate import SpeculationGate
 
 from processors.facts import Example, Fact
-from processors.knowledge import Knowledge, asked_in, with_context, with_facts
+from processors.knowledge import Knowledge, asked_in, with_context
 from processors.rehearsal import Rehearsal
 
+ANSWER_FORM = "The answer is: {}\n\n"
 QUESTION_FORM = "The caller says: {}"
 
 
@@ -75,7 +77,6 @@ class OfflineKnowledgeProcessor(FrameProcessor):
             # It overtakes the question that it withdraws, which may be here still.
             await self._start_interruption()
         if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
-            # The encoder computes for some milliseconds.
             fact = await asyncio.to_thread(self.find, frame.context)
             if fact and fact.fixed:
                 self._gate.begin_speculation(frame.speculation)
@@ -93,13 +94,23 @@ class OfflineKnowledgeProcessor(FrameProcessor):
         for released, way in self._gate.process(frame, direction):
             await super().push_frame(released, way)
 
-    def listening(self, said: str) -> LLMContext:
-        """Return the context in which the LLM reads what the user has said so far."""
-        message: LLMContextMessage = {"role": "user", "content": QUESTION_FORM.format(said)}
-        return LLMContext([*self._examples, message])
+    def listening(self, context: LLMContext) -> LLMContext:
+        """Return what the LLM reads while the user is still speaking; see `find` for the time.
+
+        It is what the LLM will answer, as far as that is known; where fixed words will, the last
+        words are all that counts.
+
+        Args:
+            context: The conversation, with what the user has said so far as its last message.
+        """
+        fact = self.find(context)
+        return self.shorten(context, None if fact and fact.fixed else fact)
 
     def find(self, context: LLMContext) -> Fact | None:
-        """Return the fact that answers the user's last words; None if there is none."""
+        """Return the fact that answers the user's last words; None if there is none.
+
+        The encoder computes for some milliseconds: not on the event loop.
+        """
         messages = context.get_messages()
         asked = [standard_message_text(messages[i]) for i in asked_in(messages)[-2:]]
         return self._lookup(asked[-1], before=asked[0] if len(asked) > 1 else "") if asked else None
@@ -122,9 +133,18 @@ class OfflineKnowledgeProcessor(FrameProcessor):
         return next(iter(self._knowledge.lookup(question, limit=1, hint=before)), None)
 
 
-# Measured with tests/bench/receptionist_offline.py: a small model that is told of facts, not of the
-# answer, repeats the question where it begins with "Sorry, ...".
 def _with_answer(message: LLMContextMessage, answer: str) -> LLMContextMessage:
-    return with_facts(
-        message, answer, question_form=QUESTION_FORM, facts_form="\n\nThe answer is: {}"
-    )
+    """Return a copy of the user's message with the answer in front of what it says.
+
+    It is in front because it is often known before the last words are: then these are all that is
+    left to read. Measured with tests/bench/receptionist_offline.py, behind the question it is
+    answered with as often. A small model that is told of facts, not of the answer, repeats the
+    question where it begins with "Sorry, ...".
+    """
+    note = ANSWER_FORM.format(answer)
+    content = cast(dict[str, Any], message)["content"]
+    if isinstance(content, str):
+        content = note + QUESTION_FORM.format(content)
+    else:
+        content = [{"type": "text", "text": note}, *content]
+    return cast(LLMContextMessage, {**cast(dict[str, Any], message), "content": content})

@@ -161,7 +161,7 @@ class TestFixedFacts:
     async def test_other_facts_are_left_to_the_model(self, processor):
         [frame] = await down(processor, LLMContextFrame(LLMContext([user("when do you open")])))
 
-        assert frame.context.messages[-1]["content"].endswith("We open at nine.")
+        assert "We open at nine." in frame.context.messages[-1]["content"]
 
 
 class TestShortening:
@@ -178,13 +178,27 @@ class TestShortening:
         example, answer, asked = frame.context.messages
         assert "Do you open early?" in example["content"]
         assert answer == bot("We open at nine.")
-        assert asked["content"].index("When do you open?") < asked["content"].index("at nine")
+        assert asked["content"].index("at nine") < asked["content"].index("When do you open?")
         assert context.messages == before
 
     async def test_the_model_is_told_what_to_say_when_nothing_is_known(self, processor):
         [frame] = await down(processor, LLMContextFrame(LLMContext([user("any gold for sale")])))
 
-        assert frame.context.messages[-1]["content"].endswith(UNKNOWN)
+        assert UNKNOWN in frame.context.messages[-1]["content"]
+
+    def test_while_the_user_speaks_it_reads_what_it_will_answer(self, processor):
+        heard = LLMContext([user("When do you open?")])
+
+        read = processor.listening(heard).messages
+
+        assert read == processor.shorten(heard, processor.find(heard)).messages
+        assert "at nine" in read[-1]["content"]
+        assert read[-1]["content"].endswith("When do you open?")
+
+    def test_it_does_not_read_fixed_words_which_it_will_not_be_asked_for(self, processor):
+        read = processor.listening(LLMContext([user("it burns")])).messages
+
+        assert "Walk" not in read[-1]["content"]
 
     async def test_a_conversation_without_words_of_the_user_is_kept(self, processor):
         greet = {"role": "developer", "content": "Greet the caller."}
