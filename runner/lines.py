@@ -12,6 +12,7 @@ from loguru import logger
 from bots.call import Conversation
 from bots.config import LimitConfig
 from bots.errors import ParlanteError
+from runner import memory
 
 WATCH_INTERVAL_SECS = 1.0
 """How often a call's connection and age are looked at."""
@@ -120,6 +121,7 @@ class Line:
             finally:
                 await _stop(call)
                 await self.connection.disconnect()
+                await asyncio.to_thread(memory.give_back)
                 logger.info("the call has ended: {}", reason.value)
                 on_end(reason)
 

@@ -1,7 +1,6 @@
 """Starts the service: settings, port, models, then HTTP."""
 
 import asyncio
-import ctypes
 import errno
 import gc
 import ipaddress
@@ -25,6 +24,7 @@ from bots.config import KINDS, LoggingConfig
 from bots.errors import ParlanteError
 from bots.local_models import loading_models
 from bots.settings import Settings, load_settings
+from runner import memory
 
 if TYPE_CHECKING:
     import loguru
@@ -39,10 +39,6 @@ PING_INTERVAL_SECS = 5.0
 """How often the client of a WebSocket has to say that it is still there."""
 
 STARTING_SWITCH_SECS = 0.0005
-
-LARGE_BUFFER_BYTES = 1024 * 1024
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
-"""Parameters of glibc's mallopt, from its malloc.h."""
 
 HARMLESS = (
     "No video transceiver",
@@ -151,7 +147,7 @@ async def running(
     Raises:
         ParlanteError: If something cannot be loaded.
     """
-    tame_allocator()
+    memory.share_pools()
     async with AsyncExitStack() as stack:
         stack.enter_context(closing(sock))
         starting = stack.enter_context(ExitStack())
@@ -187,18 +183,6 @@ async def running(
             up.cancel()
             server.should_exit = True
             await serving
-
-
-def tame_allocator() -> None:
-    """Have large buffers given back to the system as soon as they are free.
-
-    glibc keeps those that inference takes and frees, 60 MB and more of them, in a pool for each
-    thread. Other C libraries have no `mallopt`, and no need of it.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_THRESHOLD, LARGE_BUFFER_BYTES)
-        libc.mallopt(M_ARENA_MAX, 2)
 
 
 @contextmanager
