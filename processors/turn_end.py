@@ -23,7 +23,8 @@ from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
 
-from processors.eager_turn import Holds, hold_secs, is_sound_needed
+from processors.eager_turn import Holds, hold_secs, over_probability
+from processors.speech_pause import PauseDetector
 
 
 class TurnJudge(Protocol):
@@ -58,8 +59,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
 
     The answer is made ahead, from the moment there are words and silence: Pipecat's gate holds it
     until the turn ends here, and it is withdrawn when the user goes on. `hold_secs` decides how
-    long the silence lasts; the sound is judged at most once in each, since by and by every silence
-    sounds like the end of a turn.
+    long the silence lasts; the sound is judged once in each, at its beginning, since by and by
+    every silence sounds like the end of a turn.
 
     Args:
         judge: Judges the sound of the user's last words.
@@ -97,6 +98,11 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._ahead_of = ""
         self._completeness: float | None = None
         self._reading: asyncio.Task[float | None] | None = None
+        # Hears silences before the voice activity detector is sure of them.
+        self._pause: PauseDetector | None = None
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._sound: asyncio.Task[float | None] | None = None
         self._transcribed = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
 
@@ -104,6 +110,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         """Get ready for a call."""
         await super().setup(setup)
         self._judge.set_sample_rate(setup.audio_in_sample_rate)
+        self._pause = PauseDetector(setup.audio_in_sample_rate)
 
     async def cleanup(self) -> None:
         """Stop waiting."""
@@ -111,6 +118,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         await self._stop_ending()
         await self._stop_ahead()
         await self._stop_reading()
+        await self._stop_sound()
         await self._judge.cleanup()
 
     async def handle_user_turn_started(self) -> None:
@@ -133,6 +141,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                 self._transcript_secs = frame.ttfs_p99_latency
             case InputAudioRawFrame():
                 self._judge.append_audio(frame.audio, self._speaking)
+                await self._hear(frame.audio)
             case VADUserStartedSpeakingFrame():
                 self._speaking = True
                 self._judge.update_vad_start_secs(frame.start_secs)
@@ -213,14 +222,40 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         await self._speculate("")
         if self._ahead:
             await asyncio.wait({self._ahead}, timeout=self._holds.sure)
-        words = self._completeness
-        sound = await self._judge_sound() if is_sound_needed(words) else None
-        hold = hold_secs(self._holds, text=" ".join(self._segments), words=words, sound=sound)
-        hold = min(max(hold, self._min_delay_secs), self._max_delay_secs)
-        await asyncio.sleep(max(0.0, silent_since + hold - _now()))
+        words, sound = self._completeness, await self._judged_sound()
+        over = over_probability(" ".join(self._segments), words=words, sound=sound)
+        hold = max(hold_secs(self._holds, over), self._min_delay_secs)
+        await asyncio.sleep(max(0.0, silent_since + min(hold, self._max_delay_secs) - _now()))
+        with suppress(TimeoutError):
+            # The user may have begun to speak again, but not for long enough to be noticed.
+            longest = max(0.0, silent_since + self._max_delay_secs - _now())
+            await asyncio.wait_for(self._quiet.wait(), longest)
         # From here on the end is not to be stopped, only to be found refused.
         self._ending = None
         await self._stop_turn()
+
+    async def _hear(self, audio: bytes) -> None:
+        """Notice where a silence begins and ends, and have the sound judged at its beginning."""
+        assert self._pause
+        was_paused = self._pause.paused
+        self._pause.hear(audio)
+        if self._pause.paused and not was_paused:
+            self._quiet.set()
+            if self._open:
+                await self._stop_sound()
+                self._sound = self.task_manager.create_task(self._judge_sound(), f"{self}::sound")
+        elif was_paused and not self._pause.paused:
+            self._quiet.clear()
+            await self._stop_sound()
+
+    async def _judged_sound(self) -> float | None:
+        """Return how the silence sounds at its beginning, or now if that was not noticed."""
+        judging = self._sound
+        if not judging:
+            return await self._judge_sound()
+        await asyncio.wait({judging})
+        # It is stopped where the user goes on.
+        return None if judging.cancelled() else judging.result()
 
     async def _judge_sound(self) -> float | None:
         judgement = await self._judge.judge()
@@ -272,6 +307,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
     async def _forget(self) -> None:
         await self._stop_ending()
         await self._stop_ahead()
+        await self._stop_sound()
         self._segments = []
         self._speculation = None
         self._silent_since = None
@@ -286,6 +322,11 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
     async def _stop_reading(self) -> None:
         if self._reading:
             await self.task_manager.cancel_task(self._reading)
+
+    async def _stop_sound(self) -> None:
+        if self._sound:
+            task, self._sound = self._sound, None
+            await self.task_manager.cancel_task(task)
 
     async def _stop_ending(self) -> None:
         if self._ending:

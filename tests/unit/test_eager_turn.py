@@ -1,8 +1,8 @@
 import pytest
 
-from processors.eager_turn import HOLDS, Holds, hold_secs, is_cut, is_sound_needed
+from processors.eager_turn import HOLDS, Holds, hold_secs, is_cut, over_probability
 
-HOLD = Holds(sure=1, likely=2, unsure=3, cut=4)
+HOLD = Holds(sure=1, likely=2, cut=3)
 
 
 @pytest.mark.parametrize(
@@ -31,35 +31,40 @@ def test_words_that_nothing_has_to_follow_are_not(text: str) -> None:
 @pytest.mark.parametrize(
     ("words", "sound", "hold"),
     [
-        (0.9, None, HOLD.sure),
-        (0.9, 0.0, HOLD.sure),
-        (0.3, None, HOLD.likely),
-        (0.01, 0.9, HOLD.unsure),
+        (0.95, 0.95, HOLD.sure),
+        (0.95, None, HOLD.sure),
+        (0.95, 0.05, HOLD.likely),
+        (0.3, 0.95, HOLD.likely),
+        (0.01, 0.99, HOLD.likely),
         (0.01, 0.1, HOLD.cut),
+        (0.0, 0.5, HOLD.cut),
     ],
 )
-def test_words_decide_and_the_sound_where_they_go_on(
-    words: float, sound: float | None, hold: float
-) -> None:
-    assert hold_secs(HOLD, text="whatever", words=words, sound=sound) == hold
-    assert is_sound_needed(words) is (hold in (HOLD.unsure, HOLD.cut))
+def test_words_and_sound_decide_together(words: float, sound: float | None, hold: float) -> None:
+    assert hold_secs(HOLD, over_probability("whatever", words=words, sound=sound)) == hold
 
 
 @pytest.mark.parametrize(
     ("text", "sound", "hold"),
     [
-        ("When do you open?", None, HOLD.sure),
         ("When do you open?", 0.9, HOLD.sure),
+        ("When do you open?", None, HOLD.likely),
         ("When do you open?", 0.1, HOLD.likely),
-        ("I would like to", 0.9, HOLD.unsure),
+        ("I would like to", 0.9, HOLD.likely),
         ("I would like to", 0.1, HOLD.cut),
     ],
 )
 def test_without_a_judge_of_the_words_the_sound_and_the_last_word_decide(
     text: str, sound: float | None, hold: float
 ) -> None:
-    assert hold_secs(HOLD, text=text, sound=sound) == hold
-    assert is_sound_needed(None)
+    assert hold_secs(HOLD, over_probability(text, words=None, sound=sound)) == hold
+
+
+def test_no_signal_is_so_sure_that_the_other_does_not_count() -> None:
+    def over(words: float, sound: float) -> float:
+        return over_probability("whatever", words=words, sound=sound)
+
+    assert 0 < over(0, 0) < over(0, 1) < over(1, 0) < over(1, 1) < 1
 
 
 def test_a_pause_of_700_ms_is_answered_only_where_the_turn_very_likely_is_over() -> None:
