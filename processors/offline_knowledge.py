@@ -39,7 +39,8 @@ class OfflineKnowledgeProcessor(FrameProcessor):
     the LLM holds its own replies.
 
     Attributes:
-        rehearsal: Follows fixed facts while they are held; None where nobody does.
+        rehearsal: Follows fixed facts while they are held, and expects the others to be said as
+            they stand; None where nobody does.
     """
 
     def __init__(
@@ -82,6 +83,9 @@ class OfflineKnowledgeProcessor(FrameProcessor):
                 self._gate.begin_speculation(frame.speculation)
                 await self._say(fact.text)
                 return
+            if fact and self.rehearsal:
+                # A small model mostly says it as it stands.
+                await self.rehearsal.expect(fact.text)
             frame = with_context(frame, self.shorten(frame.context, fact))
         await self.push_frame(frame, direction)
 

@@ -40,13 +40,15 @@ class PiperTTS(TTSService):
     def prepare(self, text: str) -> None:
         """Make the first sound of a reply that may not be wanted; it is kept until it is spoken.
 
-        It takes the place of what was prepared before. One piece is made, about 0.2 s of sound:
-        the others follow faster than they are heard.
+        It takes the place of what was prepared before, unless that is the same. One piece is made,
+        about 0.2 s of sound: the others follow faster than they are heard.
 
         Args:
             text: What `run_tts` will be called with if the reply is wanted: the first piece that a
                 `FirstClauseAggregator` gives out.
         """
+        if self._prepared and self._prepared[0] == text.strip():
+            return
         self.forget_prepared()
         speech = self._speak(text, trim=True)
         speech.start()

@@ -24,6 +24,15 @@ class Rehearsal:
         self._aggregator = FirstClauseAggregator()
         self._over = False
 
+    async def expect(self, reply: str) -> None:
+        """Have the first clause of a reply prepared that will probably be written."""
+        expected = FirstClauseAggregator()
+        async for clause in expected.aggregate(reply):
+            self._prepare(clause.text)
+            return
+        if rest := await expected.flush():
+            self._prepare(rest.text)
+
     async def follow(self, frame: Frame) -> None:
         """Take the next frame of the reply."""
         match frame:

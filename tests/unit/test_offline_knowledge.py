@@ -22,6 +22,7 @@ from pipecat.tests.utils import SleepFrame, run_test
 from processors.facts import Example, Fact, parse_facts
 from processors.knowledge import Knowledge
 from processors.offline_knowledge import OfflineKnowledgeProcessor
+from processors.rehearsal import Rehearsal
 
 MARKDOWN = """\
 ## Parking
@@ -162,6 +163,14 @@ class TestFixedFacts:
         [frame] = await down(processor, LLMContextFrame(LLMContext([user("when do you open")])))
 
         assert "We open at nine." in frame.context.messages[-1]["content"]
+
+    async def test_other_facts_are_expected_to_be_said_as_they_stand(self, processor):
+        expected: list[str] = []
+        processor.rehearsal = Rehearsal(expected.append)
+
+        await down(processor, LLMContextFrame(LLMContext([user("when do you open")])))
+
+        assert expected == ["We open at nine."]
 
 
 class TestShortening:

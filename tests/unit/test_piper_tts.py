@@ -132,6 +132,17 @@ async def test_what_was_prepared_is_spoken_without_being_made_again(voice: Voice
     assert len(voice.made) == len(heard)
 
 
+async def test_what_is_prepared_twice_is_made_once(voice: Voice) -> None:
+    tts = PiperTTS(voice)  # type: ignore[arg-type]
+
+    def prepare() -> None:
+        tts.prepare("Sure, ")
+        tts.prepare("Sure,")
+
+    await reply(Pipeline([AtStart(prepare), tts]), "Sure,", " I can help you.")
+    assert [text.strip() for text, _ in voice.texts] == ["Sure,", "I can help you."]
+
+
 async def test_what_was_prepared_for_another_reply_is_never_heard(voice: Voice) -> None:
     tts = PiperTTS(voice)  # type: ignore[arg-type]
     heard = await reply(

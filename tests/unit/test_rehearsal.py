@@ -41,3 +41,13 @@ async def test_each_reply_begins_anew() -> None:
         await rehearsal.follow(LLMTextFrame(reply))
     await rehearsal.follow(LLMFullResponseEndFrame())
     assert prepared == ["Yes."]
+
+
+async def test_the_first_clause_of_a_reply_that_is_expected_is_prepared_before_it_is_written() -> (
+    None
+):
+    prepared: list[str] = []
+    rehearsal = Rehearsal(prepared.append)
+    await rehearsal.expect("On Saturday, we are open from nine.")
+    await rehearsal.expect("Parking is free.")
+    assert prepared == ["On Saturday,", "Parking is free."]
