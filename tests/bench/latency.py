@@ -9,8 +9,8 @@ in the order A-B-B-A, so that a machine that becomes slower makes both slower; e
 call of its own. The bot is measured against itself first: where that ratio of medians is not
 nearly 1, the machine is too restless for a comparison, and there is none.
 
-The vanilla bot has no facts, so it answers other things; the first clause, which is what counts
-here, is of about the same length.
+The vanilla bot is compared with ours without its facts (plain_receptionist.py): both have the same
+models, prompt and questions, and nothing else to go by.
 """
 
 import argparse
@@ -102,11 +102,13 @@ class Side:
     Attributes:
         name: For the reader.
         url: Where it is called.
+        bot: Who is called; None for the default bot.
         calls: How many callers it has at once.
     """
 
     name: str
     url: str
+    bot: str | None = None
     calls: int = 1
 
 
@@ -170,12 +172,12 @@ async def ask_block(side: Side, questions: Sequence[Utterance]) -> list[Turn]:
     With many calls at once, each asks all of them, and starts with another.
     """
     orders = [[*questions[i:], *questions[:i]] for i in range(side.calls)]
-    turns = await asyncio.gather(*(_call(side.url, order) for order in orders))
+    turns = await asyncio.gather(*(_call(side, order) for order in orders))
     return [turn for call in turns for turn in call]
 
 
-async def _call(url: str, questions: Sequence[Utterance]) -> list[Turn]:
-    async with connect(url) as peer:
+async def _call(side: Side, questions: Sequence[Utterance]) -> list[Turn]:
+    async with connect(side.url, bot=side.bot) as peer:
         ear = Ear(peer)
         await peer.hear_out(timeout=SPEECH_SECS)
         return [await ask(peer, ear, question) for question in questions]
@@ -242,15 +244,19 @@ def main() -> int:
     began, load = datetime.now(), os.getloadavg()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        environment = {"PARLANTE_VOICE__PROVIDERS__LOCAL__LLM__MODEL": args.llm}
+        environment = {
+            "PARLANTE_VOICE__PROVIDERS__LOCAL__LLM__MODEL": args.llm,
+            "PARLANTE_BOTS__PLAIN__MODULE": "tests.bench.plain_receptionist",
+        }
         service = stack.enter_context(
             run_service(folder, "--profile", "offline", environment=environment)
         )
         ours = Side("ours", service.url)
         if args.calls > 1:
-            compared = Side(f"ours, {args.calls} calls", service.url, args.calls), ours
+            compared = Side(f"ours, {args.calls} calls", service.url, calls=args.calls), ours
         else:
-            compared = ours, Side("vanilla", stack.enter_context(run_vanilla(folder, args.llm)))
+            vanilla = stack.enter_context(run_vanilla(folder, args.llm))
+            compared = Side("ours, no facts", service.url, "plain"), Side("vanilla", vanilla)
         results, is_comparable = asyncio.run(measure(ours, compared, args.turns))
     loads = [load, os.getloadavg()]
     print("load of the machine before and after: {:.1f} {:.1f}".format(*(one for one, *_ in loads)))

@@ -1,4 +1,4 @@
-"""The receptionist with nothing but its prompt: what vanilla_bot.py has."""
+"""The receptionist with nothing but its prompt, as vanilla_bot.py has it."""
 
 from dataclasses import replace
 
