@@ -6,8 +6,8 @@
 A caller asks both by WebRTC, as a browser does. A latency is the time from the last voiced sample
 that the caller sends to the first one that it receives. Both answer the same questions, in blocks
 in the order A-B-B-A, so that a machine that becomes slower makes both slower; each block is a
-call of its own. The bot is measured against itself first: where that ratio of medians is not
-nearly 1, the machine is too restless for a comparison, and there is none.
+call of its own. The bot is measured against itself first, question by question: where that ratio is
+not nearly 1, the machine is too restless for a comparison, and there is none.
 
 The vanilla bot is compared with ours without its facts (plain_receptionist.py): both have the same
 models, prompt and questions, and nothing else to go by.
@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import json
 import os
+import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ from bots.registry import BOTS_DIR  # noqa: E402
 from processors.facts import parse_facts  # noqa: E402
 from runner.peer import connect  # noqa: E402
 from tests.bench.calling import SPEECH_SECS, Ear, Turn, Utterance, ask, utter  # noqa: E402
-from tests.bench.stats import Ratio, percentile, ratio_of_medians  # noqa: E402
+from tests.bench.stats import Ratio, median_ratio, percentile, ratio_of_medians  # noqa: E402
 from tests.bench.vanilla import run_vanilla  # noqa: E402
 from tests.service import run_service  # noqa: E402
 from tests.speech import open_speaker  # noqa: E402
@@ -124,6 +125,14 @@ class Result:
         """Of the turns that the language model answered."""
         return [t.latency_ms for t in self.turns if t.latency_ms and not is_fixed(t)]
 
+    def by_question(self) -> dict[str, float]:
+        """The median latency of each question that the language model answered, in ms."""
+        times: dict[str, list[float]] = {}
+        for turn in self.turns:
+            if turn.latency_ms and not is_fixed(turn):
+                times.setdefault(turn.question, []).append(turn.latency_ms)
+        return {question: statistics.median(some) for question, some in times.items()}
+
     @property
     def counts(self) -> dict[str, int]:
         """How many turns went otherwise than they should, by what was wrong."""
@@ -201,10 +210,15 @@ def table(results: Sequence[Result]) -> str:
 
 
 def report(a: Result, b: Result) -> Ratio:
-    """Print how two sides compare, and return the ratio of the first to the second."""
-    ratio = ratio_of_medians(a.latencies_ms, b.latencies_ms)
+    """Print how two sides compare; return the ratio of the first to the second, by question."""
+    times, others = a.by_question(), b.by_question()
+    ratio = median_ratio([(times[q], others[q]) for q in times if q in others])
     print(table([a, b]))
-    print(f"ratio of medians {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]", flush=True)
+    for what, value in (
+        ("of medians", ratio_of_medians(a.latencies_ms, b.latencies_ms)),
+        ("by question", ratio),
+    ):
+        print(f"ratio {what:11} {value.value:.3f} [{value.low:.3f}, {value.high:.3f}]", flush=True)
     return ratio
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.bench.stats import percentile, ratio_of_medians
+from tests.bench.stats import median_ratio, percentile, ratio_of_medians
 
 
 def test_percentiles_of_known_values() -> None:
@@ -44,6 +44,17 @@ def test_95_of_100_intervals_hold_the_true_ratio() -> None:
     assert 90 <= held <= 100
 
 
+def test_pairs_that_differ_more_than_their_quotients_leave_little_doubt() -> None:
+    draws = np.random.default_rng(5)
+    times = draws.uniform(300, 3000, 30)
+    pairs = [(time * draws.normal(1, 0.05), time) for time in times]
+    ratio = median_ratio(pairs)
+    assert ratio.value == pytest.approx(1, abs=0.05)
+    assert ratio.high - ratio.low < 0.1
+    of_medians = ratio_of_medians([a for a, _ in pairs], [b for _, b in pairs])
+    assert of_medians.high - of_medians.low > 0.5
+
+
 def test_the_same_times_give_the_same_interval() -> None:
     a, b = [5.0, 6.0, 9.0], [7.0, 8.0, 12.0]
     assert ratio_of_medians(a, b) == ratio_of_medians(a, b)
@@ -52,3 +63,5 @@ def test_the_same_times_give_the_same_interval() -> None:
 def test_nothing_is_not_compared() -> None:
     with pytest.raises(ValueError, match="nothing"):
         ratio_of_medians([], [1.0])
+    with pytest.raises(ValueError, match="nothing"):
+        median_ratio([])
