@@ -1,4 +1,4 @@
-"""The README tells the truth about paths and commands."""
+"""The README and docs/ tell the truth about paths, commands and settings."""
 
 import re
 import subprocess
@@ -8,15 +8,17 @@ import pytest
 import yaml
 
 from bots.config import BotEntry
+from processors.eager_turn import HOLDS, OPEN, SURE
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
+TEXT = "\n".join([README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))])
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 EXAMPLES = {"bots/prompts/baker.md", "bots/baker.py", "processors/word_count.py"}
 
 
 def paths() -> list[str]:
-    quoted = re.findall(r"`([\w.][\w./-]*[\w/])`", README) + re.findall(r"\]\(([\w./-]+)\)", README)
+    quoted = re.findall(r"`([\w.][\w./-]*[\w/])`", TEXT) + re.findall(r"\]\(([\w./-]+)\)", TEXT)
     named = {p for p in quoted if "/" in p or p.endswith((".md", ".yaml"))}
     return sorted(p for p in named - EXAMPLES if not p.startswith("api/"))
 
@@ -26,9 +28,18 @@ def test_every_path_exists(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"make ([a-z]+)", README))))
+@pytest.mark.parametrize(
+    "target", sorted(set(re.findall(r"(?:^|`)make ([a-z]+)", TEXT, re.MULTILINE)))
+)
 def test_every_make_target_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "script", sorted(set(re.findall(r"^\.venv/bin/python (tests/\S+)", TEXT, re.MULTILINE)))
+)
+def test_every_script_exists(script: str) -> None:
+    assert (ROOT / script).exists()
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"-m runner(?: (\w+))?", README))))
@@ -55,3 +66,10 @@ def test_the_bot_and_the_processor_that_are_shown_can_be_imported() -> None:
 def test_the_settings_that_are_shown_are_valid() -> None:
     [shown] = [yaml.safe_load(text) for language, text in BLOCKS if language == "yaml"]
     assert BotEntry(**shown["bots"]["baker"]).module == "bots.baker"
+
+
+def test_the_silences_that_are_shown_are_those_of_the_presets() -> None:
+    shown = (ROOT / "docs/latency.md").read_text()
+    for name, holds in HOLDS.items():
+        assert f"| `{name}` | {holds.sure} s | {holds.likely} s | {holds.cut} s |" in shown
+    assert f"| over ({SURE} and more) | perhaps | cut (below {OPEN}) |" in shown
