@@ -292,7 +292,7 @@ class TestClinic:
 
         for day, (opens, closes) in CLINIC_HOURS.items():
             assert self.spoken_hours(day, opens, closes) in text
-        assert "On Sunday we are closed" in text
+        assert "On Sunday, we are closed" in text
 
     def test_the_facts_name_the_doctors_and_the_prices_of_the_tools(self):
         text = CLINIC.read_text()
