@@ -284,7 +284,7 @@ class TestClinic:
     def spoken_hours(self, day: int, opens: time, closes: time) -> str:
         name = WEEKDAYS[day].capitalize()
         return (
-            f"On {name} we are open from {self.HOURS[opens.hour]} until {self.HOURS[closes.hour]}"
+            f"On {name}, we are open from {self.HOURS[opens.hour]} until {self.HOURS[closes.hour]}"
         )
 
     def test_the_facts_say_the_hours_that_can_be_booked(self):
