@@ -23,7 +23,7 @@ SLOW = {Kind.Q4_1, Kind.Q5_0, Kind.Q5_1}
 LOOKED_UP = "token_embd.weight"
 """Is not multiplied but read, a row for each token."""
 
-ARCHITECTURE = "general.architecture"
+ARCHITECTURE, SPLIT = "general.architecture", "split.count"
 
 LEVELS = np.array(
     [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32
@@ -53,7 +53,8 @@ def fast_weights(model: Path, kept: Path) -> Path:
         kept: Directory for what is made; made if it is missing. It may be deleted at any time.
 
     Returns:
-        A file in `kept`, or `model` itself if nothing can be kept there.
+        A file in `kept`, or `model` itself if nothing can be kept there or it is the first of
+        several files.
 
     Raises:
         OSError: If `model` cannot be read.
@@ -63,6 +64,9 @@ def fast_weights(model: Path, kept: Path) -> Path:
     if fast.exists():
         return fast
     reader = GGUFReader(model)
+    if SPLIT in reader.fields:
+        # llama.cpp finds the other files by the name of the first.
+        return model
     try:
         with replacing(fast) as part:
             if any(map(_is_slow, reader.tensors)):

@@ -253,9 +253,9 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         judging = self._sound
         if not judging:
             return await self._judge_sound()
-        await asyncio.wait({judging})
+        await asyncio.wait({judging}, timeout=self._holds.sure)
         # It is stopped where the user goes on.
-        return None if judging.cancelled() else judging.result()
+        return judging.result() if judging.done() and not judging.cancelled() else None
 
     async def _judge_sound(self) -> float | None:
         judgement = await self._judge.judge()

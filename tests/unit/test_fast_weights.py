@@ -96,6 +96,19 @@ def test_where_nothing_can_be_kept_the_model_serves_as_it_is(tmp_path, mixed):
     assert fast_weights(mixed, no_folder / "kept") == mixed
 
 
+def test_a_model_in_several_files_is_left_where_its_others_are(tmp_path):
+    path = tmp_path / "m-00001-of-00002.gguf"
+    writer = GGUFWriter(path, "qwen2")
+    writer.add_uint16("split.count", 2)
+    writer.add_tensor("gate", quantize(WEIGHTS, Kind.Q5_0), raw_dtype=Kind.Q5_0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+    assert fast_weights(path, tmp_path / "kept") == path
+
+
 def test_what_is_no_model_is_refused(tmp_path):
     (tmp_path / "m.gguf").write_text("a web page, perhaps")
 

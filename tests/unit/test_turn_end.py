@@ -154,6 +154,12 @@ class Caller:
             await self._worker.queue_frame(frame)
             await asyncio.sleep(0.02)
 
+    async def speak(self) -> None:
+        """Be heard for a second, after a silence."""
+        await self.start()
+        await self.hear(0.5, loud=False)
+        await self.hear(1.0, loud=True)
+
     async def eager(self, text: str) -> None:
         await self.send(EagerTranscriptionFrame(text, "user", "now"))
 
@@ -252,9 +258,7 @@ class TestTheEndOfATurn:
         silences: list[float] = []
 
         async def script(caller: Caller) -> None:
-            await caller.start()
-            await caller.hear(0.5, loud=False)
-            await caller.hear(1.0, loud=True)
+            await caller.speak()
             silent_since = asyncio.get_running_loop().time()
             caller.judge.probability = 0.1
             await caller.hear(0.15, loud=False)
@@ -273,9 +277,7 @@ class TestTheEndOfATurn:
         ends: list[int] = []
 
         async def script(caller: Caller) -> None:
-            await caller.start()
-            await caller.hear(0.5, loud=False)
-            await caller.hear(1.0, loud=True)
+            await caller.speak()
             await caller.hear(0.15, loud=False)
             await caller.eager("When do you open?")
             await caller.hear(0.05, loud=False)
