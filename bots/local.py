@@ -1,6 +1,5 @@
 """Pipecat's services on the offline models of this process."""
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
@@ -20,14 +19,6 @@ if TYPE_CHECKING:
 
 REPLY_TIMEOUT_SECS = 60.0
 """How long llama.cpp may take for a reply; long prompts on slow machines need much of it."""
-
-
-CANDIDATES = 10
-"""Next tokens whose probabilities are looked at; the ends of a sentence are among the first."""
-
-ENDS = (".", "?", "!")
-
-PUNCTUATION = " .,?!…-"
 
 
 class LocalLLM(OpenAILLMService):
@@ -78,48 +69,6 @@ class LocalLLM(OpenAILLMService):
         )
         await self._shared_client.chat.completions.create(
             model=settings.model, messages=request["messages"], max_tokens=1
-        )
-
-    async def sentence_end(self, context: LLMContext) -> float:
-        """Return how probable it is that the sentence of the last message ends where it ends.
-
-        The server keeps what it has read for this, and answers the same words the sooner.
-
-        Args:
-            context: The conversation, with what the user has said so far as its last message;
-                punctuation at its end is left out.
-
-        Raises:
-            OpenAIError: If the server fails.
-        """
-        settings: Any = self._settings
-        request = await self.get_llm_adapter().get_llm_invocation_params(
-            context,
-            system_instruction=settings.system_instruction,
-            convert_developer_to_user=True,
-        )
-        messages: list[Any] = [dict(message) for message in request["messages"]]
-        said = messages[-1]["content"] = messages[-1]["content"].rstrip(PUNCTUATION)
-        root = self._shared_client.with_options(base_url=self._shared_client.base_url.join("/"))
-        rendered: Any = await root.post(
-            "/apply-template", body={"messages": messages}, cast_to=object
-        )
-        prompt = rendered["prompt"]
-        answer: Any = await root.post(
-            "/completion",
-            body={
-                "prompt": prompt[: prompt.rindex(said) + len(said)],
-                "n_predict": 1,
-                "n_probs": CANDIDATES,
-                "temperature": 0,
-            },
-            cast_to=object,
-        )
-        [first] = answer["completion_probabilities"]
-        return sum(
-            math.exp(candidate["logprob"])
-            for candidate in first["top_logprobs"]
-            if candidate["token"].strip()[:1] in ENDS
         )
 
 

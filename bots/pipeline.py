@@ -35,7 +35,7 @@ from processors.eager_turn import HOLDS
 from processors.offline_knowledge import OfflineKnowledgeProcessor
 from processors.rehearsal import Rehearsal
 from processors.shared_vad import SpeechModels
-from processors.turn_end import EagerTurnStopStrategy, WordsJudge
+from processors.turn_end import EagerTurnStopStrategy, ReadAlong
 
 TURN_STOP_MARGIN_SECS = 0.5
 """A turn in which nothing was understood is given up so long after `max_delay`."""
@@ -91,7 +91,9 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
         context,
         user_params=user_params(
             resources.speech,
-            words=_words_judge(llm, context, listening) if isinstance(llm, LocalLLM) else None,
+            read_along=(
+                _reading_along(llm, context, listening) if isinstance(llm, LocalLLM) else None
+            ),
             vad=settings.voice.realtime.vad,
             turn=settings.turn_detection,
             interruptions=settings.voice.realtime.interruptions,
@@ -119,35 +121,34 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
     return Assembly(pipeline, turns.user(), prefill)
 
 
-def _words_judge(
+def _reading_along(
     llm: LocalLLM, context: LLMContext, listening: Callable[[LLMContext], LLMContext] | None
-) -> WordsJudge:
-    """Have the LLM judge whether a sentence ends behind the words said so far.
+) -> ReadAlong:
+    """Have the LLM read what the user says, while they say it.
 
     Args:
-        llm: Reads the conversation for it, as it does to answer.
+        llm: Reads it.
         context: The conversation before these words.
         listening: Turns a conversation into what the LLM is shown of it; None if that is all.
     """
 
-    async def judge(said: str) -> float | None:
+    async def read(said: str) -> None:
         message: LLMContextMessage = {"role": "user", "content": said}
         heard = LLMContext([*context.messages, message], context.tools, context.tool_choice)
         if listening:
             heard = await asyncio.to_thread(listening, heard)
         try:
-            return await llm.sentence_end(heard)
+            await llm.prefill(heard)
         except OpenAIError as error:
-            logger.warning("the end of the turn is told by its sound alone: {}", error)
-            return None
+            logger.warning("the language model cannot read along: {}", error)
 
-    return judge
+    return read
 
 
 def user_params(
     speech: SpeechModels,
     *,
-    words: WordsJudge | None,
+    read_along: ReadAlong | None,
     vad: VadConfig,
     turn: TurnConfig,
     interruptions: InterruptionConfig,
@@ -171,7 +172,7 @@ def user_params(
             stop=[
                 EagerTurnStopStrategy(
                     judge=smart_turn,
-                    judge_words=words,
+                    read_along=read_along,
                     holds=HOLDS[turn.preset],
                     min_delay_secs=turn.min_delay,
                     max_delay_secs=turn.max_delay,

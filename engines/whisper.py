@@ -5,6 +5,7 @@ which is several times faster at the same word error rate.
 """
 
 import asyncio
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +14,8 @@ import ctranslate2
 import numpy as np
 import numpy.typing as npt
 from faster_whisper import WhisperModel
+
+from engines.reading import Ending, Reading
 
 SAMPLE_RATE_HZ = 16_000
 """The only rate Whisper takes."""
@@ -35,6 +38,10 @@ MAX_TOKENS = 224
 
 MAX_NO_SPEECH_PROBABILITY = 0.6
 """Above this Whisper itself doubts that there was speech (the default of its own decoder)."""
+
+STOPS = (".", "?", "!", " .", " ?", " !", '."', '?"', '!"')
+TRAILS = ("..", "...", " ...", "…", " …")
+PUNCTUATION = ' .?!,;:…-"'
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 
@@ -68,6 +75,7 @@ class WhisperEngine:
         self._model = WhisperModel(
             str(path), device="cpu", compute_type="int8", cpu_threads=threads, num_workers=1
         )
+        self._stops, self._trails = self._tokens(STOPS), self._tokens(TRAILS)
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="whisper")
         self._pending = 0
 
@@ -76,8 +84,8 @@ class WhisperEngine:
         """Whether it is at work or has work waiting: an interim transcript can be left out."""
         return self._pending > 0
 
-    async def transcribe(self, samples: Samples, language: str) -> str:
-        """Return the words in `samples` (16 kHz, mono, -1 to 1), or "" when there are none."""
+    async def transcribe(self, samples: Samples, language: str) -> Reading:
+        """Return the words in `samples` (16 kHz, mono, -1 to 1)."""
         loop = asyncio.get_running_loop()
         self._pending += 1
         try:
@@ -93,32 +101,56 @@ class WhisperEngine:
         """Stop the thread; a decoding that is under way is finished first."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    def _transcribe(self, samples: Samples, language: str) -> str:
+    def _transcribe(self, samples: Samples, language: str) -> Reading:
         frames = len(samples) * FRAMES_PER_SECOND // SAMPLE_RATE_HZ
         limit = plausible_tokens(frames)
         # One more than plausible is decoded, to see whether the model would have gone on.
-        tokens = self._decode(samples, language, window_frames(frames), limit + 1)
-        if len(tokens) > limit:
-            tokens = self._decode(samples, language, MAX_FRAMES, MAX_TOKENS)
-        return str(self._model.hf_tokenizer.decode(tokens)).strip()
+        result = self._generate(samples, language, window_frames(frames), limit + 1)
+        if len(result.sequences_ids[0]) > limit:
+            result = self._generate(samples, language, MAX_FRAMES, MAX_TOKENS)
+        if result.no_speech_prob > MAX_NO_SPEECH_PROBABILITY:
+            return Reading("")
+        text = str(self._model.hf_tokenizer.decode(result.sequences_ids[0])).strip()
+        return Reading(text, self._ending(result))
 
-    def _decode(self, samples: Samples, language: str, frames: int, limit: int) -> list[int]:
-        """Return up to `limit` tokens of what is said; none if there is no speech."""
+    def _generate(
+        self, samples: Samples, language: str, frames: int, limit: int
+    ) -> ctranslate2.models.WhisperGenerationResult:
+        """Generate up to `limit` tokens of what is said, with how likely all the others were."""
         hop = SAMPLE_RATE_HZ // FRAMES_PER_SECOND
         padded = np.pad(samples, (0, max(0, frames * hop - len(samples))))
         features = np.ascontiguousarray(self._model.feature_extractor(padded)[None, :, :frames])
-        result = self._model.model.generate(
+        return self._model.model.generate(
             self._model.model.encode(ctranslate2.StorageView.from_array(features)),
             [self._prompt(language)],
             beam_size=1,
             # CTranslate2 takes the length of the text context, of which half is for the result.
             max_length=2 * limit,
             return_no_speech_prob=True,
+            return_logits_vocab=True,
         )[0]
-        if result.no_speech_prob > MAX_NO_SPEECH_PROBABILITY:
-            return []
-        tokens: list[int] = result.sequences_ids[0]
-        return tokens
+
+    def _ending(self, result: ctranslate2.models.WhisperGenerationResult) -> Ending | None:
+        """Return what was likely to come behind the last word; None if that was not computed."""
+        tokens, logits = result.sequences_ids[0], result.logits[0]
+        words = len(tokens)
+        while words and not self._model.hf_tokenizer.decode([tokens[words - 1]]).strip(PUNCTUATION):
+            words -= 1
+        if not words or words >= len(logits):
+            return None
+        scores = np.array(logits[words], np.float32).reshape(-1)
+        probabilities = np.exp(scores - scores.max())
+        probabilities /= probabilities.sum()
+        return Ending(
+            stops=float(probabilities[self._stops].sum()),
+            trails=float(probabilities[self._trails].sum()),
+        )
+
+    def _tokens(self, marks: Iterable[str]) -> list[int]:
+        """Return the tokens that write one of these marks alone."""
+        encode = self._model.hf_tokenizer.encode
+        written = (encode(mark, add_special_tokens=False).ids for mark in marks)
+        return [ids[0] for ids in written if len(ids) == 1]
 
     def _prompt(self, language: str) -> list[str]:
         task = [f"<|{language}|>", "<|transcribe|>"] if self._model.model.is_multilingual else []

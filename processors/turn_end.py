@@ -23,6 +23,7 @@ from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
 
+from engines.reading import Ending, Reading
 from processors.eager_turn import Holds, hold_secs, over_probability
 from processors.speech_pause import PauseDetector
 
@@ -49,9 +50,9 @@ class TurnJudge(Protocol):
         """Free what it uses."""
 
 
-WordsJudge: TypeAlias = Callable[[str], Coroutine[Any, Any, float | None]]
-"""Returns how probable it is that a sentence ends behind the words said so far; None if that is not
-known. Asked at every pause, before the words are answered."""
+ReadAlong: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
+"""Has the words said so far read by what will answer them. It is stopped as soon as it is known how
+they go on."""
 
 
 class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
@@ -64,7 +65,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
 
     Args:
         judge: Judges the sound of the user's last words.
-        judge_words: Judges the words; None where nothing can.
+        read_along: Reads what the user says meanwhile; None where nothing can.
         holds: The silences to choose from.
         min_delay_secs: Silence before which no turn ends, in seconds.
         max_delay_secs: Silence after which a turn ends whatever is known of it, in seconds.
@@ -74,14 +75,14 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self,
         *,
         judge: TurnJudge,
-        judge_words: WordsJudge | None,
+        read_along: ReadAlong | None,
         holds: Holds,
         min_delay_secs: float,
         max_delay_secs: float,
     ) -> None:
         super().__init__()
         self._judge = judge
-        self._judge_words = judge_words
+        self._read_along = read_along
         self._holds = holds
         self._min_delay_secs = min_delay_secs
         self._max_delay_secs = max_delay_secs
@@ -92,12 +93,11 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._speaking = False
         self._silent_since: float | None = None
         self._segments: list[str] = []
+        self._speech_ending: Ending | None = None
+        # What is answered ahead, or was before the answer was withdrawn.
+        self._ahead_of: str | None = None
         self._speculation: UserTurnSpeculation | None = None
-        # What is judged and answered ahead, and the probability that it is a whole sentence.
-        self._ahead: asyncio.Task[None] | None = None
-        self._ahead_of = ""
-        self._completeness: float | None = None
-        self._reading: asyncio.Task[float | None] | None = None
+        self._reading: asyncio.Task[None] | None = None
         # Hears silences before the voice activity detector is sure of them.
         self._pause: PauseDetector | None = None
         self._quiet = asyncio.Event()
@@ -116,7 +116,6 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         """Stop waiting."""
         await super().cleanup()
         await self._stop_ending()
-        await self._stop_ahead()
         await self._stop_reading()
         await self._stop_sound()
         await self._judge.cleanup()
@@ -155,10 +154,15 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                 self._silent_since = _now() - noticed_secs - frame.stop_secs
                 await self._start_ending()
             case EagerEndOfTurnCancelFrame():
-                await self._accept_withdrawal()
+                # Others have withdrawn the answer made ahead, and told everybody: the speech goes
+                # on, or the answer calls a tool. The same words are not answered ahead again.
+                self._speculation = None
             case InterimTranscriptionFrame():
-                self._read_along(frame.text)
+                self._read_on(frame.text)
             case EagerTranscriptionFrame():
+                if not self._speculation:
+                    self._ahead_of = None
+                self._speech_ending = _ending_in(frame.result)
                 await self._speculate(frame.text)
             case TranscriptionFrame():
                 await self._handle_transcript(frame)
@@ -166,6 +170,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
 
     async def _handle_transcript(self, frame: TranscriptionFrame) -> None:
         self._segments.append(frame.text)
+        self._speech_ending = _ending_in(frame.result)
         if self._speaking:
             return
         if frame.finalized:
@@ -179,30 +184,25 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         said = " ".join([*self._segments, text]).strip()
         if not self._open or not said:
             return
-        if self._ahead and self._match.matches(self._ahead_of, said):
+        if self._ahead_of and self._match.matches(self._ahead_of, said):
             return
         await self._withdraw()
+        await self._stop_reading()
         self._ahead_of = said
-        self._ahead = self.task_manager.create_task(self._answer_ahead(said), f"{self}::ahead")
+        self._speculation = UserTurnSpeculation(text=said)
+        await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
 
-    def _read_along(self, text: str) -> None:
+    def _read_on(self, text: str) -> None:
         """Have the words read while the user speaks, so that few are left to read at the end."""
-        if self._judge_words and self._open and not self._ahead and not self._reading:
+        if self._read_along and self._open and not self._speculation and not self._reading:
             said = " ".join([*self._segments, text])
             self._reading = self.task_manager.create_task(
-                self._judge_words(said), f"{self}::reading"
+                self._read_along(said), f"{self}::reading"
             )
             self._reading.add_done_callback(self._have_read)
 
     def _have_read(self, _: object) -> None:
         self._reading = None
-
-    async def _answer_ahead(self, said: str) -> None:
-        await self._stop_reading()
-        # The language model reads the words for this, which it has to anyway to answer them.
-        self._completeness = await self._judge_words(said) if self._judge_words else None
-        self._speculation = UserTurnSpeculation(text=said)
-        await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
 
     async def _start_ending(self) -> None:
         await self._stop_ending()
@@ -220,10 +220,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             return
         # After a noise, which withdrew the answer, there is none under way.
         await self._speculate("")
-        if self._ahead:
-            await asyncio.wait({self._ahead}, timeout=self._holds.sure)
-        words, sound = self._completeness, await self._judged_sound()
-        over = over_probability(" ".join(self._segments), words=words, sound=sound)
+        sound = await self._judged_sound()
+        over = over_probability(" ".join(self._segments), ending=self._speech_ending, sound=sound)
         hold = max(hold_secs(self._holds, over), self._min_delay_secs)
         await asyncio.sleep(max(0.0, silent_since + min(hold, self._max_delay_secs) - _now()))
         with suppress(TimeoutError):
@@ -287,37 +285,22 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             self._speculation = speculation
             await self._withdraw()
 
-    async def _accept_withdrawal(self) -> None:
-        """Take note that others have withdrawn the answer made ahead, and told everybody.
-
-        Either the speech goes on, or the answer calls a tool: the same words are not answered ahead
-        again.
-        """
-        self._speculation = None
-        if self._ahead and not self._ahead.done():
-            await self._stop_ahead()
-
     async def _withdraw(self) -> None:
         """Take the answer back that was made ahead."""
-        await self._stop_ahead()
+        self._ahead_of = None
         if self._speculation:
             self._speculation = None
             await self.trigger_user_turn_speculation_cancelled()
 
     async def _forget(self) -> None:
         await self._stop_ending()
-        await self._stop_ahead()
         await self._stop_sound()
         self._segments = []
+        self._speech_ending = None
+        self._ahead_of = None
         self._speculation = None
         self._silent_since = None
         self._transcribed.clear()
-
-    async def _stop_ahead(self) -> None:
-        self._completeness = None
-        if self._ahead:
-            task, self._ahead = self._ahead, None
-            await self.task_manager.cancel_task(task)
 
     async def _stop_reading(self) -> None:
         if self._reading:
@@ -332,6 +315,11 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         if self._ending:
             task, self._ending = self._ending, None
             await self.task_manager.cancel_task(task)
+
+
+def _ending_in(result: object) -> Ending | None:
+    """Return what the speech recognition says of the ending, if it is one that does."""
+    return result.ending if isinstance(result, Reading) else None
 
 
 def _now() -> float:

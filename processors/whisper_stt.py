@@ -17,6 +17,7 @@ from pipecat.transcriptions.language import Language
 from pipecat.turns.eager_end_of_turn_mixin import EagerEndOfTurnSTTServiceMixin
 from pipecat.utils.time import time_now_iso8601
 
+from engines.reading import Reading
 from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine, pcm_to_samples
 from processors.speech_pause import PauseDetector
 
@@ -62,7 +63,7 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
         self._interim_at_bytes = 0
         # At most one reading of an unfinished segment is under way.
         self._reading: asyncio.Task[None] | None = None
-        self._read_at_pause: str | None = None
+        self._read_at_pause: Reading | None = None
 
     @property
     def wants_wav_segments(self) -> bool:
@@ -110,14 +111,14 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
         await self.start_processing_metrics()
         if self._reading:
             await asyncio.wait({self._reading})
-        text = self._read_at_pause
-        if text is None:
-            text = await self._read(audio)
+        reading = self._read_at_pause or await self._read(audio)
         await self.stop_processing_metrics()
         self._read_at_pause = None
         self._clear_eager_end_of_turn()
-        if text:
-            yield TranscriptionFrame(text, self._user_id, time_now_iso8601(), self._language)
+        if reading.text:
+            yield TranscriptionFrame(
+                reading.text, self._user_id, time_now_iso8601(), self._language, result=reading
+            )
 
     async def cleanup(self) -> None:
         """Stop what is still under way, also where the call ended before it had begun."""
@@ -129,20 +130,23 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
         await self._push_interim(await self._read(audio))
 
     async def _read_pause(self, audio: bytes) -> None:
-        text = await self._read(audio)
-        self._read_at_pause = text
-        if text:
-            await self._push_eager_end_of_turn(text, user_id=self._user_id, language=self._language)
-        await self._push_interim(text)
+        self._read_at_pause = reading = await self._read(audio)
+        if reading.text:
+            await self._push_eager_end_of_turn(
+                reading.text, user_id=self._user_id, language=self._language, result=reading
+            )
+        await self._push_interim(reading)
 
-    async def _read(self, audio: bytes) -> str:
+    async def _read(self, audio: bytes) -> Reading:
         return await self._engine.transcribe(pcm_to_samples(audio), self._language.value)
 
-    async def _push_interim(self, text: str) -> None:
+    async def _push_interim(self, reading: Reading) -> None:
         # Once the user has stopped, the final transcript is on its way: do not follow it.
-        if text and self._user_speaking:
+        if reading.text and self._user_speaking:
             await self.push_frame(
-                InterimTranscriptionFrame(text, self._user_id, time_now_iso8601(), self._language)
+                InterimTranscriptionFrame(
+                    reading.text, self._user_id, time_now_iso8601(), self._language
+                )
             )
 
     async def _withdraw(self) -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from engines.reading import Ending
 from processors.eager_turn import HOLDS, Holds, hold_secs, is_cut, over_probability
 
 HOLD = Holds(sure=1, likely=2, cut=3)
@@ -29,42 +30,45 @@ def test_words_that_nothing_has_to_follow_are_not(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sound", "hold"),
+    ("stops", "trails", "sound", "hold"),
     [
-        (0.95, 0.95, HOLD.sure),
-        (0.95, None, HOLD.sure),
-        (0.95, 0.05, HOLD.likely),
-        (0.3, 0.95, HOLD.likely),
-        (0.01, 0.99, HOLD.likely),
-        (0.01, 0.1, HOLD.cut),
-        (0.0, 0.5, HOLD.cut),
+        (0.99, 0.001, 0.95, HOLD.sure),
+        (0.99, 0.001, None, HOLD.sure),
+        (0.97, 0.004, 0.02, HOLD.likely),
+        (0.7, 0.03, 0.95, HOLD.likely),
+        (0.3, 0.1, 0.99, HOLD.likely),
+        (0.3, 0.2, 0.1, HOLD.cut),
+        (0.0, 1.0, 0.5, HOLD.cut),
     ],
 )
-def test_words_and_sound_decide_together(words: float, sound: float | None, hold: float) -> None:
-    assert hold_secs(HOLD, over_probability("whatever", words=words, sound=sound)) == hold
+def test_what_would_be_written_and_how_it_sounds_decide_together(
+    stops: float, trails: float, sound: float | None, hold: float
+) -> None:
+    ending = Ending(stops, trails)
+    assert hold_secs(HOLD, over_probability("whatever", ending=ending, sound=sound)) == hold
 
 
 @pytest.mark.parametrize(
     ("text", "sound", "hold"),
     [
-        ("When do you open?", 0.9, HOLD.sure),
+        ("When do you open?", 0.98, HOLD.sure),
         ("When do you open?", None, HOLD.likely),
         ("When do you open?", 0.1, HOLD.likely),
         ("I would like to", 0.9, HOLD.likely),
         ("I would like to", 0.1, HOLD.cut),
     ],
 )
-def test_without_a_judge_of_the_words_the_sound_and_the_last_word_decide(
+def test_where_nothing_is_known_of_the_ending_the_last_word_and_the_sound_decide(
     text: str, sound: float | None, hold: float
 ) -> None:
-    assert hold_secs(HOLD, over_probability(text, words=None, sound=sound)) == hold
+    assert hold_secs(HOLD, over_probability(text, ending=None, sound=sound)) == hold
 
 
 def test_no_signal_is_so_sure_that_the_other_does_not_count() -> None:
-    def over(words: float, sound: float) -> float:
-        return over_probability("whatever", words=words, sound=sound)
+    def over(stops: float, trails: float, sound: float) -> float:
+        return over_probability("whatever", ending=Ending(stops, trails), sound=sound)
 
-    assert 0 < over(0, 0) < over(0, 1) < over(1, 0) < over(1, 1) < 1
+    assert 0 < over(0, 1, 0) < over(0, 1, 1) < over(1, 0, 0) < over(1, 0, 1) < 1
 
 
 def test_a_pause_of_700_ms_is_answered_only_where_the_turn_very_likely_is_over() -> None:

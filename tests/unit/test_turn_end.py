@@ -18,6 +18,7 @@ from pipecat.frames.frames import (
     EndFrame,
     Frame,
     InputAudioRawFrame,
+    InterimTranscriptionFrame,
     LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
@@ -42,6 +43,7 @@ from pipecat.services.llm_service import LLMService
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
+from engines.reading import Ending, Reading
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import Holds
 from processors.turn_end import EagerTurnStopStrategy
@@ -50,6 +52,7 @@ from tests import virtual_time
 HOLDS = Holds(sure=0.4, likely=0.8, cut=1.5)
 VAD_SECS = 0.2
 THINKING_SECS = 0.3
+READING_SECS = 0.1
 SETTLED_SECS = 5.0
 
 
@@ -57,8 +60,7 @@ class Judge:
     """Smart Turn's place, with a judgement that the test chooses."""
 
     def __init__(self) -> None:
-        self.probability = 0.9
-        self.completeness: float | None = None
+        self.probability = 0.98
 
     def set_sample_rate(self, sample_rate: int) -> None: ...
 
@@ -75,13 +77,22 @@ class Judge:
             e2e_processing_time_ms=50,
         )
 
-    async def words(self, said: str) -> float | None:
-        await asyncio.sleep(0.05)
-        return self.completeness
-
     def clear(self) -> None: ...
 
     async def cleanup(self) -> None: ...
+
+
+class Reader:
+    """Reads along, slowly."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.read: list[str] = []
+
+    async def __call__(self, said: str) -> None:
+        self.begun.append(said)
+        await asyncio.sleep(READING_SECS)
+        self.read.append(said)
 
 
 class Parrot(LLMService[Any]):
@@ -126,8 +137,11 @@ class Spoken(BaseObserver):
 class Caller:
     """Says things, as an STT service and a voice activity detector would tell of them."""
 
-    def __init__(self, worker: PipelineWorker, judge: Judge, spoken: Spoken, llm: Parrot) -> None:
+    def __init__(
+        self, worker: PipelineWorker, judge: Judge, reader: Reader, spoken: Spoken, llm: Parrot
+    ) -> None:
         self.judge = judge
+        self.reader = reader
         self.spoken = spoken
         self.llm = llm
         self._worker = worker
@@ -160,22 +174,26 @@ class Caller:
         await self.hear(0.5, loud=False)
         await self.hear(1.0, loud=True)
 
-    async def eager(self, text: str) -> None:
-        await self.send(EagerTranscriptionFrame(text, "user", "now"))
+    async def interim(self, text: str) -> None:
+        await self.send(InterimTranscriptionFrame(text, "user", "now"))
 
-    async def final(self, text: str, *, finalized: bool = True) -> None:
-        await self.send(TranscriptionFrame(text, "user", "now", finalized=finalized))
+    async def eager(self, text: str, result: Any = None) -> None:
+        await self.send(EagerTranscriptionFrame(text, "user", "now", result=result))
 
-    async def say(self, text: str) -> float:
+    async def final(self, text: str, result: Any = None, *, finalized: bool = True) -> None:
+        await self.send(TranscriptionFrame(text, "user", "now", result=result, finalized=finalized))
+
+    async def say(self, text: str, ending: Ending | None = None) -> float:
         """Say something, and pause; return when the last sound was."""
+        result = Reading(text, ending)
         await self.start()
         await asyncio.sleep(1.0)
         silent_since = asyncio.get_running_loop().time()
         await asyncio.sleep(0.15)
-        await self.eager(text)
+        await self.eager(text, result)
         await asyncio.sleep(0.05)
         await self.send(VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS, timestamp=time.time()))
-        await self.final(text)
+        await self.final(text, result)
         return silent_since
 
     async def settle(self) -> None:
@@ -191,10 +209,10 @@ def play(
     """Run a script of frames through a user aggregator, an LLM and an assistant aggregator."""
 
     async def main() -> tuple[Caller, LLMContext]:
-        judge, llm, context = Judge(), Parrot(), LLMContext()
+        judge, reader, llm, context = Judge(), Reader(), Parrot(), LLMContext()
         strategy = EagerTurnStopStrategy(
             judge=judge,
-            judge_words=judge.words,
+            read_along=reader,
             holds=HOLDS,
             min_delay_secs=min_delay,
             max_delay_secs=max_delay,
@@ -215,7 +233,7 @@ def play(
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(worker)
         running = asyncio.create_task(runner.run())
-        caller = Caller(worker, judge, spoken, llm)
+        caller = Caller(worker, judge, reader, spoken, llm)
         await caller.send(STTMetadataFrame(service_name="stt", ttfs_p99_latency=0.8))
         await script(caller)
         await caller.settle()
@@ -234,9 +252,9 @@ class TestTheEndOfATurn:
     @pytest.mark.parametrize(
         ("text", "probability", "hold"),
         [
-            ("When do you open?", 0.9, HOLDS.sure),
+            ("When do you open?", 0.98, HOLDS.sure),
             ("When do you open?", 0.1, HOLDS.likely),
-            ("I would like to", 0.9, HOLDS.likely),
+            ("I would like to", 0.98, HOLDS.likely),
             ("I would like to", 0.1, HOLDS.cut),
         ],
     )
@@ -254,6 +272,28 @@ class TestTheEndOfATurn:
         play(script)
         assert silences == [pytest.approx(hold, abs=0.02)]
 
+    @pytest.mark.parametrize(
+        ("ending", "hold"),
+        [
+            (Ending(stops=0.97, trails=0.001), HOLDS.sure),
+            (Ending(stops=0.9, trails=0.02), HOLDS.likely),
+            (Ending(stops=0.2, trails=0.3), HOLDS.cut),
+        ],
+    )
+    def test_goes_by_what_the_speech_recognition_says_of_it(
+        self, ending: Ending, hold: float
+    ) -> None:
+        silences: list[float] = []
+
+        async def script(caller: Caller) -> None:
+            caller.judge.probability = 0.5
+            silent_since = await caller.say("When do you open", ending)
+            await caller.settle()
+            silences.append(caller.spoken.ends[0] - silent_since)
+
+        play(script)
+        assert silences == [pytest.approx(hold, abs=0.02)]
+
     def test_goes_by_how_the_silence_sounds_at_its_beginning(self) -> None:
         silences: list[float] = []
 
@@ -262,7 +302,7 @@ class TestTheEndOfATurn:
             silent_since = asyncio.get_running_loop().time()
             caller.judge.probability = 0.1
             await caller.hear(0.15, loud=False)
-            caller.judge.probability = 0.9
+            caller.judge.probability = 0.98
             await caller.eager("When do you open?")
             await caller.hear(0.05, loud=False)
             await caller.send(VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS))
@@ -357,9 +397,9 @@ class TestAnAnswerMadeAhead:
             waits.append(caller.spoken.answers[0][0] - caller.spoken.ends[0])
 
         caller, context = play(script)
-        # The LLM took 0.3 s, of which the user's silence had covered 0.2: the words came after
-        # 0.15 s, were judged in 0.05, and the turn ended after 0.4.
-        assert waits == [pytest.approx(0.1, abs=0.02)]
+        # The LLM took 0.3 s, of which the user's silence had covered 0.25: the words came after
+        # 0.15 s, and the turn ended after 0.4.
+        assert waits == [pytest.approx(0.05, abs=0.02)]
         assert caller.llm.asked == ["When do you open?"]
         assert said_by(context, "user") == ["When do you open?"]
         assert said_by(context, "assistant") == ["You said: When do you open?"]
@@ -419,12 +459,80 @@ class TestAnAnswerMadeAhead:
             "You said: I would like a blood test."
         ]
 
+    def test_is_made_again_when_the_speech_recognition_takes_it_back_and_proposes_the_same(
+        self,
+    ) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.eager("When do you open?")
+            await caller.send(EagerEndOfTurnCancelFrame())
+            await caller.eager("When do you open?")
+            await caller.stop()
+            await caller.final("When do you open?")
+
+        caller, _ = play(script)
+        assert caller.llm.asked == ["When do you open?"] * 2
+        assert len(caller.spoken.answers) == 1
+
+    def test_is_not_made_again_for_the_same_words_when_the_llm_takes_it_back(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.eager("Book me in.")
+            await caller.send(EagerEndOfTurnCancelFrame())
+            await caller.stop()
+            await caller.final("Book me in.")
+            await asyncio.sleep(HOLDS.sure - VAD_SECS - 0.05)
+            asked.append(len(caller.llm.asked))
+
+        asked: list[int] = []
+        caller, _ = play(script)
+        assert asked == [1]
+        assert len(caller.spoken.answers) == 1
+
     def test_is_not_made_for_what_was_coughed_over_the_bot(self) -> None:
         async def script(caller: Caller) -> None:
             await caller.eager("mhm")
 
         caller, _ = play(script)
         assert not caller.llm.asked
+
+
+class TestWordsThatAreStillBeingSaid:
+    def test_are_read_along_and_those_in_front_of_them(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.interim("I would")
+            await asyncio.sleep(READING_SECS + 0.1)
+            await caller.stop()
+            await caller.final("I would like an appointment.")
+            await caller.start()
+            await caller.interim("on Tues")
+            await asyncio.sleep(READING_SECS + 0.1)
+
+        caller, _ = play(script)
+        assert caller.reader.read == ["I would", "I would like an appointment. on Tues"]
+
+    def test_are_left_out_while_others_are_read(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.interim("I would")
+            await caller.interim("I would like")
+            await asyncio.sleep(READING_SECS + 0.1)
+
+        caller, _ = play(script)
+        assert caller.reader.begun == ["I would"]
+
+    def test_are_not_read_further_once_it_is_known_how_they_go_on(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.interim("When do")
+            await caller.eager("When do you open?")
+            await caller.interim("When do you open?")
+            await asyncio.sleep(READING_SECS + 0.1)
+
+        caller, _ = play(script)
+        assert caller.reader.begun == ["When do"]
+        assert caller.reader.read == []
 
 
 def test_two_hundred_turns_of_random_timing_have_one_answer_each() -> None:
