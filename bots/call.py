@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from loguru import logger
-from openai import OpenAIError
 from pipecat.frames.frames import TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frameworks.rtvi.observer import (
@@ -206,10 +205,7 @@ class Conversation:
     async def _prefill(self) -> None:
         """Let the language model read its instructions while the greeting is spoken."""
         if self._assembly.prefill:
-            try:
-                await self._assembly.prefill()
-            except OpenAIError as error:
-                logger.warning("the first reply will be slow: {}", error)
+            await self._assembly.prefill()
 
     async def _open(self) -> None:
         """Greet, once, when the client can hear it."""

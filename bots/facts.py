@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from bots.errors import ServiceUnavailable
+from bots.local import LocalServices
 from bots.local_files import find_local_files
 from bots.registry import BOTS_DIR, Bot
 from bots.settings import Settings
@@ -64,6 +65,21 @@ def make_knowledge(
     return OfflineKnowledgeProcessor(
         knowledge, examples=parse_examples(examples), nothing_known=bot.nothing_known
     )
+
+
+async def study_facts(bot: Bot, encoder: Encoder | None, local: LocalServices) -> None:
+    """Have a small local model read a bot's facts, so that it need not in a call.
+
+    They are read once, for some 0.2 s each, and kept on disk for the next start.
+    """
+    knowledge = make_knowledge(bot, encoder)
+    if isinstance(knowledge, OfflineKnowledgeProcessor):
+        llm = local.make_llm(system_instruction=bot.system_instruction(small=True))
+        try:
+            for opening in knowledge.openings:
+                await llm.recall(opening)
+        finally:
+            await llm.cleanup()
 
 
 def _path(name: str) -> Path:

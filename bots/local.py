@@ -1,8 +1,14 @@
 """Pipecat's services on the offline models of this process."""
 
-from typing import TYPE_CHECKING, Any
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from loguru import logger
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
+from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
 from pipecat.frames.frames import Frame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
@@ -26,6 +32,9 @@ class LocalLLM(OpenAILLMService):
 
     Args:
         client: Of that server; all sessions share it, because making one blocks for 20 to 155 ms.
+        slot: Where that server keeps what this session has had read.
+        release: Called when the session has no more use for the slot.
+        kept: Directory where the server keeps what was read; None if it keeps nothing.
         **kwargs: Passed to `OpenAILLMService`.
 
     Attributes:
@@ -35,14 +44,34 @@ class LocalLLM(OpenAILLMService):
     # The chat templates of small models drop messages of a role that they do not know.
     supports_developer_role = False
 
-    def __init__(self, client: AsyncOpenAI, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        *,
+        slot: int,
+        release: Callable[[int], None],
+        kept: Path | None,
+        **kwargs: Any,
+    ) -> None:
         self._shared_client = client
+        self._slot = slot
+        self._release = release
+        self._kept = kept
+        self._recalled = ""
         self.rehearsal: Rehearsal | None = None
         super().__init__(**kwargs)
 
     def create_client(self, *args: Any, **kwargs: Any) -> AsyncOpenAI:
         """Return the shared client."""
         return self._shared_client
+
+    def build_chat_completion_params(
+        self, params_from_context: OpenAILLMInvocationParams
+    ) -> dict[str, Any]:
+        """Return what to ask the server: in the slot of this session."""
+        params: dict[str, Any] = super().build_chat_completion_params(params_from_context)
+        self._merge_extra_body(params, {"id_slot": self._slot})
+        return params
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
@@ -52,23 +81,72 @@ class LocalLLM(OpenAILLMService):
             await self.rehearsal.follow(frame)
         await super().push_frame(frame, direction)
 
-    async def prefill(self, context: LLMContext) -> None:
-        """Have the server read what all replies start from, while nobody waits for one.
+    async def cleanup(self) -> None:
+        """Give the slot back."""
+        await super().cleanup()
+        self._release(self._slot)
+
+    async def read(self, context: LLMContext) -> None:
+        """Have the server read a conversation, while nobody waits for an answer to it.
+
+        Where that fails, the log says so, and the answer comes later.
+        """
+        try:
+            await self._read(await self._messages(context))
+        except OpenAIError as error:
+            logger.warning("the language model cannot read ahead: {}", error)
+
+    async def recall(self, opening: LLMContext) -> None:
+        """Have the server be as if it had just read `opening`.
+
+        It is read once, and kept on disk, for all sessions: to load it takes some milliseconds.
+        Where it cannot be kept, it is read each time.
 
         Args:
-            context: What stands before the user's first words.
-
-        Raises:
-            OpenAIError: If the server fails.
+            opening: What many conversations begin with. The end of its last message may be another
+                in these.
         """
+        try:
+            messages = await self._messages(opening)
+            name = hashlib.sha256(json.dumps(messages).encode()).hexdigest()
+            if name == self._recalled:
+                return
+            if self._kept and (self._kept / name).exists():
+                await self._slot_file("restore", name)
+            else:
+                await self._read(messages)
+                if self._kept:
+                    await self._slot_file("save", name)
+            self._recalled = name
+        except OpenAIError as error:
+            logger.warning("the language model cannot read ahead: {}", error)
+
+    async def _messages(self, context: LLMContext) -> Any:
         settings: Any = self._settings
         request = await self.get_llm_adapter().get_llm_invocation_params(
             context,
             system_instruction=settings.system_instruction,
             convert_developer_to_user=True,
         )
+        return request["messages"]
+
+    async def _read(self, messages: Any) -> None:
+        settings: Any = self._settings
         await self._shared_client.chat.completions.create(
-            model=settings.model, messages=request["messages"], max_tokens=1
+            model=settings.model,
+            messages=messages,
+            max_tokens=1,
+            extra_body={"id_slot": self._slot},
+        )
+
+    async def _slot_file(self, action: Literal["save", "restore"], name: str) -> None:
+        """Save what the slot holds to a file, or load it from there."""
+        root = self._shared_client.with_options(base_url=self._shared_client.base_url.join("/"))
+        await root.post(
+            f"/slots/{self._slot}",
+            options={"params": {"action": action}},
+            body={"filename": name},
+            cast_to=object,
         )
 
 
@@ -82,7 +160,9 @@ class LocalServices:
     def __init__(self, models: LocalModels) -> None:
         self._models = models
         self._client: AsyncOpenAI | None = None
+        self._sessions: list[int] = []
         if models.llama:
+            self._sessions = [0] * models.llama.slots
             self._client = AsyncOpenAI(
                 base_url=models.llama.base_url,
                 api_key=models.llama.key,
@@ -108,7 +188,15 @@ class LocalServices:
         assert self._models.llama
         assert self._client
         settings["model"] = self._models.llama.model
-        return LocalLLM(self._client, settings=LocalLLM.Settings(**settings))
+        slot = self._sessions.index(min(self._sessions))
+        self._sessions[slot] += 1
+        return LocalLLM(
+            self._client,
+            slot=slot,
+            release=self._release,
+            kept=self._models.llama.read,
+            settings=LocalLLM.Settings(**settings),
+        )
 
     def make_tts(self, speed: float) -> "PiperTTS":
         """Make the voice of one session; 1.0 is its own pace."""
@@ -116,6 +204,9 @@ class LocalServices:
 
         assert self._models.piper
         return PiperTTS(self._models.piper, speed=speed)
+
+    def _release(self, slot: int) -> None:
+        self._sessions[slot] -= 1
 
     async def close(self) -> None:
         """Close the connections to the language model; sessions must have ended."""

@@ -3,13 +3,10 @@
 microphone -> STT -> user turn -> knowledge -> LLM -> TTS -> loudspeaker -> assistant turn
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from loguru import logger
-from openai import OpenAIError
 from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
 from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.pipeline.pipeline import Pipeline
@@ -83,17 +80,16 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
     # Small models call tools for a mere greeting: they get none.
     context = LLMContext(tools=[] if small else list(bot.tools))
     knowledge = make_knowledge(bot, resources.encoder)
-    if isinstance(knowledge, OfflineKnowledgeProcessor):
-        opening, listening = knowledge.opening, knowledge.listening
-    else:
-        opening, listening = context, None
+    read: Callable[[LLMContext], Awaitable[None]] | None = None
+    if isinstance(llm, LocalLLM):
+        read = llm.read
+        if isinstance(knowledge, OfflineKnowledgeProcessor):
+            knowledge.reader, read = llm, knowledge.read_along
     turns = LLMContextAggregatorPair(
         context,
         user_params=user_params(
             resources.speech,
-            read_along=(
-                _reading_along(llm, context, listening) if isinstance(llm, LocalLLM) else None
-            ),
+            read_along=partial(_read_along, read, context) if read else None,
             vad=settings.voice.realtime.vad,
             turn=settings.turn_detection,
             interruptions=settings.voice.realtime.interruptions,
@@ -101,9 +97,10 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
     )
     # Only the local voice can: others are asked by the sentence, and paid for it.
     if prepare := getattr(tts, "prepare", None):
+        rehearsal = Rehearsal(prepare)
         for holder in (llm, knowledge):
             if isinstance(holder, LocalLLM | OfflineKnowledgeProcessor):
-                holder.rehearsal = Rehearsal(prepare)
+                holder.rehearsal = rehearsal
 
     pipeline = Pipeline(
         [
@@ -117,32 +114,15 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
             turns.assistant(),
         ]
     )
-    prefill = partial(llm.prefill, opening) if isinstance(llm, LocalLLM) else None
-    return Assembly(pipeline, turns.user(), prefill)
+    return Assembly(pipeline, turns.user(), partial(read, context) if read else None)
 
 
-def _reading_along(
-    llm: LocalLLM, context: LLMContext, listening: Callable[[LLMContext], LLMContext] | None
-) -> ReadAlong:
-    """Have the LLM read what the user says, while they say it.
-
-    Args:
-        llm: Reads it.
-        context: The conversation before these words.
-        listening: Turns a conversation into what the LLM is shown of it; None if that is all.
-    """
-
-    async def read(said: str) -> None:
-        message: LLMContextMessage = {"role": "user", "content": said}
-        heard = LLMContext([*context.messages, message], context.tools, context.tool_choice)
-        if listening:
-            heard = await asyncio.to_thread(listening, heard)
-        try:
-            await llm.prefill(heard)
-        except OpenAIError as error:
-            logger.warning("the language model cannot read along: {}", error)
-
-    return read
+async def _read_along(
+    read: Callable[[LLMContext], Awaitable[None]], context: LLMContext, said: str
+) -> None:
+    """Have a conversation read that goes on with what the user has said so far."""
+    message: LLMContextMessage = {"role": "user", "content": said}
+    await read(LLMContext([*context.messages, message], context.tools, context.tool_choice))
 
 
 def user_params(

@@ -1,17 +1,17 @@
 """What all calls of a process share: settings, models, stores. Opened once, closed last."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from bots import providers
 from bots.config import KINDS
-from bots.facts import load_encoder, read_knowledge
+from bots.facts import load_encoder, read_knowledge, study_facts
 from bots.local import LocalServices
 from bots.local_models import LocalModels
-from bots.registry import load_bot
+from bots.registry import Bot, load_bot
 from bots.settings import Settings
 from bots.tools.calendar import AppointmentStore
 from processors.knowledge import Encoder
@@ -64,9 +64,24 @@ async def open_resources(
         await appointments.open()
         speech = await asyncio.to_thread(SpeechModels)
         encoder = await asyncio.to_thread(load_encoder, settings)
-        for name in settings.bots:
+        bots = [load_bot(name, settings) for name in settings.bots]
+        for bot in bots:
             # Their facts are indexed now, because it would hold up a call.
-            await asyncio.to_thread(read_knowledge, load_bot(name, settings), encoder)
+            await asyncio.to_thread(read_knowledge, bot, encoder)
         local = LocalServices(await models)
         stack.push_async_callback(local.close)
+        # Calls need not wait for this: what they come upon first is read for them.
+        studying = asyncio.create_task(_study(bots, encoder, local))
+        stack.push_async_callback(_cancel, studying)
         yield Resources(settings, speech, local, encoder, appointments)
+
+
+async def _study(bots: Iterable[Bot], encoder: Encoder | None, local: LocalServices) -> None:
+    for bot in bots:
+        await study_facts(bot, encoder, local)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

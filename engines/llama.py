@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 import xllamacpp
 
 from engines.fast_weights import fast_weights
+from engines.kept import kept_stem
 
 CONTEXT_TOKENS = 4096
 """Longest conversation of one session; older turns must be left out or summarised before."""
 
 PARALLEL_SESSIONS = 4
 """Sessions whose prompt cache is kept; more of them still work, with a slower first word."""
+
+
+KEPT_SECS = 30 * 24 * 3600
+"""What was read is kept for so long after it was last used."""
 
 
 class LlamaServer:
@@ -28,14 +34,16 @@ class LlamaServer:
 
     Args:
         path: Any GGUF file.
-        kept: Directory where the same model with faster weights is kept for the next start, if it
-            can be written; it may be deleted at any time.
+        kept: Directory where the same model with faster weights is kept for the next start, and
+            what was read with it, if it can be written; it may be deleted at any time.
         threads: CPU threads for reading a prompt; one less writes the reply.
         chat_template: Jinja that replaces the one inside the file; None to use that. llama.cpp
             learns from it how the model writes a tool call.
 
     Attributes:
         model: The name to ask for.
+        slots: How many conversations it remembers.
+        read: Directory of what was read and is kept; None if nothing can be.
         base_url: Where OpenAI's API is, as OpenAI's clients want it.
         key: The API key that it asks for.
 
@@ -49,8 +57,13 @@ class LlamaServer:
         self, path: Path, *, kept: Path, threads: int, chat_template: Path | None = None
     ) -> None:
         self.key = secrets.token_urlsafe()
+        self.slots = PARALLEL_SESSIONS
+        weights = fast_weights(path, kept)
         params = xllamacpp.CommonParams()
-        params.model.path = str(fast_weights(path, kept))
+        params.model.path = str(weights)
+        self.read = _open_folder(kept / f"{kept_stem(weights)}-read")
+        if self.read:
+            params.slot_save_path = f"{self.read}{os.sep}"
         if chat_template:
             params.chat_template = chat_template.read_text("utf-8")
         params.n_ctx = CONTEXT_TOKENS * PARALLEL_SESSIONS
@@ -82,3 +95,15 @@ class LlamaServer:
     def close(self) -> None:
         """Stop the server and free the model."""
         self._server = None
+
+
+def _open_folder(folder: Path) -> Path | None:
+    """Make the folder of what was read, without what is old; None if it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in folder.iterdir():
+            if time.time() - file.stat().st_atime > KEPT_SECS:
+                file.unlink()
+    except OSError:
+        return None
+    return folder

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
@@ -28,6 +28,16 @@ ANSWER_FORM = "The answer is: {}\n\n"
 QUESTION_FORM = "The caller says: {}"
 
 
+class Reader(Protocol):
+    """Reads ahead what it is going to answer; where that fails, it only answers later."""
+
+    async def read(self, context: LLMContext) -> None:
+        """Read a conversation."""
+
+    async def recall(self, opening: LLMContext) -> None:
+        """Be as if `opening` had just been read, with another end of its last message."""
+
+
 class OfflineKnowledgeProcessor(FrameProcessor):
     """Answers with a fixed fact itself, and has the LLM answer with any other.
 
@@ -41,6 +51,7 @@ class OfflineKnowledgeProcessor(FrameProcessor):
     Attributes:
         rehearsal: Follows fixed facts while they are held, and expects the others to be said as
             they stand; None where nobody does.
+        reader: The LLM, if it can be had to read ahead.
     """
 
     def __init__(
@@ -58,6 +69,7 @@ class OfflineKnowledgeProcessor(FrameProcessor):
         self._nothing_known = nothing_known
         self._gate = SpeculationGate(name=f"{self}")
         self.rehearsal: Rehearsal | None = None
+        self.reader: Reader | None = None
         self._examples: list[LLMContextMessage] = []
         for example in examples:
             question: LLMContextMessage = {"role": "user", "content": example.question}
@@ -67,9 +79,10 @@ class OfflineKnowledgeProcessor(FrameProcessor):
             ]
 
     @property
-    def opening(self) -> LLMContext:
-        """What every request to the LLM starts with."""
-        return LLMContext([*self._examples])
+    def openings(self) -> list[LLMContext]:
+        """What requests to the LLM start with: one for each fact that it may be shown, and none."""
+        texts = dict.fromkeys(fact.text for fact in self._knowledge.facts if not fact.fixed)
+        return [self._opening(text) for text in (self._nothing_known, *texts)]
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Answer a context on its way to the LLM, or make it short; pass on everything else."""
@@ -86,6 +99,8 @@ class OfflineKnowledgeProcessor(FrameProcessor):
             if fact and self.rehearsal:
                 # A small model mostly says it as it stands.
                 await self.rehearsal.expect(fact.text)
+            if self.reader:
+                await self.reader.recall(self._opening(self._text(fact)))
             frame = with_context(frame, self.shorten(frame.context, fact))
         await self.push_frame(frame, direction)
 
@@ -98,17 +113,20 @@ class OfflineKnowledgeProcessor(FrameProcessor):
         for released, way in self._gate.process(frame, direction):
             await super().push_frame(released, way)
 
-    def listening(self, context: LLMContext) -> LLMContext:
-        """Return what the LLM reads while the user is still speaking; see `find` for the time.
+    async def read_along(self, context: LLMContext) -> None:
+        """Have the LLM read, while the user is still speaking, what it will answer.
 
-        It is what the LLM will answer, as far as that is known; where fixed words will, the last
-        words are all that counts.
+        Where fixed words will, the last words are all that counts.
 
         Args:
             context: The conversation, with what the user has said so far as its last message.
         """
-        fact = self.find(context)
-        return self.shorten(context, None if fact and fact.fixed else fact)
+        assert self.reader
+        fact = await asyncio.to_thread(self.find, context)
+        known = None if fact and fact.fixed else fact
+        await self.reader.recall(self._opening(self._text(known)))
+        if asked_in(context.get_messages()):
+            await self.reader.read(self.shorten(context, known))
 
     def find(self, context: LLMContext) -> Fact | None:
         """Return the fact that answers the user's last words; None if there is none.
@@ -121,11 +139,16 @@ class OfflineKnowledgeProcessor(FrameProcessor):
 
     def shorten(self, context: LLMContext, fact: Fact | None) -> LLMContext:
         """Return the context with which the LLM answers with `fact`, or knows of none."""
-        text = fact.text if fact else self._nothing_known
         messages = context.get_messages()
-        last = [_with_answer(messages[i], text) for i in asked_in(messages)[-1:]]
+        last = [_with_answer(messages[i], self._text(fact)) for i in asked_in(messages)[-1:]]
         # Without words of the user, there may be others to act on.
         return LLMContext([*self._examples, *(last or messages)])
+
+    def _text(self, fact: Fact | None) -> str:
+        return fact.text if fact else self._nothing_known
+
+    def _opening(self, text: str) -> LLMContext:
+        return LLMContext([*self._examples, _with_answer({"role": "user", "content": ""}, text)])
 
     async def _say(self, text: str) -> None:
         """Push what an LLM's reply consists of."""

@@ -22,16 +22,20 @@ class Rehearsal:
     def __init__(self, prepare: Callable[[str], None]) -> None:
         self._prepare = prepare
         self._aggregator = FirstClauseAggregator()
+        self._expected = ""
         self._over = False
 
     async def expect(self, reply: str) -> None:
-        """Have the first clause of a reply prepared that will probably be written."""
+        """Have the first clause of the next reply prepared as soon as it begins like `reply`.
+
+        No sooner: until then the language model reads, and needs the processor for itself.
+        """
         expected = FirstClauseAggregator()
         async for clause in expected.aggregate(reply):
-            self._prepare(clause.text)
+            self._expected = clause.text.strip()
             return
-        if rest := await expected.flush():
-            self._prepare(rest.text)
+        rest = await expected.flush()
+        self._expected = rest.text.strip() if rest else ""
 
     async def follow(self, frame: Frame) -> None:
         """Take the next frame of the reply."""
@@ -40,6 +44,9 @@ class Rehearsal:
                 await self._aggregator.reset()
                 self._over = False
             case LLMTextFrame() if not self._over:
+                expected, self._expected = self._expected, ""
+                if frame.text.strip() and expected.startswith(frame.text.strip()):
+                    self._prepare(expected)
                 async for clause in self._aggregator.aggregate(frame.text):
                     self._begin(clause.text)
                     break

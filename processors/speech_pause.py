@@ -23,7 +23,9 @@ ROOM_RISE_DB_PER_SEC = 2.0
 VOICE_FALL_DB_PER_SEC = 6.0
 """How fast the levels of room and voice are forgotten, for somebody who walks or turns away."""
 
-SILENCE_DB = -90.0
+SILENCE_DB = -70.0
+"""A room is no quieter than this: on a line without any noise, the voice would be heard dying away
+for 25 ms longer."""
 
 
 class PauseDetector:
@@ -54,7 +56,8 @@ class PauseDetector:
         self._rest = pcm[whole:]
         windows = np.frombuffer(pcm[:whole], np.int16).reshape(-1, self._window_bytes // 2)
         for power in np.mean(np.square(windows, dtype=np.float32), axis=1):
-            self._follow(10 * math.log10(power / 32768.0**2 + 1e-9))
+            level_db = 10 * math.log10(power / 32768.0**2 + 1e-9)
+            self._follow(max(level_db, SILENCE_DB))
 
     def _follow(self, level_db: float) -> None:
         self._room_db = min(level_db, self._room_db + ROOM_RISE_DB_PER_SEC * WINDOW_SECS)
