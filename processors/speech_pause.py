@@ -10,6 +10,8 @@ WINDOW_SECS = 0.016
 PAUSE_WINDOWS = 4
 """Quiet windows in a row that make a pause: 64 ms. The closure of a "p" or "t" is shorter."""
 
+PAUSE_SECS = PAUSE_WINDOWS * WINDOW_SECS
+
 RESUME_WINDOWS = 2
 """Loud windows in a row that end a pause; a click is shorter."""
 

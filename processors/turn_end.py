@@ -25,7 +25,13 @@ from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
 
 from engines.reading import Ending, Reading
 from processors.eager_turn import Holds, hold_secs, over_probability
-from processors.speech_pause import PauseDetector
+from processors.speech_pause import PAUSE_SECS, PauseDetector
+
+
+VAD_LATE_SECS = 0.15
+"""How much later than it was the voice activity detector may take the last sound to be: Silero
+takes three windows of 32 ms of silence for speech. A voice too faint for the level alone to tell it
+from the room is trusted to it."""
 
 
 class TurnJudge(Protocol):
@@ -100,6 +106,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._reading: asyncio.Task[None] | None = None
         # Hears silences before the voice activity detector is sure of them.
         self._pause: PauseDetector | None = None
+        self._paused_since: float | None = None
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._sound: asyncio.Task[float | None] | None = None
@@ -143,6 +150,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                 await self._hear(frame.audio)
             case VADUserStartedSpeakingFrame():
                 self._speaking = True
+                self._paused_since = None
                 self._judge.update_vad_start_secs(frame.start_secs)
                 # The silence that comes has words of its own.
                 self._transcribed.clear()
@@ -151,7 +159,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             case VADUserStoppedSpeakingFrame():
                 self._speaking = False
                 noticed_secs = time.time() - frame.timestamp
-                self._silent_since = _now() - noticed_secs - frame.stop_secs
+                self._silent_since = self._last_sound(_now() - noticed_secs - frame.stop_secs)
                 await self._start_ending()
             case EagerEndOfTurnCancelFrame():
                 # Others have withdrawn the answer made ahead, and told everybody: the speech goes
@@ -238,13 +246,21 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         was_paused = self._pause.paused
         self._pause.hear(audio)
         if self._pause.paused and not was_paused:
+            self._paused_since = _now() - PAUSE_SECS
             self._quiet.set()
             if self._open:
                 await self._stop_sound()
                 self._sound = self.task_manager.create_task(self._judge_sound(), f"{self}::sound")
         elif was_paused and not self._pause.paused:
+            self._paused_since = None
             self._quiet.clear()
             await self._stop_sound()
+
+    def _last_sound(self, noticed: float) -> float:
+        """Return when the last sound was, which the voice activity detector notices too late."""
+        if self._paused_since is None:
+            return noticed
+        return min(noticed, max(self._paused_since, noticed - VAD_LATE_SECS))
 
     async def _judged_sound(self) -> float | None:
         """Return how the silence sounds at its beginning, or now if that was not noticed."""

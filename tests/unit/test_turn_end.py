@@ -313,6 +313,27 @@ class TestTheEndOfATurn:
         play(script)
         assert silences == [pytest.approx(HOLDS.likely, abs=0.03)]
 
+    @pytest.mark.parametrize(("late", "counted_late"), [(0.1, 0.0), (0.5, 0.35)])
+    def test_is_counted_from_the_last_sound_though_silence_is_noticed_late(
+        self, late: float, counted_late: float
+    ) -> None:
+        silences: list[float] = []
+
+        async def script(caller: Caller) -> None:
+            caller.judge.probability = 0.1
+            await caller.speak()
+            silent_since = asyncio.get_running_loop().time()
+            await caller.hear(VAD_SECS + late, loud=False)
+            await caller.send(
+                VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS, timestamp=time.time())
+            )
+            await caller.final("When do you open?")
+            await caller.settle()
+            silences.append(caller.spoken.ends[0] - silent_since)
+
+        play(script)
+        assert silences == [pytest.approx(HOLDS.likely + counted_late, abs=0.03)]
+
     def test_does_not_come_while_the_user_begins_to_speak_again(self) -> None:
         ends: list[int] = []
 
