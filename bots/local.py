@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from loguru import logger
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
+from openai import APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
 from pipecat.frames.frames import Frame
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -111,9 +111,7 @@ class LocalLLM(OpenAILLMService):
             name = hashlib.sha256(json.dumps(messages).encode()).hexdigest()
             if name == self._recalled:
                 return
-            if self._kept and (self._kept / name).exists():
-                await self._slot_file("restore", name)
-            else:
+            if not (self._is_kept(name) and await self._slot_file("restore", name)):
                 await self._read(messages)
                 if self._kept:
                     await self._slot_file("save", name)
@@ -139,15 +137,23 @@ class LocalLLM(OpenAILLMService):
             extra_body={"id_slot": self._slot},
         )
 
-    async def _slot_file(self, action: Literal["save", "restore"], name: str) -> None:
-        """Save what the slot holds to a file, or load it from there."""
+    def _is_kept(self, name: str) -> bool:
+        # A file that is missing is not asked for: the slot would forget all it holds.
+        return self._kept is not None and (self._kept / name).exists()
+
+    async def _slot_file(self, action: Literal["save", "restore"], name: str) -> bool:
+        """Save what the slot holds to a file, or load it from there; return whether that worked."""
         root = self._shared_client.with_options(base_url=self._shared_client.base_url.join("/"))
-        await root.post(
-            f"/slots/{self._slot}",
-            options={"params": {"action": action}},
-            body={"filename": name},
-            cast_to=object,
-        )
+        try:
+            await root.post(
+                f"/slots/{self._slot}",
+                options={"params": {"action": action}},
+                body={"filename": name},
+                cast_to=object,
+            )
+        except APIStatusError:
+            return False
+        return True
 
 
 class LocalServices:

@@ -27,7 +27,6 @@ from engines.reading import Ending, Reading
 from processors.eager_turn import Holds, hold_secs, over_probability
 from processors.speech_pause import PAUSE_SECS, PauseDetector
 
-
 VAD_LATE_SECS = 0.15
 """How much later than it was the voice activity detector may take the last sound to be: Silero
 takes three windows of 32 ms of silence for speech. A voice too faint for the level alone to tell it

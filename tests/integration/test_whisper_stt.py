@@ -18,7 +18,9 @@ from pipecat.tests.utils import SleepFrame, run_test
 
 from bots.local_files import find_local_files
 from bots.settings import DEFAULT_CONFIG, load_settings
-from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine
+from engines.reading import Reading
+from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine, pcm_to_samples
+from processors.eager_turn import over_probability
 from processors.whisper_stt import WhisperSTT
 from runner.peer import SAMPLE_RATE_HZ as SPEAKER_RATE_HZ
 from tests.speech import Speaker
@@ -106,3 +108,28 @@ async def test_without_a_pause_that_was_heard_the_segment_is_read_at_its_end(
     [_, final] = await told(engine, START, *asked[:-8], STOP, READ)
     assert final[0] is TranscriptionFrame
     assert "Saturday" in final[1]
+
+
+async def test_it_tells_how_likely_a_sentence_is_over(
+    engine: WhisperEngine, speaker: Speaker
+) -> None:
+    whole = await heard(engine, speaker, "When do you open on Saturday?")
+    cut = await heard(engine, speaker, "When do you open on Saturday?", share=0.45)
+    assert whole.ending
+    assert cut.ending
+    assert whole.ending.stops > 0.9
+    over = over_probability(whole.text, ending=whole.ending, sound=None)
+    assert over_probability(cut.text, ending=cut.ending, sound=None) < 0.5 < over
+
+
+async def test_where_nothing_is_said_nothing_is_told_of_its_end(engine: WhisperEngine) -> None:
+    silent = await engine.transcribe(np.zeros(SAMPLE_RATE_HZ, np.float32), "en")
+    assert silent == Reading("")
+
+
+async def heard(
+    engine: WhisperEngine, speaker: Speaker, text: str, *, share: float = 1.0
+) -> Reading:
+    """Return what is read of the first part of a sentence."""
+    pcm = soxr.resample(await speaker.say(text), SPEAKER_RATE_HZ, SAMPLE_RATE_HZ)
+    return await engine.transcribe(pcm_to_samples(pcm[: int(len(pcm) * share)].tobytes()), "en")

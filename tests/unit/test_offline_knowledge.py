@@ -169,8 +169,84 @@ class TestFixedFacts:
         processor.rehearsal = Rehearsal(expected.append)
 
         await down(processor, LLMContextFrame(LLMContext([user("when do you open")])))
+        await processor.rehearsal.follow(LLMTextFrame("We"))
 
         assert expected == ["We open at nine."]
+
+
+class Notes:
+    """A reader for tests: notes what it is asked to read."""
+
+    def __init__(self) -> None:
+        self.read_ahead: list[tuple[str, list]] = []
+
+    async def read(self, context: LLMContext) -> None:
+        self.read_ahead.append(("read", context.messages))
+
+    async def recall(self, opening: LLMContext) -> None:
+        self.read_ahead.append(("recall", opening.messages))
+
+
+def text(messages) -> str:
+    return "\n".join(message["content"] for message in messages)
+
+
+class TestReadingAhead:
+    @pytest.fixture
+    def reader(self, processor) -> Notes:
+        processor.reader = Notes()
+        return processor.reader
+
+    async def test_while_the_user_speaks_the_model_reads_what_it_will_answer(
+        self, processor, reader
+    ):
+        context = LLMContext([user("When do you open?")])
+
+        await processor.read_along(context)
+        [frame] = await down(processor, LLMContextFrame(context))
+
+        assert reader.read_ahead[1] == ("read", frame.context.messages)
+        assert "at nine" in text(frame.context.messages)
+
+    async def test_it_recalls_what_all_that_is_asked_of_a_fact_begins_with(self, processor, reader):
+        context = LLMContext([user("When do you open?")])
+
+        await processor.read_along(context)
+        await down(processor, LLMContextFrame(context))
+
+        [(kind, opening), (_, read), (kind_again, opening_again)] = reader.read_ahead
+        assert (kind, kind_again) == ("recall", "recall")
+        assert opening == opening_again
+        assert text(read).startswith(text(opening))
+
+    async def test_it_does_not_read_fixed_words_which_it_will_not_be_asked_for(
+        self, processor, reader
+    ):
+        context = LLMContext([user("it burns")])
+
+        await processor.read_along(context)
+        await down(processor, LLMContextFrame(context))
+
+        assert [kind for kind, _ in reader.read_ahead] == ["recall", "read"]
+        assert all("Walk" not in text(messages) for _, messages in reader.read_ahead)
+
+    async def test_before_the_first_words_it_recalls_what_it_needs_where_nothing_is_known(
+        self, processor, reader
+    ):
+        await processor.read_along(LLMContext([bot("Good day, this is Grace.")]))
+
+        [(kind, opening)] = reader.read_ahead
+        assert kind == "recall"
+        assert UNKNOWN in text(opening)
+
+    async def test_every_fact_that_it_may_be_shown_has_an_opening(self, processor):
+        openings = [text(opening.messages) for opening in processor.openings]
+
+        assert len(openings) == 3
+        for opening, shown in zip(
+            openings, [UNKNOWN, "Parking is free.", "We open at nine."], strict=True
+        ):
+            assert opening.splitlines()[-3].endswith(shown)
 
 
 class TestShortening:
@@ -195,34 +271,12 @@ class TestShortening:
 
         assert UNKNOWN in frame.context.messages[-1]["content"]
 
-    def test_while_the_user_speaks_it_reads_what_it_will_answer(self, processor):
-        heard = LLMContext([user("When do you open?")])
-
-        read = processor.listening(heard).messages
-
-        assert read == processor.shorten(heard, processor.find(heard)).messages
-        assert "at nine" in read[-1]["content"]
-        assert read[-1]["content"].endswith("When do you open?")
-
-    def test_it_does_not_read_fixed_words_which_it_will_not_be_asked_for(self, processor):
-        read = processor.listening(LLMContext([user("it burns")])).messages
-
-        assert "Walk" not in read[-1]["content"]
-
     async def test_a_conversation_without_words_of_the_user_is_kept(self, processor):
         greet = {"role": "developer", "content": "Greet the caller."}
 
         [frame] = await down(processor, LLMContextFrame(LLMContext([greet])))
 
-        assert frame.context.messages == [*processor.opening.messages, greet]
-
-    async def test_every_request_starts_with_the_opening(self, processor):
-        opening = processor.opening.messages
-
-        [frame] = await down(processor, LLMContextFrame(LLMContext([user("when do you open")])))
-
-        assert opening
-        assert frame.context.messages[: len(opening)] == opening
+        assert frame.context.messages[-1] == greet
 
     async def test_other_frames_and_contexts_on_their_way_up_pass(self, processor):
         text, context = TextFrame("it burns"), LLMContextFrame(LLMContext([user("it burns")]))

@@ -1,0 +1,110 @@
+"""What a language model on this machine has read, and remembers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from pipecat.processors.aggregators.llm_context import LLMContext
+
+from bots.local import LocalLLM, LocalServices
+from bots.local_files import LocalFiles, find_local_files
+from bots.local_models import LocalModels
+from bots.settings import DEFAULT_CONFIG, load_settings
+
+FACTS = " ".join(f"Room {number} is on floor {number // 10}." for number in range(10, 40))
+QUESTION = "On which floor is room twenty-five?"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def kept(folder: Path) -> Path:
+    """Where models are kept; nothing has been read with them yet."""
+    for file in folder.glob("*-read/*"):
+        file.unlink()
+    return folder
+
+
+@asynccontextmanager
+async def started(kept: Path) -> AsyncIterator[LocalServices]:
+    """Offline services, as after a start."""
+    files = find_local_files(load_settings(DEFAULT_CONFIG, {"profile": "offline"}))
+    models = LocalModels(kept=kept)
+    try:
+        only_llm = LocalFiles(llm=files.llm, chat_template=files.chat_template)
+        services = LocalServices(await models.load(only_llm, lambda _: None))
+        yield services
+        await services.close()
+    finally:
+        await models.close()
+
+
+def read_file(kept: Path) -> Path:
+    """Return the one file of what was read."""
+    [file] = kept.glob("*-read/*")
+    return file
+
+
+def opening() -> LLMContext:
+    return LLMContext([{"role": "user", "content": FACTS}])
+
+
+def question() -> LLMContext:
+    return LLMContext([{"role": "user", "content": f"{FACTS} {QUESTION}"}])
+
+
+def make_llm(services: LocalServices) -> LocalLLM:
+    return services.make_llm(system_instruction="Answer.", temperature=0.0, max_tokens=40)
+
+
+async def tokens_read(llm: LocalLLM, context: LLMContext) -> int:
+    """Return how much of a conversation had to be read to answer it."""
+    params = llm.build_chat_completion_params({"messages": await llm._messages(context)})
+    answer = await llm.create_client().chat.completions.create(**{**params, "stream": False})
+    usage = answer.usage
+    return usage.prompt_tokens - usage.prompt_tokens_details.cached_tokens
+
+
+async def test_what_was_read_once_is_remembered_by_all_sessions_and_after_a_restart(
+    kept: Path,
+) -> None:
+    saved: set[int] = set()
+    for _start in range(2):
+        async with started(kept) as services:
+            for _session in range(2):
+                llm = make_llm(services)
+                await llm.recall(opening())
+                assert await tokens_read(llm, question()) < 20
+                saved.add(read_file(kept).stat().st_mtime_ns)
+    assert len(saved) == 1
+
+
+async def test_what_cannot_be_loaded_is_read_again(kept: Path) -> None:
+    async with started(kept) as services:
+        await make_llm(services).recall(opening())
+        file = read_file(kept)
+        file.write_bytes(b"of another version")
+        llm = make_llm(services)
+        await llm.recall(opening())
+        assert await tokens_read(llm, question()) < 20
+    assert file.stat().st_size > 1_000_000
+
+
+async def test_sessions_do_not_disturb_what_others_have_had_read(kept: Path) -> None:
+    async with started(kept) as services:
+        one, other = make_llm(services), make_llm(services)
+        await one.read(question())
+        await other.read(LLMContext([{"role": "user", "content": "What is the weather like?"}]))
+        assert await tokens_read(one, question()) < 5
+
+
+async def test_a_session_takes_the_slot_that_the_fewest_others_have(kept: Path) -> None:
+    async with started(kept) as services:
+        llms = [make_llm(services) for _ in range(4)]
+        assert sorted(llm._slot for llm in llms) == [0, 1, 2, 3]
+        await llms[2].cleanup()
+        assert make_llm(services)._slot == llms[2]._slot
