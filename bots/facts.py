@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from bots.errors import ServiceUnavailable
-from bots.local import LocalServices
+from bots.local import MAX_KEPT, LocalServices
 from bots.local_files import find_local_files
 from bots.registry import BOTS_DIR, Bot
 from bots.settings import Settings
@@ -76,7 +76,7 @@ async def study_facts(bot: Bot, encoder: Encoder | None, local: LocalServices) -
     if isinstance(knowledge, OfflineKnowledgeProcessor):
         llm = local.make_llm(system_instruction=bot.system_instruction(small=True))
         try:
-            for opening in knowledge.openings:
+            for opening in knowledge.openings[:MAX_KEPT]:
                 await llm.recall(opening)
         finally:
             await llm.cleanup()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 REPLY_TIMEOUT_SECS = 60.0
 """How long llama.cpp may take for a reply; long prompts on slow machines need much of it."""
+
+
+MAX_KEPT = 100
+"""How many readings are kept on disk. With the 0.5B and the receptionist's instructions of 650
+tokens, each takes 8 MB."""
 
 
 class LocalLLM(OpenAILLMService):
@@ -100,7 +106,7 @@ class LocalLLM(OpenAILLMService):
         """Have the server be as if it had just read `opening`.
 
         It is read once, and kept on disk, for all sessions: to load it takes some milliseconds.
-        Where it cannot be kept, it is read each time.
+        Where it cannot be kept, or `MAX_KEPT` others are, it is read each time.
 
         Args:
             opening: What many conversations begin with. The end of its last message may be another
@@ -113,7 +119,7 @@ class LocalLLM(OpenAILLMService):
                 return
             if not (self._is_kept(name) and await self._slot_file("restore", name)):
                 await self._read(messages)
-                if self._kept:
+                if self._has_room():
                     await self._slot_file("save", name)
             self._recalled = name
         except OpenAIError as error:
@@ -140,6 +146,9 @@ class LocalLLM(OpenAILLMService):
     def _is_kept(self, name: str) -> bool:
         # A file that is missing is not asked for: the slot would forget all it holds.
         return self._kept is not None and (self._kept / name).exists()
+
+    def _has_room(self) -> bool:
+        return self._kept is not None and len(os.listdir(self._kept)) < MAX_KEPT
 
     async def _slot_file(self, action: Literal["save", "restore"], name: str) -> bool:
         """Save what the slot holds to a file, or load it from there; return whether that worked."""

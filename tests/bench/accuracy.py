@@ -62,8 +62,8 @@ def evaluate(hold_ms: Callable[[Row], float], rows: Sequence[Row]) -> Verdict:
     """Judge a policy.
 
     Args:
-        hold_ms: How long it would wait after the last voiced sample, given what is known 200 ms
-            after it; a pause that is not shorter is answered into.
+        hold_ms: How long it would wait after the last voiced sample, given what is known at the
+            beginning of the silence; a pause that is not shorter is answered into.
         rows: Moments, of both kinds.
     """
     ends = [hold_ms(row) for row in rows if row["kind"] == "end"]
@@ -87,7 +87,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def _value(key: str, text: str) -> float | str:
-    is_number = key in ("speed", "hard", "secs") or key.startswith(("smart_turn", "p_"))
+    is_number = key in ("speed", "hard", "secs", "stops", "trails") or key.startswith("smart_turn")
     return float(text) if is_number else text
 
 
@@ -121,7 +121,7 @@ class Ours:
         self._engine = WhisperEngine(model, threads=2)
 
     def transcribe(self, pcm: Pcm) -> str:
-        return self._engine._transcribe(pcm_to_samples(pcm.tobytes()), "en")
+        return self._engine._transcribe(pcm_to_samples(pcm.tobytes()), "en").text
 
 
 class Vanilla:

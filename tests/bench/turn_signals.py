@@ -2,10 +2,12 @@
 
     python tests/bench/turn_signals.py TUNING.csv HELD_OUT.csv
 
-reads what turn_features.py wrote, fits on the first and prints what comes of it on the second.
+reads what turn_features.py wrote, fits on the first and prints what comes of it on the second, and
+what the product's presets do there.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +18,16 @@ import numpy.typing as npt
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.bench.accuracy import Row, evaluate, read_rows  # noqa: E402
+from engines.reading import Ending  # noqa: E402
+from processors.eager_turn import (  # noqa: E402
+    HOLDS,
+    LEAST,
+    Holds,
+    hold_secs,
+    is_cut,
+    over_probability,
+)
+from tests.bench.accuracy import PAUSES_MS, Row, evaluate, read_rows  # noqa: E402
 
 Values = npt.NDArray[np.float64]
 
@@ -24,44 +35,25 @@ SIGNALS: dict[str, Callable[[Row], float]] = {
     "Smart Turn after 100 ms": lambda row: _log_odds(row["smart_turn_100ms"]),
     "Smart Turn after 200 ms": lambda row: _log_odds(row["smart_turn_200ms"]),
     "Smart Turn after 400 ms": lambda row: _log_odds(row["smart_turn_400ms"]),
-    "0.5B: sentence ends": lambda row: _ends(row, "qwen_bot"),
-    "0.5B, not told the bot's words": lambda row: _ends(row, "qwen_bare"),
-    "0.5B: comma follows": lambda row: _log_odds(row["p_comma_qwen_bot"]),
-    "0.5B: over after punctuation": lambda row: _log_odds(row["p_over_qwen_kept"]),
-    "135M: sentence ends": lambda row: _ends(row, "smol_bot"),
-    "135M: over after punctuation": lambda row: _log_odds(row["p_over_smol_kept"]),
-    "Whisper wrote . ? or !": lambda row: float(row["punctuation"] in (".", "?", "!")),
+    "Whisper: full stop": lambda row: _log_odds(row["stops"]),
+    "Whisper: ellipsis": lambda row: math.log(max(float(row["trails"]), LEAST)),
+    "the last word": lambda row: -float(is_cut(str(row["whisper_text"]))),
 }
 
 TOGETHER = {
-    "0.5B + comma": ("0.5B: sentence ends", "0.5B: comma follows"),
-    "0.5B + Smart Turn": ("0.5B: sentence ends", "Smart Turn after 200 ms"),
-    "0.5B + comma + Smart Turn": (
-        "0.5B: sentence ends",
-        "0.5B: comma follows",
-        "Smart Turn after 200 ms",
-    ),
-    "135M + Smart Turn": ("135M: sentence ends", "Smart Turn after 200 ms"),
-    "0.5B + 135M + Smart Turn + Whisper": (
-        "0.5B: sentence ends",
-        "0.5B: comma follows",
-        "135M: sentence ends",
-        "Smart Turn after 200 ms",
-        "Whisper wrote . ? or !",
+    "the last word + Smart Turn": ("the last word", "Smart Turn after 100 ms"),
+    "Whisper": ("Whisper: full stop", "Whisper: ellipsis"),
+    "Whisper + Smart Turn": (
+        "Whisper: full stop",
+        "Whisper: ellipsis",
+        "Smart Turn after 100 ms",
     ),
 }
 
-SURE_MS, UNSURE_MS = 250, 800
-"""Holds of the policy in the last tables: the first is about what the signals take to compute."""
-
 
 def _log_odds(p: float | str) -> float:
-    bounded = min(max(float(p), 1e-4), 1 - 1e-4)
-    return float(np.log(bounded / (1 - bounded)))
-
-
-def _ends(row: Row, asked: str) -> float:
-    return _log_odds(float(row[f"p_over_{asked}"]) + float(row[f"p_stop_{asked}"]))
+    bounded = min(max(float(p), LEAST), 1 - LEAST)
+    return math.log(bounded / (1 - bounded))
 
 
 def auc(scores: Values, is_end: npt.NDArray[np.bool_]) -> float:
@@ -123,24 +115,23 @@ def print_signals(tuning: Moments, held_out: Moments) -> None:
         print(f"{name:36}{'   '.join(parts)}   weights {np.round(weights, 2)}")
 
 
-def print_policies(tuning: Moments, held_out: Moments, name: str) -> None:
-    """Print what two holds reach: a short one above a score, a long one below it."""
-    names = TOGETHER[name]
-    weights = fit(tuning.signals(names), tuning.is_end)
-    before, after = (score(m.signals(names), weights) for m in (tuning, held_out))
-    print(f"\n{name}: {SURE_MS} ms if sure, else {UNSURE_MS} ms, on held out")
-    print("allowed on   700 ms half-way   ends    hold of ends")
-    print("tuning          all     hard   sure  p50, p95 in ms")
-    for allowed in (0.0, 0.01, 0.03, 0.05, 0.1, 0.2):
-        sure = float(np.quantile(before[~tuning.is_end], 1 - allowed))
-        holds = np.where(after > sure, SURE_MS, UNSURE_MS)
-        by_row = {id(row): float(hold) for row, hold in zip(held_out.rows, holds, strict=True)}
-        verdict = evaluate(lambda row, by_row=by_row: by_row[id(row)], held_out.rows)
-        ends_sure = float(np.mean(after[held_out.is_end] > sure))
+def print_presets(moments: Moments) -> None:
+    """Print what the product does with its presets."""
+    pauses = "".join(f"{pause:>8} ms" for pause in PAUSES_MS)
+    print(f"\n{'answered half-way, held out':28}{pauses}  700 ms, hard   hold of ends: p50, p95")
+    for name, holds in HOLDS.items():
+        verdict = evaluate(lambda row, holds=holds: 1000 * _hold_secs(row, holds), moments.rows)
+        shares = "".join(f"{verdict.half_way[pause]:11.1%}" for pause in PAUSES_MS)
         print(
-            f"{allowed:7.0%}{verdict.half_way[700]:12.1%}{verdict.half_way_hard[700]:9.1%}"
-            f"{ends_sure:7.0%}{verdict.hold_p50_ms:8.0f}{verdict.hold_p95_ms:6.0f}"
+            f"{name:28}{shares}{verdict.half_way_hard[700]:14.1%}"
+            f"{verdict.hold_p50_ms:11.0f}{verdict.hold_p95_ms:6.0f} ms"
         )
+
+
+def _hold_secs(row: Row, holds: Holds) -> float:
+    ending = Ending(float(row["stops"]), float(row["trails"]))
+    sound = float(row["smart_turn_100ms"])
+    return hold_secs(holds, over_probability(str(row["whisper_text"]), ending=ending, sound=sound))
 
 
 def main() -> None:
@@ -151,8 +142,7 @@ def main() -> None:
     tuning, held_out = Moments(read_rows(args.tuning)), Moments(read_rows(args.held_out))
     print(f"{len(tuning.rows)} moments to tune on, {len(held_out.rows)} held out")
     print_signals(tuning, held_out)
-    for name in TOGETHER:
-        print_policies(tuning, held_out, name)
+    print_presets(held_out)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def test_a_pause_is_as_long_as_was_asked_for(pause_ms: int) -> None:
 
 def test_what_is_heard_until_a_pause_ends_in_silence() -> None:
     pcm, begins, _ = with_pause(two_words(), 320 * MS, 1000)
-    moment = Moment(Voice("", ""), pcm, begins, "", False, False, "")
+    moment = Moment(Voice("", ""), pcm, begins, "", False, False)
     heard = moment.heard(0.2)
     assert len(heard) == pytest.approx(500 * MS, abs=5 * MS)
     assert np.abs(heard[-190 * MS :]).max() < 0.003 < np.abs(heard[: 290 * MS]).max()
