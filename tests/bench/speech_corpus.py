@@ -29,9 +29,6 @@ SAMPLE_RATE_HZ = 16_000
 CORPUS = Path(__file__).parent / "corpus"
 CACHE = Path(tempfile.gettempdir()) / "parlante-speech"
 
-GREETING = "How can I help you?"
-"""What the bot said before, where the corpus does not tell."""
-
 LEAD_SECS = 0.3
 """Room tone before the speech."""
 
@@ -76,11 +73,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Utterance:
-    """What a caller says in one turn, and what the bot said before it."""
+    """What a caller says in one turn."""
 
     text: str
     places: tuple[Place, ...] = ()
-    bot: str = GREETING
 
 
 @dataclass(frozen=True)
@@ -157,11 +153,7 @@ class Sound:
 def load(name: str) -> list[Utterance]:
     """Read `tuning` or `held_out`."""
     groups = tomllib.loads((CORPUS / f"{name}.toml").read_text("utf-8"))
-    return [
-        parse(entry["text"], entry.get("bot", GREETING))
-        for group in groups.values()
-        for entry in group
-    ]
+    return [parse(entry["text"]) for group in groups.values() for entry in group]
 
 
 def load_words() -> list[str]:
@@ -170,14 +162,14 @@ def load_words() -> list[str]:
     return sentences
 
 
-def parse(marked: str, bot: str = GREETING) -> Utterance:
+def parse(marked: str) -> Utterance:
     """Read a text in which | is a place and || a hard one."""
     pieces = re.split(r" (\|\|?) ", marked)
     parts, marks = pieces[::2], pieces[1::2]
     places = tuple(
         Place(" ".join(parts[: i + 1]), hard=mark == "||") for i, mark in enumerate(marks)
     )
-    return Utterance(" ".join(parts), places, bot)
+    return Utterance(" ".join(parts), places)
 
 
 class Studio:
