@@ -1,5 +1,6 @@
 """Pipecat's services on the offline models of this process."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -117,10 +118,12 @@ class LocalLLM(OpenAILLMService):
             name = hashlib.sha256(json.dumps(messages).encode()).hexdigest()
             if name == self._recalled:
                 return
-            if not (self._is_kept(name) and await self._slot_file("restore", name)):
+            kept = self._kept / name if self._kept else None
+            # A file that is missing must not be asked for: the slot would forget all it holds.
+            if not (kept and kept.exists() and await self._slot_file("restore", kept)):
                 await self._read(messages)
-                if self._has_room():
-                    await self._slot_file("save", name)
+                if kept and len(os.listdir(kept.parent)) < MAX_KEPT:
+                    await self._slot_file("save", kept)
             self._recalled = name
         except OpenAIError as error:
             logger.warning("the language model cannot read ahead: {}", error)
@@ -143,24 +146,18 @@ class LocalLLM(OpenAILLMService):
             extra_body={"id_slot": self._slot},
         )
 
-    def _is_kept(self, name: str) -> bool:
-        # A file that is missing is not asked for: the slot would forget all it holds.
-        return self._kept is not None and (self._kept / name).exists()
-
-    def _has_room(self) -> bool:
-        return self._kept is not None and len(os.listdir(self._kept)) < MAX_KEPT
-
-    async def _slot_file(self, action: Literal["save", "restore"], name: str) -> bool:
-        """Save what the slot holds to a file, or load it from there; return whether that worked."""
+    async def _slot_file(self, action: Literal["save", "restore"], file: Path) -> bool:
+        """Save what the slot holds to a file, or load it from there; delete it if that fails."""
         root = self._shared_client.with_options(base_url=self._shared_client.base_url.join("/"))
         try:
             await root.post(
                 f"/slots/{self._slot}",
                 options={"params": {"action": action}},
-                body={"filename": name},
+                body={"filename": file.name},
                 cast_to=object,
             )
         except APIStatusError:
+            await asyncio.to_thread(file.unlink, missing_ok=True)
             return False
         return True
 

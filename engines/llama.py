@@ -3,6 +3,7 @@
 import os
 import secrets
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ CONTEXT_TOKENS = 4096
 PARALLEL_SESSIONS = 4
 """Sessions whose prompt cache is kept; more of them still work, with a slower first word."""
 
+
+READ = "-read-"
+"""In the name of a folder of what was read, before the version that wrote it."""
 
 KEPT_SECS = 30 * 24 * 3600
 """What was read is kept for so long after it was last used."""
@@ -61,7 +65,7 @@ class LlamaServer:
         weights = fast_weights(path, kept)
         params = xllamacpp.CommonParams()
         params.model.path = str(weights)
-        self.read = _open_folder(kept / f"{kept_stem(weights)}-read")
+        self.read = _open_folder(kept, f"{kept_stem(weights)}{READ}{version('xllamacpp')}")
         if self.read:
             params.slot_save_path = f"{self.read}{os.sep}"
         if chat_template:
@@ -97,13 +101,14 @@ class LlamaServer:
         self._server = None
 
 
-def _open_folder(folder: Path) -> Path | None:
-    """Make the folder of what was read, without what is old; None if it cannot be written."""
+def _open_folder(kept: Path, name: str) -> Path | None:
+    """Make the folder of what was read; None if it cannot be written. What is old is deleted."""
+    folder = kept / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file in folder.iterdir():
+        for file in kept.glob(f"*{READ}*/*"):
             if time.time() - file.stat().st_atime > KEPT_SECS:
-                file.unlink()
+                file.unlink(missing_ok=True)
     except OSError:
         return None
     return folder

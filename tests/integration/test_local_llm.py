@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def kept(folder: Path) -> Path:
     """Where models are kept; nothing has been read with them yet."""
-    for file in folder.glob("*-read/*"):
+    for file in folder.glob("*-read-*/*"):
         file.unlink()
     return folder
 
@@ -45,7 +45,7 @@ async def started(kept: Path) -> AsyncIterator[LocalServices]:
 
 def read_file(kept: Path) -> Path:
     """Return the one file of what was read."""
-    [file] = kept.glob("*-read/*")
+    [file] = kept.glob("*-read-*/*")
     return file
 
 
