@@ -1,5 +1,8 @@
 """What a language model on this machine has read, and remembers."""
 
+import asyncio
+import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -92,6 +95,22 @@ async def test_what_cannot_be_loaded_is_read_again(kept: Path) -> None:
         await llm.recall(opening())
         assert await tokens_read(llm, question()) < 20
     assert file.stat().st_size > 1_000_000
+
+
+def test_what_nobody_has_used_for_a_month_is_deleted(kept: Path) -> None:
+    used, unused = kept / "other-read-1" / "used", kept / "other-read-1" / "unused"
+    used.parent.mkdir(exist_ok=True)
+    for file, days in ((used, 29), (unused, 31)):
+        file.touch()
+        os.utime(file, (time.time() - days * 24 * 3600,) * 2)
+    asyncio.run(start_and_stop(kept))
+    assert used.exists()
+    assert not unused.exists()
+
+
+async def start_and_stop(kept: Path) -> None:
+    async with started(kept):
+        pass
 
 
 async def test_sessions_do_not_disturb_what_others_have_had_read(kept: Path) -> None:
