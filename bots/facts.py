@@ -77,7 +77,7 @@ async def study_facts(bot: Bot, encoder: Encoder | None, local: LocalServices) -
         llm = local.make_llm(system_instruction=bot.system_instruction(small=True))
         try:
             for opening in knowledge.openings[:MAX_KEPT]:
-                await llm.recall(opening)
+                await llm.study(opening)
         finally:
             await llm.cleanup()
 

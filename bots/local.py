@@ -115,18 +115,34 @@ class LocalLLM(OpenAILLMService):
         """
         try:
             messages = await self._messages(opening)
-            name = hashlib.sha256(json.dumps(messages).encode()).hexdigest()
+            name = _name_of(messages)
             if name == self._recalled:
                 return
-            kept = self._kept / name if self._kept else None
             # A file that is missing must not be asked for: the slot would forget all it holds.
-            if not (kept and kept.exists() and await self._slot_file("restore", kept)):
-                await self._read(messages)
-                if kept and len(os.listdir(kept.parent)) < MAX_KEPT:
-                    await self._slot_file("save", kept)
+            if not (self._is_kept(name) and await self._slot_file("restore", name)):
+                await self._learn(messages, name)
             self._recalled = name
         except OpenAIError as error:
             logger.warning("the language model cannot read ahead: {}", error)
+
+    async def study(self, opening: LLMContext) -> None:
+        """Have the server read `opening` for later, unless that is kept already; see `recall`."""
+        try:
+            messages = await self._messages(opening)
+            if not self._is_kept(name := _name_of(messages)):
+                await self._learn(messages, name)
+        except OpenAIError as error:
+            logger.warning("the language model cannot read ahead: {}", error)
+
+    async def _learn(self, messages: Any, name: str) -> None:
+        """Have the server read something, and keep it if there is room."""
+        tokens = await self._read(messages)
+        if not self._kept or len(os.listdir(self._kept)) >= MAX_KEPT:
+            return
+        saved = await self._slot_file("save", name)
+        if saved and saved["n_saved"] != tokens:
+            # Another session has the slot too, and its conversation must not stay on the disk.
+            await self._forget(name)
 
     async def _messages(self, context: LLMContext) -> Any:
         settings: Any = self._settings
@@ -137,29 +153,46 @@ class LocalLLM(OpenAILLMService):
         )
         return request["messages"]
 
-    async def _read(self, messages: Any) -> None:
+    async def _read(self, messages: Any) -> int:
+        """Have the server read something; return how many tokens it is."""
         settings: Any = self._settings
-        await self._shared_client.chat.completions.create(
+        answer = await self._shared_client.chat.completions.create(
             model=settings.model,
             messages=messages,
             max_tokens=1,
             extra_body={"id_slot": self._slot},
         )
+        return answer.usage.prompt_tokens if answer.usage else 0
 
-    async def _slot_file(self, action: Literal["save", "restore"], file: Path) -> bool:
-        """Save what the slot holds to a file, or load it from there; delete it if that fails."""
+    def _is_kept(self, name: str) -> bool:
+        return self._kept is not None and (self._kept / name).exists()
+
+    async def _slot_file(self, action: Literal["save", "restore"], name: str) -> Any:
+        """Save what the slot holds to a file, or load it from there.
+
+        Returns:
+            What the server says of it; None if it fails, and then the file is deleted.
+        """
         root = self._shared_client.with_options(base_url=self._shared_client.base_url.join("/"))
         try:
-            await root.post(
+            return await root.post(
                 f"/slots/{self._slot}",
                 options={"params": {"action": action}},
-                body={"filename": file.name},
+                body={"filename": name},
                 cast_to=object,
             )
         except APIStatusError:
-            await asyncio.to_thread(file.unlink, missing_ok=True)
-            return False
-        return True
+            await self._forget(name)
+            return None
+
+    async def _forget(self, name: str) -> None:
+        assert self._kept
+        await asyncio.to_thread((self._kept / name).unlink, missing_ok=True)
+
+
+def _name_of(messages: Any) -> str:
+    """Return the name of the file of what was read."""
+    return hashlib.sha256(json.dumps(messages).encode()).hexdigest()
 
 
 class LocalServices:

@@ -46,9 +46,13 @@ async def started(kept: Path) -> AsyncIterator[LocalServices]:
         await models.close()
 
 
+def list_read(kept: Path) -> list[Path]:
+    """Return the files of what was read."""
+    return list(kept.glob("*-read-*/*"))
+
+
 def read_file(kept: Path) -> Path:
-    """Return the one file of what was read."""
-    [file] = kept.glob("*-read-*/*")
+    [file] = list_read(kept)
     return file
 
 
@@ -62,6 +66,15 @@ def question() -> LLMContext:
 
 def make_llm(services: LocalServices) -> LocalLLM:
     return services.make_llm(system_instruction="Answer.", temperature=0.0, max_tokens=40)
+
+
+async def until_busy(llm: LocalLLM) -> None:
+    """Wait until the slot of a session is read into."""
+    client = llm.create_client()
+    root = client.with_options(base_url=client.base_url.join("/"))
+    async with asyncio.timeout(10):
+        while not (await root.get("/slots", cast_to=object))[llm._slot]["is_processing"]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 async def tokens_read(llm: LocalLLM, context: LLMContext) -> int:
@@ -95,6 +108,28 @@ async def test_what_cannot_be_loaded_is_read_again(kept: Path) -> None:
         await llm.recall(opening())
         assert await tokens_read(llm, question()) < 20
     assert file.stat().st_size > 1_000_000
+
+
+async def test_what_is_kept_is_not_studied_again(kept: Path) -> None:
+    async with started(kept) as services:
+        await make_llm(services).study(opening())
+        saved_at = read_file(kept).stat().st_mtime_ns
+        other = make_llm(services)
+        await other.study(opening())
+        assert await tokens_read(other, question()) > 100
+    assert read_file(kept).stat().st_mtime_ns == saved_at
+
+
+async def test_the_words_of_another_session_in_the_same_slot_are_not_kept(kept: Path) -> None:
+    async with started(kept) as services:
+        session, *_, in_the_same_slot = [make_llm(services) for _ in range(5)]
+        assert session._slot == in_the_same_slot._slot
+
+        recalling = asyncio.create_task(session.recall(opening()))
+        await until_busy(session)
+        # This waits for the slot, and has it before what was read can be saved.
+        await asyncio.gather(in_the_same_slot.read(question()), recalling)
+    assert not list_read(kept)
 
 
 def test_what_nobody_has_used_for_a_month_is_deleted(kept: Path) -> None:
