@@ -1,0 +1,242 @@
+"""A caller in virtual time: what STT and voice activity detection tell, and what is made of it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pipecat.frames.frames import (
+    EagerTranscriptionFrame,
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterimTranscriptionFrame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    LLMTextFrame,
+    STTMetadataFrame,
+    TranscriptionFrame,
+    UserStoppedSpeakingFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.metrics.metrics import TurnMetricsData
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+    LLMUserAggregatorParams,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import LLMService
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
+from pipecat.workers.runner import WorkerRunner
+
+from engines.reading import Ending, Reading
+from processors.barge_in import BargeInStartStrategy
+from processors.eager_turn import Holds
+from processors.turn_end import EagerTurnStopStrategy
+from tests import virtual_time
+
+HOLDS = Holds(sure=0.4, likely=0.8, cut=1.5)
+VAD_SECS = 0.2
+THINKING_SECS = 0.3
+READING_SECS = 0.1
+SETTLED_SECS = 5.0
+
+
+class Judge:
+    """Smart Turn's place, with a judgement that the test chooses."""
+
+    def __init__(self) -> None:
+        self.probability = 0.98
+
+    def set_sample_rate(self, sample_rate: int) -> None: ...
+
+    def append_audio(self, buffer: bytes, is_speech: bool) -> object: ...
+
+    def update_vad_start_secs(self, vad_start_secs: float) -> None: ...
+
+    async def judge(self) -> TurnMetricsData | None:
+        await asyncio.sleep(0.05)
+        return TurnMetricsData(
+            processor="judge",
+            is_complete=self.probability > 0.5,
+            probability=self.probability,
+            e2e_processing_time_ms=50,
+        )
+
+    def clear(self) -> None: ...
+
+    async def cleanup(self) -> None: ...
+
+
+class Reader:
+    """Reads along, slowly."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.read: list[str] = []
+
+    async def __call__(self, said: str) -> None:
+        self.begun.append(said)
+        await asyncio.sleep(READING_SECS)
+        self.read.append(said)
+
+
+class Parrot(LLMService[Any]):
+    """Answers with the user's last words, after a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame):
+            said = str(frame.context.messages[-1]["content"])
+            self.asked.append(said)
+            await self.push_frame(LLMFullResponseStartFrame())
+            await asyncio.sleep(THINKING_SECS)
+            await self.push_frame(LLMTextFrame(f"You said: {said}"))
+            await self.push_frame(LLMFullResponseEndFrame())
+        else:
+            await self.push_frame(frame, direction)
+
+
+@dataclass(eq=False)
+class Spoken(BaseObserver):
+    """Notes what comes out behind the LLM, and when turns end."""
+
+    llm: Parrot
+    answers: list[tuple[float, str]] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        now = asyncio.get_running_loop().time()
+        if data.source is self.llm and isinstance(data.frame, LLMTextFrame):
+            self.answers.append((now, data.frame.text))
+        if isinstance(data.frame, UserStoppedSpeakingFrame) and data.destination is self.llm:
+            self.ends.append(now)
+
+
+class Caller:
+    """Says things, as an STT service and a voice activity detector would tell of them."""
+
+    def __init__(
+        self, worker: PipelineWorker, judge: Judge, reader: Reader, spoken: Spoken, llm: Parrot
+    ) -> None:
+        self.judge = judge
+        self.reader = reader
+        self.spoken = spoken
+        self.llm = llm
+        self._worker = worker
+
+    async def send(self, *frames: Frame) -> None:
+        for frame in frames:
+            await self._worker.queue_frame(frame)
+        # Frames of different kinds overtake each other; these come in their order.
+        await asyncio.sleep(0.001)
+
+    async def start(self) -> None:
+        await self.send(VADUserStartedSpeakingFrame(start_secs=0.1, timestamp=time.time()))
+
+    async def stop(self) -> None:
+        await asyncio.sleep(VAD_SECS)
+        await self.send(VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS, timestamp=time.time()))
+
+    async def hear(self, secs: float, *, loud: bool) -> None:
+        """Send what the microphone hears, in real time."""
+        level = 8000 if loud else 0
+        audio = np.full(320, level, np.int16).tobytes()
+        for _ in range(round(secs / 0.02)):
+            frame = InputAudioRawFrame(audio=audio, sample_rate=16_000, num_channels=1)
+            await self._worker.queue_frame(frame)
+            await asyncio.sleep(0.02)
+
+    async def speak(self) -> None:
+        """Be heard for a second, after a silence."""
+        await self.start()
+        await self.hear(0.5, loud=False)
+        await self.hear(1.0, loud=True)
+
+    async def interim(self, text: str) -> None:
+        await self.send(InterimTranscriptionFrame(text, "user", "now"))
+
+    async def eager(self, text: str, result: Any = None) -> None:
+        await self.send(EagerTranscriptionFrame(text, "user", "now", result=result))
+
+    async def final(self, text: str, result: Any = None, *, finalized: bool = True) -> None:
+        await self.send(TranscriptionFrame(text, "user", "now", result=result, finalized=finalized))
+
+    async def say(self, text: str, ending: Ending | None = None) -> float:
+        """Say something, and pause; return when the last sound was."""
+        result = Reading(text, ending)
+        await self.start()
+        await asyncio.sleep(1.0)
+        silent_since = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.15)
+        await self.eager(text, result)
+        await asyncio.sleep(0.05)
+        await self.send(VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS, timestamp=time.time()))
+        await self.final(text, result)
+        return silent_since
+
+    async def settle(self) -> None:
+        await asyncio.sleep(SETTLED_SECS)
+
+
+Script = Callable[[Caller], Awaitable[None]]
+
+
+def play(
+    script: Script, *, min_delay: float = 0.0, max_delay: float = 3.0
+) -> tuple[Caller, LLMContext]:
+    """Run a script of frames through a user aggregator, an LLM and an assistant aggregator."""
+
+    async def main() -> tuple[Caller, LLMContext]:
+        judge, reader, llm, context = Judge(), Reader(), Parrot(), LLMContext()
+        strategy = EagerTurnStopStrategy(
+            judge=judge,
+            read_along=reader,
+            holds=HOLDS,
+            min_delay_secs=min_delay,
+            max_delay_secs=max_delay,
+        )
+        params = LLMUserAggregatorParams(
+            user_turn_strategies=UserTurnStrategies(
+                start=[BargeInStartStrategy(min_speech_secs=0.5)], stop=[strategy]
+            ),
+            empty_user_turn=None,
+        )
+        turns = LLMContextAggregatorPair(context, user_params=params)
+        spoken = Spoken(llm)
+        worker = PipelineWorker(
+            Pipeline([turns.user(), llm, turns.assistant()]),
+            observers=[spoken],
+            idle_timeout_secs=None,
+        )
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(worker)
+        running = asyncio.create_task(runner.run())
+        caller = Caller(worker, judge, reader, spoken, llm)
+        await caller.send(STTMetadataFrame(service_name="stt", ttfs_p99_latency=0.8))
+        await script(caller)
+        await caller.settle()
+        await worker.queue_frame(EndFrame())
+        await running
+        return caller, context
+
+    return virtual_time.run(main())
+
+
+def said_by(context: LLMContext, role: str) -> list[str]:
+    return [str(m["content"]) for m in context.messages if m["role"] == role]
