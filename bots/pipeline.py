@@ -32,6 +32,7 @@ from processors.eager_turn import HOLDS
 from processors.offline_knowledge import OfflineKnowledgeProcessor
 from processors.rehearsal import Rehearsal
 from processors.shared_vad import SpeechModels
+from processors.stray_speech import StraySpeechProcessor
 from processors.turn_end import EagerTurnStopStrategy, ReadAlong
 
 TURN_STOP_MARGIN_SECS = 0.5
@@ -110,6 +111,7 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
             *([knowledge] if knowledge else []),
             llm,
             tts,
+            StraySpeechProcessor(),
             transport.output(),
             turns.assistant(),
         ]

@@ -15,6 +15,7 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     StartFrame,
     UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
 )
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 
@@ -108,6 +109,7 @@ class VoiceStateObserver(BaseObserver):
     def __init__(self, state: VoiceState) -> None:
         super().__init__(observe_every_push=False)
         self._state = state
+        self._user_speaks = False
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Follow a frame that was pushed for the first time."""
@@ -115,11 +117,15 @@ class VoiceStateObserver(BaseObserver):
             case StartFrame():
                 await self._state.move(State.INITIALIZING)
             case UserStartedSpeakingFrame():
+                self._user_speaks = True
                 await self._state.move(State.PROCESSING)
+            case UserStoppedSpeakingFrame():
+                self._user_speaks = False
             case LLMFullResponseStartFrame():
                 await self._state.move(State.THINKING)
             case BotStartedSpeakingFrame():
                 await self._state.move(State.SPEAKING)
             case BotStoppedSpeakingFrame():
                 if self._state.current is State.SPEAKING:
-                    await self._state.move(State.LISTENING)
+                    goal = State.PROCESSING if self._user_speaks else State.LISTENING
+                    await self._state.move(goal)

@@ -3,6 +3,7 @@ from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
 )
 from pipecat.processors.filters.identity_filter import IdentityFilter
 from pipecat.tests.utils import run_test
@@ -103,3 +104,32 @@ class TestVoiceStateObserver:
             "listening",
             "processing",
         ]
+
+    async def test_a_bot_that_falls_silent_over_the_user_leaves_the_word_to_them(self) -> None:
+        recorder = Recorder()
+        await recorder.voice.move(State.CONNECTING)
+        await run_test(
+            IdentityFilter(),
+            frames_to_send=[
+                UserStartedSpeakingFrame(),
+                BotStartedSpeakingFrame(),
+                BotStoppedSpeakingFrame(),
+            ],
+            observers=[VoiceStateObserver(recorder.voice)],
+        )
+        assert recorder.states[-2:] == ["listening", "processing"]
+
+    async def test_a_bot_that_falls_silent_after_the_users_turn_listens(self) -> None:
+        recorder = Recorder()
+        await recorder.voice.move(State.CONNECTING)
+        await run_test(
+            IdentityFilter(),
+            frames_to_send=[
+                UserStartedSpeakingFrame(),
+                UserStoppedSpeakingFrame(),
+                BotStartedSpeakingFrame(),
+                BotStoppedSpeakingFrame(),
+            ],
+            observers=[VoiceStateObserver(recorder.voice)],
+        )
+        assert recorder.states[-1] == "listening"
