@@ -24,6 +24,7 @@ from bots.pipeline import assemble
 from bots.registry import Bot
 from bots.resources import Resources
 from processors.latency import TurnLatency, TurnLatencyObserver
+from processors.output_pause import OutputPause
 from processors.rtvi_serializer import RTVISerializer
 from processors.voice_state import State, VoiceState, VoiceStateObserver
 
@@ -43,47 +44,75 @@ class Call:
     Attributes:
         session_id: Names the call in logs.
         transport: Where the user is.
+        output: Pauses what the transport plays.
         resources: What calls share.
         on_state: Told of every state the call enters.
     """
 
     session_id: str
     transport: BaseTransport
+    output: OutputPause
     resources: Resources
     on_state: Callable[[State], Awaitable[None]] = ignore_state
 
 
-async def make_transport(runner_args: RunnerArguments) -> BaseTransport:
-    """Make the transport that the arguments of a session ask for.
+async def make_call(
+    session_id: str,
+    runner_args: RunnerArguments,
+    resources: Resources,
+    on_state: Callable[[State], Awaitable[None]] = ignore_state,
+) -> Call:
+    """Make what a bot is given for one call; see `Call`.
+
+    Args:
+        session_id: Names the call in logs.
+        runner_args: Which transport the session asks for.
+        resources: What calls share.
+        on_state: Told of every state the call enters.
 
     Raises:
         ValueError: If Pipecat does not know the kind of session.
     """
+    output = OutputPause()
+    transport = await make_transport(runner_args, output)
+    return Call(session_id, transport, output, resources, on_state)
+
+
+async def make_transport(runner_args: RunnerArguments, output: OutputPause) -> BaseTransport:
+    """Make the transport that the arguments of a session ask for.
+
+    Args:
+        runner_args: The arguments.
+        output: Pauses what it plays.
+
+    Raises:
+        ValueError: If Pipecat does not know the kind of session.
+    """
+    audio: dict[str, Any] = {
+        "audio_in_enabled": True,
+        "audio_out_enabled": True,
+        "audio_out_filter": output,
+    }
 
     def eval_params() -> TransportParams:
         from pipecat.evals.transport import EvalTransportParams
 
-        return EvalTransportParams(audio_in_enabled=True, audio_out_enabled=True)
+        return EvalTransportParams(**audio)
 
-    def audio() -> TransportParams:
-        return TransportParams(audio_in_enabled=True, audio_out_enabled=True)
+    def peer() -> TransportParams:
+        return TransportParams(**audio)
 
     def daily() -> TransportParams:
         from pipecat.transports.daily.transport import DailyParams
 
-        return DailyParams(audio_in_enabled=True, audio_out_enabled=True)
+        return DailyParams(**audio)
 
-    def socket() -> TransportParams:
-        return FastAPIWebsocketParams(audio_in_enabled=True, audio_out_enabled=True)
+    def telephone() -> TransportParams:
+        return FastAPIWebsocketParams(**audio)
 
     def websocket() -> TransportParams:
-        return FastAPIWebsocketParams(
-            audio_in_enabled=True,
-            audio_out_enabled=True,
-            serializer=RTVISerializer(),
-            # Whoever accepted the socket has looked at where it comes from.
-            allowed_origins=[],
-        )
+        # Whoever accepted the socket has looked at where it comes from.
+        return FastAPIWebsocketParams(**audio, serializer=RTVISerializer(), allowed_origins=[])
 
     if isinstance(runner_args, SmallWebRTCRunnerArguments):
         # Again for the peer connection that follows when a client has lost the first.
@@ -94,12 +123,12 @@ async def make_transport(runner_args: RunnerArguments) -> BaseTransport:
     return await create_transport(
         runner_args,
         {
-            "webrtc": audio,
-            "livekit": audio,
+            "webrtc": peer,
+            "livekit": peer,
             "daily": daily,
             "eval": eval_params,
             "websocket": websocket,
-            **dict.fromkeys(("twilio", "telnyx", "plivo", "exotel"), socket),
+            **dict.fromkeys(("twilio", "telnyx", "plivo", "exotel"), telephone),
         },
     )
 
@@ -118,7 +147,7 @@ class Conversation:
     def __init__(self, bot: Bot, call: Call) -> None:
         self._bot = bot
         self._call = call
-        self._assembly = assemble(bot, call.transport, call.resources)
+        self._assembly = assemble(bot, call.transport, call.output, call.resources)
         self._state = VoiceState(self._publish)
         self._worker = PipelineWorker(
             self._assembly.pipeline,

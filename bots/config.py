@@ -127,13 +127,14 @@ class LimitConfig(Section):
     """Bounds on calls.
 
     Attributes:
-        sessions: Calls at once.
+        sessions: Calls at once; None for one for each core (8 at most) where speech is recognised
+            or answered on this machine, and for 10 elsewhere.
         session_duration: Longest call.
         join_timeout: How long a started session waits for its client.
         lost_peer_timeout: How long a client may be silent, or gone, before its call is ended.
     """
 
-    sessions: Annotated[int, Field(ge=1)] = 10
+    sessions: Annotated[int, Field(ge=1)] | None = None
     session_duration: Annotated[float, Field(gt=0)] = 3600
     join_timeout: Annotated[float, Field(gt=0)] = 60
     lost_peer_timeout: Annotated[float, Field(gt=0)] = 8

@@ -30,6 +30,7 @@ from bots.resources import Resources
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import HOLDS
 from processors.offline_knowledge import OfflineKnowledgeProcessor
+from processors.output_pause import OutputPause
 from processors.rehearsal import Rehearsal
 from processors.shared_vad import SpeechModels
 from processors.stray_speech import StraySpeechProcessor
@@ -54,12 +55,15 @@ class Assembly:
     prefill: Callable[[], Awaitable[None]] | None
 
 
-def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assembly:
+def assemble(
+    bot: Bot, transport: BaseTransport, output: OutputPause, resources: Resources
+) -> Assembly:
     """Build the pipeline of one call.
 
     Args:
         bot: What to build it for.
         transport: Where the user is.
+        output: Pauses what the transport plays.
         resources: What calls share.
 
     Raises:
@@ -90,6 +94,7 @@ def assemble(bot: Bot, transport: BaseTransport, resources: Resources) -> Assemb
         context,
         user_params=user_params(
             resources.speech,
+            output,
             read_along=partial(_read_along, read, context) if read else None,
             vad=settings.voice.realtime.vad,
             turn=settings.turn_detection,
@@ -129,6 +134,7 @@ async def _read_along(
 
 def user_params(
     speech: SpeechModels,
+    output: OutputPause,
     *,
     read_along: ReadAlong | None,
     vad: VadConfig,
@@ -137,7 +143,7 @@ def user_params(
 ) -> LLMUserAggregatorParams:
     """Turn settings into Pipecat's rules of when a user's turn starts and ends."""
     start: BaseUserTurnStartStrategy = BargeInStartStrategy(
-        min_speech_secs=interruptions.min_speech_duration
+        output, min_speech_secs=interruptions.min_speech_duration
     )
     if interruptions.min_words:
         start = MinWordsUserTurnStartStrategy(min_words=interruptions.min_words)

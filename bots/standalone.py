@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipecat.runner.types import RunnerArguments
 
-from bots.call import Call, Conversation, make_transport
+from bots.call import Conversation, make_call
 from bots.local_models import loading_models
 from bots.loopback import connect_over_loopback_when_alone
 from bots.registry import load_bot
@@ -38,9 +38,8 @@ async def run_bot(file: str, runner_args: RunnerArguments) -> None:
     """
     resources = await _shared_resources()
     bot = load_bot(Path(file).stem, resources.settings)
-    transport = await make_transport(runner_args)
     session_id = runner_args.session_id or str(uuid.uuid4())
-    await Conversation(bot, Call(session_id, transport, resources)).hold()
+    await Conversation(bot, await make_call(session_id, runner_args, resources)).hold()
 
 
 async def _shared_resources() -> Resources:

@@ -13,19 +13,23 @@ from pipecat.frames.frames import (
 from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_start import BaseUserTurnStartStrategy
 
+from processors.output_pause import OutputPause
+
 
 class BargeInStartStrategy(BaseUserTurnStartStrategy):
     """Starts the user's turn at the first speech, or, over a speaking bot, after some of it.
 
-    A cough or an "mhm" shorter than `min_speech_secs` does not stop the bot, and its
-    transcript is dropped.
+    The bot is paused at once. After a cough or an "mhm" shorter than `min_speech_secs` it goes on
+    where it was, and their transcript is dropped.
 
     Args:
+        output: What the bot is paused by.
         min_speech_secs: Speech over the bot's before it is interrupted, in seconds.
     """
 
-    def __init__(self, *, min_speech_secs: float) -> None:
+    def __init__(self, output: OutputPause, *, min_speech_secs: float) -> None:
         super().__init__()
+        self._output = output
         self._min_speech_secs = min_speech_secs
         self._bot_speaking = False
         self._in_turn = False
@@ -37,8 +41,9 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
         await self._cancel_pending()
 
     async def handle_user_turn_stopped(self) -> None:
-        """Get ready for the next turn."""
+        """Get ready for the next turn, and let play what must not be interrupted."""
         self._in_turn = False
+        self._output.resume()
 
     async def cleanup(self) -> None:
         """Stop waiting."""
@@ -52,6 +57,7 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
                 self._bot_speaking = True
             case BotStoppedSpeakingFrame():
                 self._bot_speaking = False
+                self._output.drop()
                 if self._pending:
                     return await self._start()
             case VADUserStartedSpeakingFrame():
@@ -59,11 +65,13 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
                 if not self._bot_speaking or heard_secs >= self._min_speech_secs:
                     return await self._start()
                 await self._cancel_pending()
+                self._output.pause()
                 self._pending = self.task_manager.create_task(
                     self._start_after(self._min_speech_secs - heard_secs), f"{self}::barge_in"
                 )
             case VADUserStoppedSpeakingFrame():
                 await self._cancel_pending()
+                self._output.resume()
             case TranscriptionFrame() if not self._in_turn:
                 if not self._bot_speaking:
                     return await self._start()

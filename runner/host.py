@@ -16,7 +16,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCRequestHandler,
 )
 
-from bots.call import Call, Conversation, make_transport
+from bots.call import Conversation, make_call
 from bots.errors import ParlanteError
 from bots.registry import Bot
 from bots.resources import Resources
@@ -168,8 +168,7 @@ class SessionHost:
         async def on_state(state: State) -> None:
             self._on_state(session_id, state)
 
-        transport = await make_transport(arguments)
-        call = Call(session_id, transport, self._resources, on_state)
+        call = await make_call(session_id, arguments, self._resources, on_state)
         conversation = Conversation(bot, call)
         line = Line(session_id, connection, self._limits)
 

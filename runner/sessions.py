@@ -11,13 +11,18 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCRequest,
 )
 
+from bots.local_models import cpu_threads
 from bots.registry import Bot, load_bot
 from bots.resources import Resources
+from bots.settings import Settings
 from processors.voice_state import State
 from runner.errors import SessionLimitExceeded, SessionNotFound
 from runner.host import SessionHost
 from runner.lines import EndReason
 from runner.sockets import SocketConnection
+
+LINES = 10
+"""Calls at once where other machines do the work."""
 
 
 @dataclass
@@ -51,6 +56,7 @@ class SessionManager:
     def __init__(self, resources: Resources) -> None:
         self._settings = resources.settings
         self._limits = resources.settings.voice.realtime.limits
+        self._lines = self._limits.sessions or _lines_of_this_machine(resources.settings)
         self._sessions: dict[str, Session] = {}
         self._host = SessionHost(resources, on_state=self._set_state, on_end=self._forget)
 
@@ -71,7 +77,7 @@ class SessionManager:
         """
         bot_name = bot_name or self._settings.default_bot
         bot = load_bot(bot_name, self._settings)
-        if len(self._sessions) >= self._limits.sessions:
+        if len(self._sessions) >= self._lines:
             raise SessionLimitExceeded("all lines are busy: please try again in a moment")
         session = Session(str(uuid.uuid4()), bot_name, bot)
         session.expiry = asyncio.get_running_loop().call_later(
@@ -150,3 +156,13 @@ def _joined(session: Session) -> None:
     if session.expiry:
         session.expiry.cancel()
         session.expiry = None
+
+
+def _lines_of_this_machine(settings: Settings) -> int:
+    """Return how many calls at once are answered in time.
+
+    With offline models on two cores two calls wait 1.5 times as long as one (docs/latency.md), and
+    a third would make all of them wait.
+    """
+    local = "local" in (settings.service("stt")[0], settings.service("llm")[0])
+    return cpu_threads() if local else LINES

@@ -18,6 +18,7 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.workers.runner import WorkerRunner
 
 from bots.call import make_transport
+from processors.output_pause import OutputPause
 from runner.peer import SAMPLE_RATE_HZ, Microphone, Pcm, connect
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.relay import Relay, Weather, far_from
@@ -64,7 +65,9 @@ async def calling(relay: Relay) -> AsyncIterator[Call]:
     connection, ear = SmallWebRTCConnection(), Ear()
     async with offering(relay) as (pc, microphone, offer):
         await connection.initialize(offer, "offer")
-        transport = await make_transport(SmallWebRTCRunnerArguments(webrtc_connection=connection))
+        transport = await make_transport(
+            SmallWebRTCRunnerArguments(webrtc_connection=connection), OutputPause()
+        )
         pipeline = Pipeline([transport.input(), ear, transport.output()])
         worker = PipelineWorker(pipeline, idle_timeout_secs=None)
         runner = WorkerRunner(handle_sigint=False)

@@ -1,10 +1,13 @@
 """The service's answers, over its real routes, without any model."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
 
+from bots.local_models import cpu_threads
 from bots.resources import Resources
 from bots.settings import DEFAULT_CONFIG, load_settings
 from runner.app import MAX_BODY_BYTES, create_app
@@ -14,17 +17,42 @@ BROKEN_OFFER = {"sdp": "v=0\r\nm=audio nowhere RTP/AVP 0\r\n", "type": "offer"}
 NO_CANDIDATES: dict[str, object] = {"pc_id": "x", "candidates": []}
 
 
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    settings = load_settings(DEFAULT_CONFIG)
+@asynccontextmanager
+async def service(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    loaded = load_settings(DEFAULT_CONFIG, settings)
     nothing = dict.fromkeys(("speech", "local", "encoder", "appointments"))
-    app = create_app(Resources(settings, **nothing))  # type: ignore[arg-type]
+    app = create_app(Resources(loaded, **nothing))  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://test") as client,
     ):
         yield client
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with service() as client:
+        yield client
+
+
+async def starts(http: httpx.AsyncClient, count: int) -> list[int]:
+    """Return the status of so many starts, one after the other."""
+    return [(await http.post("/start", json={})).status_code for _ in range(count)]
+
+
+async def test_with_offline_models_there_is_a_line_for_each_core() -> None:
+    lines = cpu_threads()
+    async with service(profile="offline") as http:
+        assert await starts(http, lines + 1) == [200] * lines + [429]
+
+
+async def test_where_others_do_the_work_there_are_ten_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    async with service() as http:
+        assert await starts(http, 11) == [200] * 10 + [429]
 
 
 async def test_pipecats_clients_get_a_session(http: httpx.AsyncClient) -> None:

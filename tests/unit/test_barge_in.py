@@ -25,6 +25,7 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from processors.barge_in import BargeInStartStrategy
+from processors.output_pause import OutputPause
 
 UNIT_SECS = 0.1
 """All times here are multiples of it, far apart enough for a busy machine."""
@@ -62,10 +63,12 @@ def wait(units: int) -> SleepFrame:
     return SleepFrame(sleep=units * UNIT_SECS)
 
 
-async def play(*frames: Frame, min_speech: int = 5) -> Times:
+async def play(*frames: Frame, min_speech: int = 5, output: OutputPause | None = None) -> Times:
     times = Times()
     strategies = UserTurnStrategies(
-        start=[BargeInStartStrategy(min_speech_secs=min_speech * UNIT_SECS)],
+        start=[
+            BargeInStartStrategy(output or OutputPause(), min_speech_secs=min_speech * UNIT_SECS)
+        ],
         stop=[SpeechTimeoutUserTurnStopStrategy()],
     )
     pair = LLMContextAggregatorPair(
@@ -109,3 +112,54 @@ class TestBargeIn:
             wait(1),
         )
         assert not times.of(UserStartedSpeakingFrame)
+
+
+class Tongue(OutputPause):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def pause(self) -> None:
+        self.told.append("pause")
+        super().pause()
+
+    def resume(self) -> None:
+        self.told.append("resume")
+        super().resume()
+
+    def drop(self) -> None:
+        self.told.append("drop")
+        super().drop()
+
+
+class TestPause:
+    async def test_the_bot_is_paused_at_the_first_speech_and_goes_on_after_a_cough(self) -> None:
+        tongue = Tongue()
+        await play(
+            BotStartedSpeakingFrame(),
+            user_starts(),
+            wait(1),
+            user_stops(),
+            wait(6),
+            output=tongue,
+        )
+        assert tongue.told == ["pause", "resume"]
+
+    async def test_a_paused_bot_that_is_interrupted_does_not_go_on(self) -> None:
+        tongue = Tongue()
+        await play(
+            BotStartedSpeakingFrame(),
+            user_starts(),
+            wait(7),
+            BotStoppedSpeakingFrame(),
+            wait(1),
+            output=tongue,
+        )
+        assert tongue.told == ["pause", "drop"]
+
+    async def test_a_silent_bot_is_not_paused(self) -> None:
+        tongue = Tongue()
+        await play(user_starts(), wait(1), user_stops(), wait(1), output=tongue)
+        assert "pause" not in tongue.told

@@ -1,0 +1,88 @@
+"""What is heard of a bot that is paused, from a real output transport."""
+
+import numpy as np
+from pipecat.frames.frames import InterruptionFrame, TTSAudioRawFrame, TTSStoppedFrame
+
+from processors.output_pause import FADE_SECS, OutputPause
+from tests.loudspeaker import RATE, Loudspeaker, Speech, playing, turns_of_the_loop
+
+STOPS_AT = 3
+SPEECH = np.full(RATE * 48 // 100, 8000, np.int16)
+"""Twelve whole chunks."""
+FADE = round(RATE * FADE_SECS)
+
+
+def tts(pcm: np.ndarray) -> TTSAudioRawFrame:
+    return TTSAudioRawFrame(pcm.tobytes(), RATE, 1)
+
+
+def heard(chunks: list[bytes]) -> np.ndarray:
+    return np.frombuffer(b"".join(chunks), np.int16)
+
+
+async def test_a_paused_bot_fades_out_and_goes_on_where_it_was() -> None:
+    output, told = OutputPause(), Speech()
+    loudspeaker = Loudspeaker(output, stops_at=STOPS_AT)
+    async with playing(loudspeaker, told) as worker:
+        await worker.queue_frames([tts(SPEECH), TTSStoppedFrame()])
+        await loudspeaker.has_stopped.wait()
+        output.pause()
+        loudspeaker.plays_on.set()
+        await turns_of_the_loop()
+        before = heard(loudspeaker.played)
+        assert len(loudspeaker.played) == STOPS_AT + 1, "silent after one chunk more"
+        assert not told.silent.is_set(), "the bot has not said what it has to say"
+
+        output.resume()
+        await told.silent.wait()
+    chunk = len(loudspeaker.played[0]) // 2
+    whole, cut = before[: STOPS_AT * chunk], before[STOPS_AT * chunk :]
+    assert np.all(np.diff(cut[:FADE].astype(int)) < 0), "it fades"
+    assert not cut[FADE:].any(), "and is silent"
+    after = heard(loudspeaker.played)[len(before) :]
+    assert np.all(np.diff(after[:FADE].astype(int)) > 0), "it fades in"
+    assert len(whole) + len(after) == len(SPEECH), "nothing is left out"
+    assert np.all(after[FADE:] == SPEECH[0])
+    assert told.starts == 1
+
+
+async def test_nothing_of_a_paused_speech_is_heard_after_an_interruption() -> None:
+    output, told = OutputPause(), Speech()
+    loudspeaker = Loudspeaker(output, stops_at=STOPS_AT)
+    async with playing(loudspeaker, told) as worker:
+        await worker.queue_frames([tts(SPEECH), TTSStoppedFrame()])
+        await loudspeaker.has_stopped.wait()
+        output.pause()
+        loudspeaker.plays_on.set()
+        await turns_of_the_loop()
+        played = len(loudspeaker.played)
+        await worker.queue_frame(InterruptionFrame())
+        await told.silent.wait()
+        output.drop()
+        await turns_of_the_loop()
+        interrupted = len(loudspeaker.played)
+
+        await worker.queue_frames([tts(SPEECH // 2), TTSStoppedFrame()])
+        await told.speaking.wait()
+        await told.silent.wait()
+    assert interrupted == played
+    assert np.all(heard(loudspeaker.played[interrupted:]) == SPEECH[0] // 2)
+
+
+async def test_a_pause_at_the_end_of_a_speech_leaves_nothing_for_the_next() -> None:
+    output = OutputPause()
+    await output.start(RATE)
+    output.pause()
+    assert len(await output.filter(SPEECH.tobytes())) == len(SPEECH.tobytes())
+    output.resume()
+    output.drop()  # the bot has stopped speaking
+    assert await output.filter(SPEECH.tobytes()) == SPEECH.tobytes()
+
+
+async def test_a_pause_that_ends_before_the_next_chunk_loses_nothing() -> None:
+    output = OutputPause()
+    await output.start(RATE)
+    output.pause()
+    await output.filter(SPEECH.tobytes())
+    output.resume()
+    assert len(await output.filter(SPEECH.tobytes())) == 2 * len(SPEECH.tobytes())
