@@ -92,6 +92,8 @@ async def make_transport(runner_args: RunnerArguments, output: OutputPause) -> B
         "audio_in_enabled": True,
         "audio_out_enabled": True,
         "audio_out_filter": output,
+        # What has been handed out cannot be paused any more.
+        "audio_out_10ms_chunks": 2,
     }
 
     def eval_params() -> TransportParams:
