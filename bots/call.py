@@ -37,6 +37,10 @@ async def ignore_state(_: State) -> None:
     """Take no notice of a state."""
 
 
+def ignore_answer(_: TurnLatency) -> None:
+    """Take no notice of an answer."""
+
+
 @dataclass(frozen=True)
 class Call:
     """What a bot is given for one call.
@@ -47,6 +51,7 @@ class Call:
         output: Pauses what the transport plays.
         resources: What calls share.
         on_state: Told of every state the call enters.
+        on_answer: Told how long the user waited for each answer.
     """
 
     session_id: str
@@ -54,6 +59,7 @@ class Call:
     output: OutputPause
     resources: Resources
     on_state: Callable[[State], Awaitable[None]] = ignore_state
+    on_answer: Callable[[TurnLatency], None] = ignore_answer
 
 
 async def make_call(
@@ -61,6 +67,7 @@ async def make_call(
     runner_args: RunnerArguments,
     resources: Resources,
     on_state: Callable[[State], Awaitable[None]] = ignore_state,
+    on_answer: Callable[[TurnLatency], None] = ignore_answer,
 ) -> Call:
     """Make what a bot is given for one call; see `Call`.
 
@@ -69,13 +76,14 @@ async def make_call(
         runner_args: Which transport the session asks for.
         resources: What calls share.
         on_state: Told of every state the call enters.
+        on_answer: Told how long the user waited for each answer.
 
     Raises:
         ValueError: If Pipecat does not know the kind of session.
     """
     output = OutputPause()
     transport = await make_transport(runner_args, output)
-    return Call(session_id, transport, output, resources, on_state)
+    return Call(session_id, transport, output, resources, on_state, on_answer)
 
 
 async def make_transport(runner_args: RunnerArguments, output: OutputPause) -> BaseTransport:
@@ -195,7 +203,8 @@ class Conversation:
             await self._worker.rtvi.send_server_message(message)
 
     async def _tell_latency(self, latency: TurnLatency) -> None:
-        """Tell the log and the client how long the user waited, and for what."""
+        """Tell everybody how long the user waited, and for what."""
+        self._call.on_answer(latency)
         stages = {name: round(ms) for name, ms in latency.stages_ms.items()}
         logger.info(
             "answered after {:.0f} ms{}: {}",

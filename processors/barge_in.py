@@ -1,11 +1,14 @@
 """When a user may take the turn from a speaking bot."""
 
 import asyncio
+import re
 
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
+    EagerTranscriptionFrame,
     Frame,
+    InterimTranscriptionFrame,
     TranscriptionFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
@@ -15,12 +18,27 @@ from pipecat.turns.user_start import BaseUserTurnStartStrategy
 
 from processors.output_pause import OutputPause
 
+WORDLESS_SECS = 0.7
+"""Who has spoken over the bot for so much longer than it takes interrupts it, whatever they say:
+not every speech recognition has words before the end."""
+
+LISTENING = {
+    *("mm", "mmm", "mhm", "hm", "hmm", "uh", "huh", "um", "ah", "aha", "oh"),
+    *("ok", "okay", "right", "yeah", "i", "see"),
+}
+"""The words of somebody who only listens. "Yes", "no" and "sure" are none: they answer."""
+
+
+def only_listens(said: str) -> bool:
+    """Tell whether words over the bot's are no more than a sign that it is listened to."""
+    return set(re.findall(r"[^\W_]+", said.lower())) <= LISTENING
+
 
 class BargeInStartStrategy(BaseUserTurnStartStrategy):
-    """Starts the user's turn at the first speech, or, over a speaking bot, after some of it.
+    """Starts the user's turn at the first speech, or, over a speaking bot, when it interrupts.
 
-    The bot is paused at once. After a cough or an "mhm" shorter than `min_speech_secs` it goes on
-    where it was, and their transcript is dropped.
+    The bot is paused at once. What is shorter than `min_speech_secs`, or holds no words but those
+    of a listener, interrupts nothing: the bot goes on where it was, and the transcript is dropped.
 
     Args:
         output: What the bot is paused by.
@@ -32,13 +50,17 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
         self._output = output
         self._min_speech_secs = min_speech_secs
         self._bot_speaking = False
+        self._user_speaking = False
         self._in_turn = False
+        # What is known of speech over the bot's.
+        self._long_enough = False
+        self._has_words = False
         self._pending: asyncio.Task[None] | None = None
 
     async def handle_user_turn_started(self) -> None:
         """Forget what was pending: the turn has begun."""
         self._in_turn = True
-        await self._cancel_pending()
+        await self._forget()
 
     async def handle_user_turn_stopped(self) -> None:
         """Get ready for the next turn, and let play what must not be interrupted."""
@@ -58,35 +80,61 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
             case BotStoppedSpeakingFrame():
                 self._bot_speaking = False
                 self._output.drop()
-                if self._pending:
+                if self._user_speaking and not self._in_turn:
                     return await self._start()
             case VADUserStartedSpeakingFrame():
+                self._user_speaking = True
                 heard_secs = frame.start_secs
                 if not self._bot_speaking or heard_secs >= self._min_speech_secs:
                     return await self._start()
-                await self._cancel_pending()
+                await self._forget()
                 self._output.pause()
                 self._pending = self.task_manager.create_task(
                     self._start_after(self._min_speech_secs - heard_secs), f"{self}::barge_in"
                 )
             case VADUserStoppedSpeakingFrame():
+                self._user_speaking = False
                 await self._cancel_pending()
+                # Its words may still come, and interrupt.
                 self._output.resume()
-            case TranscriptionFrame() if not self._in_turn:
-                if not self._bot_speaking:
-                    return await self._start()
-                await self.trigger_reset_aggregation()
+            case InterimTranscriptionFrame() | EagerTranscriptionFrame() | TranscriptionFrame() if (
+                not self._in_turn
+            ):
+                return await self._hear(frame)
+        return ProcessFrameResult.CONTINUE
+
+    async def _hear(
+        self, frame: InterimTranscriptionFrame | EagerTranscriptionFrame | TranscriptionFrame
+    ) -> ProcessFrameResult:
+        """Look at what is said, or seems to be, while the turn is not the user's."""
+        is_final = isinstance(frame, TranscriptionFrame)
+        if not self._bot_speaking:
+            return await self._start() if is_final else ProcessFrameResult.CONTINUE
+        self._has_words = self._has_words or not only_listens(frame.text)
+        if self._has_words and self._long_enough:
+            return await self._start()
+        if is_final and not self._user_speaking:
+            await self.trigger_reset_aggregation()
+            await self._forget()
         return ProcessFrameResult.CONTINUE
 
     async def _start(self) -> ProcessFrameResult:
-        await self._cancel_pending()
+        await self._forget()
         await self.trigger_user_turn_started()
         return ProcessFrameResult.STOP
 
     async def _start_after(self, secs: float) -> None:
+        """Start the turn once the speech over the bot's interrupts it."""
         await asyncio.sleep(secs)
+        self._long_enough = True
+        if not self._has_words:
+            await asyncio.sleep(WORDLESS_SECS)
         self._pending = None
         await self.trigger_user_turn_started()
+
+    async def _forget(self) -> None:
+        self._long_enough = self._has_words = False
+        await self._cancel_pending()
 
     async def _cancel_pending(self) -> None:
         if self._pending:

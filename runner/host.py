@@ -20,6 +20,7 @@ from bots.call import Conversation, make_call
 from bots.errors import ParlanteError
 from bots.registry import Bot
 from bots.resources import Resources
+from processors.latency import TurnLatency
 from processors.voice_state import State
 from runner.errors import ConnectionFailed, SessionNotFound, SessionTaken
 from runner.lines import Connection, EndReason, Line
@@ -35,6 +36,7 @@ class SessionHost:
     Args:
         resources: What calls share.
         on_state: Told of every state of every call, with the session's id.
+        on_answer: Told how long the user waited for each answer.
         on_end: Told of the end of every call, with the session's id.
     """
 
@@ -43,11 +45,13 @@ class SessionHost:
         resources: Resources,
         *,
         on_state: Callable[[str, State], None],
+        on_answer: Callable[[TurnLatency], None],
         on_end: Callable[[str, EndReason], None],
     ) -> None:
         self._resources = resources
         self._limits = resources.settings.voice.realtime.limits
         self._on_state = on_state
+        self._on_answer = on_answer
         self._on_end = on_end
         self._lines: dict[str, Line] = {}
         self._webrtc = SmallWebRTCRequestHandler(
@@ -168,7 +172,7 @@ class SessionHost:
         async def on_state(state: State) -> None:
             self._on_state(session_id, state)
 
-        call = await make_call(session_id, arguments, self._resources, on_state)
+        call = await make_call(session_id, arguments, self._resources, on_state, self._on_answer)
         conversation = Conversation(bot, call)
         line = Line(session_id, connection, self._limits)
 

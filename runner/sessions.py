@@ -20,6 +20,7 @@ from runner.errors import SessionLimitExceeded, SessionNotFound
 from runner.host import SessionHost
 from runner.lines import EndReason
 from runner.sockets import SocketConnection
+from runner.telemetry import Telemetry
 
 LINES = 10
 """Calls at once where other machines do the work."""
@@ -51,6 +52,9 @@ class SessionManager:
 
     Args:
         resources: What calls share.
+
+    Attributes:
+        telemetry: What is counted and timed of them.
     """
 
     def __init__(self, resources: Resources) -> None:
@@ -58,7 +62,13 @@ class SessionManager:
         self._limits = resources.settings.voice.realtime.limits
         self._lines = self._limits.sessions or _lines_of_this_machine(resources.settings)
         self._sessions: dict[str, Session] = {}
-        self._host = SessionHost(resources, on_state=self._set_state, on_end=self._forget)
+        self.telemetry = Telemetry(lambda: self.count)
+        self._host = SessionHost(
+            resources,
+            on_state=self._set_state,
+            on_answer=self.telemetry.answered,
+            on_end=self._forget,
+        )
 
     @property
     def count(self) -> int:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from bots.registry import load_bot
 
@@ -19,6 +21,13 @@ async def health() -> dict[str, str]:
 async def ready(request: Request) -> dict[str, Any]:
     """Say that models are loaded and calls can be taken: the service listens only then."""
     return {"status": "ready", "sessions": request.app.state.sessions.count}
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
+    """Tell Prometheus how long users waited for answers, and what for."""
+    page = request.app.state.sessions.telemetry.page()
+    return Response(page, media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/agents")

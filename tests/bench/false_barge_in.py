@@ -2,7 +2,7 @@
 
     .venv/bin/python tests/bench/false_barge_in.py [--times 10] [--out FILE.json]
 
-While the bot answers, the caller coughs, agrees ("mm-hmm"), lets a door fall shut, or its
+While the bot answers, the caller coughs, lets a door fall shut, listens ("mhm", "okay"), or its
 microphone hears the bot again, 20 dB fainter and 100 ms later, for the whole answer: a telephone
 without echo cancellation. An answer is interrupted when the client is told so; how long the bot
 paused for it is the longest silence that the sound brought into its speech.
@@ -37,6 +37,8 @@ from tests.speech import open_speaker  # noqa: E402
 QUESTION = "What are your opening hours?"
 """The answer takes more than ten seconds."""
 
+AGREEMENTS = ("Okay.", "I see.", "Uh-huh.", "Right.", "Yeah.")
+
 ECHO_SECS = 0.1
 """From the loudspeaker through the room, and what a client buffers."""
 
@@ -69,7 +71,10 @@ def sounds_to_make() -> dict[str, Sound]:
     return {
         "cough": lambda n: _wide(sounds.cough(n)),
         "door": lambda n: _wide(sounds.door(n)),
-        "mm-hmm": lambda n: _wide(sounds.mhm(studio, voices[n % len(voices)])),
+        "mhm": lambda n: _wide(sounds.mhm(n)),
+        "okay": lambda n: _wide(
+            studio.say(AGREEMENTS[n % len(AGREEMENTS)], voices[n % len(voices)])
+        ),
     }
 
 

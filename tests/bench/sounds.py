@@ -14,6 +14,7 @@ OPUS_BIT_RATE = 32_000
 
 COUGH_RMS = 3000
 DOOR_RMS = 2500
+MHM_RMS = 1500
 
 
 def with_noise(pcm: Pcm, noise: Samples, snr_db: float) -> Pcm:
@@ -54,9 +55,16 @@ def door(seed: int = 1) -> Pcm:
     return _scaled(np.concatenate([thud, click]), DOOR_RMS)
 
 
-def mhm(studio: Studio, voice: Voice) -> Pcm:
-    """Return a listener's sound of agreement."""
-    return studio.say("mm-hmm", voice)
+def mhm(seed: int = 1) -> Pcm:
+    """Return a listener's "mhm": two hums through the nose, the second one higher, 0.45 s in all.
+
+    Synthetic voices spell it.
+    """
+    pitch_hz = np.random.default_rng(seed).uniform(95, 220)
+    low = _hum(0.15, pitch_hz, pitch_hz * 0.95)
+    breath = 0.1 * _burst(0.06, attack=0.02, decay=0.03, seed=seed, low=300, high=3000)
+    high = _hum(0.24, pitch_hz * 1.25, pitch_hz * 1.1)
+    return _scaled(np.concatenate([low, breath, high]), MHM_RMS)
 
 
 def echo(pcm: Pcm, level_db: float = -20.0) -> Pcm:
@@ -104,6 +112,19 @@ def _burst(
     noise = _shaped(samples, seed, lambda hz: ((hz > low) & (hz < high)).astype(np.float64))
     shape = np.minimum(at / attack, 1) * np.exp(-np.maximum(at - attack, 0) / decay)
     return noise * shape
+
+
+def _hum(secs: float, from_hz: float, to_hz: float) -> Samples:
+    """Return a voice through a closed mouth: harmonics that fall off above the nose's 250 Hz."""
+    samples = int(secs * SAMPLE_RATE_HZ)
+    hz = np.linspace(from_hz, to_hz, samples)
+    phase = 2 * np.pi * np.cumsum(hz) / SAMPLE_RATE_HZ
+    voice = np.zeros(samples)
+    for harmonic in range(1, 16):
+        at_hz = harmonic * hz
+        voice += np.sin(harmonic * phase) / (1 + (at_hz / 250) ** 2)
+    shape = np.minimum(1, np.minimum(np.arange(samples), np.arange(samples)[::-1]) / (samples / 5))
+    return voice * shape
 
 
 def _scaled(samples: Samples, rms: float) -> Pcm:

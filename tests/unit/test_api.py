@@ -144,3 +144,14 @@ async def test_pipecats_prebuilt_client_is_served(http: httpx.AsyncClient) -> No
     answer = await http.get("/client/")
     assert answer.status_code == 200
     assert "text/html" in answer.headers["content-type"]
+
+
+async def test_metrics_tell_of_sessions_and_of_answers_not_yet_given(
+    http: httpx.AsyncClient,
+) -> None:
+    await starts(http, 1)
+    answer = await http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    lines = answer.text.splitlines()
+    assert "parlante_sessions 1.0" in lines
+    assert 'parlante_answers_total{made="withdrawn"} 0.0' in lines

@@ -7,6 +7,7 @@ from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     Frame,
+    InterimTranscriptionFrame,
     InterruptionFrame,
     TranscriptionFrame,
     UserStartedSpeakingFrame,
@@ -24,7 +25,7 @@ from pipecat.tests.utils import SleepFrame, run_test
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
-from processors.barge_in import BargeInStartStrategy
+from processors.barge_in import WORDLESS_SECS, BargeInStartStrategy
 from processors.output_pause import OutputPause
 
 UNIT_SECS = 0.1
@@ -47,6 +48,26 @@ class Times(BaseObserver):
         return [at for seen, at in self.seen if seen is kind]
 
 
+class Tongue(OutputPause):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def pause(self) -> None:
+        self.told.append("pause")
+        super().pause()
+
+    def resume(self) -> None:
+        self.told.append("resume")
+        super().resume()
+
+    def drop(self) -> None:
+        self.told.append("drop")
+        super().drop()
+
+
 def user_starts() -> VADUserStartedSpeakingFrame:
     return VADUserStartedSpeakingFrame(start_secs=UNIT_SECS, timestamp=time.time())
 
@@ -57,6 +78,10 @@ def user_stops() -> VADUserStoppedSpeakingFrame:
 
 def transcript(text: str) -> TranscriptionFrame:
     return TranscriptionFrame(text, "user", "now", finalized=True)
+
+
+def interim(text: str) -> InterimTranscriptionFrame:
+    return InterimTranscriptionFrame(text, "user", "now")
 
 
 def wait(units: int) -> SleepFrame:
@@ -88,12 +113,51 @@ class TestBargeIn:
         assert not times.of(InterruptionFrame)
         assert not times.of(UserStartedSpeakingFrame)
 
-    async def test_speech_that_goes_on_stops_the_bot_after_its_minimum(self) -> None:
-        times = await play(BotStartedSpeakingFrame(), user_starts(), wait(7))
+    async def test_speech_with_words_stops_the_bot_after_its_minimum(self) -> None:
+        times = await play(
+            BotStartedSpeakingFrame(), user_starts(), wait(1), interim("I only want"), wait(6)
+        )
         [start] = times.of(VADUserStartedSpeakingFrame)
         [stop] = times.of(InterruptionFrame)
         # A unit of speech had passed when the voice activity detector told of it.
         assert stop - start == pytest.approx(4 * UNIT_SECS, abs=UNIT_SECS)
+
+    async def test_speech_that_goes_on_stops_the_bot_whatever_is_understood(self) -> None:
+        times = await play(BotStartedSpeakingFrame(), user_starts(), wait(14))
+        [start] = times.of(VADUserStartedSpeakingFrame)
+        [stop] = times.of(InterruptionFrame)
+        assert stop - start == pytest.approx(4 * UNIT_SECS + WORDLESS_SECS, abs=UNIT_SECS)
+
+    async def test_a_word_that_is_understood_only_after_its_end_stops_the_bot(self) -> None:
+        times = await play(
+            BotStartedSpeakingFrame(),
+            user_starts(),
+            wait(5),
+            user_stops(),
+            wait(1),
+            transcript("Stop."),
+            wait(1),
+        )
+        assert len(times.of(InterruptionFrame)) == 1
+        assert len(times.of(UserStartedSpeakingFrame)) == 1
+
+    @pytest.mark.parametrize("said", ["Mm-hmm.", "Uh-huh.", "Okay, I see.", ""])
+    async def test_one_who_only_listens_does_not_stop_the_bot(self, said: str) -> None:
+        tongue = Tongue()
+        times = await play(
+            BotStartedSpeakingFrame(),
+            user_starts(),
+            wait(2),
+            interim(said),
+            wait(4),
+            user_stops(),
+            wait(1),
+            *([transcript(said)] if said else []),
+            wait(1),
+            output=tongue,
+        )
+        assert not times.of(InterruptionFrame)
+        assert tongue.told == ["pause", "resume"]
 
     async def test_a_user_who_outlasts_the_bot_gets_the_turn_when_it_stops(self) -> None:
         times = await play(
@@ -114,26 +178,6 @@ class TestBargeIn:
         assert not times.of(UserStartedSpeakingFrame)
 
 
-class Tongue(OutputPause):
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: list[str] = []
-
-    def pause(self) -> None:
-        self.told.append("pause")
-        super().pause()
-
-    def resume(self) -> None:
-        self.told.append("resume")
-        super().resume()
-
-    def drop(self) -> None:
-        self.told.append("drop")
-        super().drop()
-
-
 class TestPause:
     async def test_the_bot_is_paused_at_the_first_speech_and_goes_on_after_a_cough(self) -> None:
         tongue = Tongue()
@@ -152,6 +196,7 @@ class TestPause:
         await play(
             BotStartedSpeakingFrame(),
             user_starts(),
+            interim("I only want"),
             wait(7),
             BotStoppedSpeakingFrame(),
             wait(1),

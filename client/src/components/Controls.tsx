@@ -1,15 +1,19 @@
 import { useEffect } from "react";
-import { HangUpIcon, MicIcon, MicOffIcon, SlidersIcon } from "./icons";
+import { HangUpIcon, MicIcon, MicOffIcon, SlidersIcon, StopwatchIcon } from "./icons";
 
 export interface ControlsProps {
   muted: boolean;
   /** The call is being ended. */
   ending: boolean;
-  settingsOpen: boolean;
+  panel: Panel | null;
   onMute: (muted: boolean) => void;
   onEnd: () => void;
-  onToggleSettings: () => void;
+  /** Open another panel, or none. */
+  onPanel: (panel: Panel | null) => void;
 }
+
+/** What can be opened above the controls, one at a time. */
+export type Panel = "sound" | "times";
 
 /** Where keys write text, or pick what begins with the letter. */
 const TEXT_FIELDS = "input:not([type=range], [type=checkbox], [type=radio]), textarea, select";
@@ -20,19 +24,20 @@ function isTyping(target: EventTarget | null): boolean {
 
 /** The call's buttons, and the keys M and Escape for the whole page. */
 export function Controls(props: ControlsProps) {
-  const { muted, ending, settingsOpen, onMute, onEnd, onToggleSettings } = props;
+  const { muted, ending, panel, onMute, onEnd, onPanel } = props;
+  const toggle = (one: Panel): void => onPanel(panel === one ? null : one);
 
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const modified = event.ctrlKey || event.metaKey || event.altKey;
       if (event.defaultPrevented || event.repeat || modified || isTyping(event.target)) return;
       if (event.key === "m" || event.key === "M") onMute(!muted);
-      else if (event.key === "Escape" && settingsOpen) onToggleSettings();
+      else if (event.key === "Escape" && panel) onPanel(null);
       else if (event.key === "Escape") onEnd();
     };
     window.addEventListener("keydown", onKey);
     return () => window.removeEventListener("keydown", onKey);
-  }, [muted, settingsOpen, onMute, onEnd, onToggleSettings]);
+  }, [muted, panel, onMute, onEnd, onPanel]);
 
   return (
     <div className="controls" role="group" aria-label="Call controls">
@@ -63,11 +68,21 @@ export function Controls(props: ControlsProps) {
         type="button"
         className="control"
         aria-label="Sound settings"
-        aria-expanded={settingsOpen}
+        aria-expanded={panel === "sound"}
         title="Sound settings"
-        onClick={onToggleSettings}
+        onClick={() => toggle("sound")}
       >
         <SlidersIcon />
+      </button>
+      <button
+        type="button"
+        className="control"
+        aria-label="Response times"
+        aria-expanded={panel === "times"}
+        title="Response times"
+        onClick={() => toggle("times")}
+      >
+        <StopwatchIcon />
       </button>
     </div>
   );

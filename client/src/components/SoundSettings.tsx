@@ -17,7 +17,7 @@ export interface SoundSettingsProps {
 
 export function SoundSettings({ microphone, speaker, sound, onSound }: SoundSettingsProps) {
   return (
-    <div className="sound" role="group" aria-label="Sound settings">
+    <div className="panel sound" role="group" aria-label="Sound settings">
       <DeviceSelect label="Microphone" choice={microphone} />
       {speaker && <DeviceSelect label="Speaker" choice={speaker} />}
       <label className="sound__field">

@@ -46,6 +46,13 @@ export const SlidersIcon = () => (
   </Icon>
 );
 
+export const StopwatchIcon = () => (
+  <Icon>
+    <circle cx="12" cy="13.5" r="7" />
+    <path d="M12 13.5V9.5M10 3h4M12 3v3.5" />
+  </Icon>
+);
+
 export const CopyIcon = () => (
   <Icon>
     <rect x="8.5" y="8.5" width="11" height="11" rx="2" />

@@ -12,6 +12,17 @@ export const STATE_LABELS: Record<VoiceState, string> = {
   disconnected: "Call ended.",
 };
 
+/** Pipecat's names for what the time until an answer goes into, in the order they come. */
+export const STAGE_LABELS: Readonly<Record<string, string | undefined>> = {
+  endpointing_wait: "Noticing the silence",
+  transcription: "Getting your words",
+  turn_detection: "Waiting whether you go on",
+  llm_inference: "Writing the answer",
+  sentence_aggregation: "Up to its first clause",
+  speech_synthesis: "Making the voice",
+  output_transport: "Sending it",
+};
+
 /** `smart_router` -> `Smart router` */
 export function humanize(name: string): string {
   const words = name.replace(/[_-]+/g, " ").trim();

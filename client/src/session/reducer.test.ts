@@ -307,3 +307,18 @@ describe("the end of a call", () => {
     expect(reduce(state, { type: "unstable", unstable: false })).toBe(state);
   });
 });
+
+describe("the response times", () => {
+  const took = (totalMs: number): SessionEvent => ({
+    type: "turn-latency",
+    latency: { totalMs, stages: [], madeAhead: true, withdrawn: 0 },
+  });
+
+  it("are kept for the last twenty answers of a call", () => {
+    const state = after(...UP, ...Array.from({ length: 25 }, (_, i) => took(i)));
+    expect(state.latencies.map(({ totalMs }) => totalMs)).toEqual(
+      Array.from({ length: 20 }, (_, i) => i + 5),
+    );
+    expect(reduce(state, { type: "start", at: T0 }).latencies).toEqual([]);
+  });
+});

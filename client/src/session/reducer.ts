@@ -24,6 +24,7 @@ export const initialState: SessionState = {
   muted: false,
   transcript: [],
   speechRate: DEFAULT_SPEECH_RATE,
+  latencies: [],
   botStoppedAt: null,
   error: null,
   notice: null,
@@ -32,6 +33,9 @@ export const initialState: SessionState = {
   endedBy: null,
   entryCount: 0,
 };
+
+/** Answers whose response times are kept. */
+const KEPT_LATENCIES = 20;
 
 /** States that the server may put us in; the others follow from the connection. */
 const SERVER_STATES: readonly VoiceState[] = [
@@ -175,6 +179,12 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
       return {
         ...state,
         transcript: closeTool(state.transcript, `tool-${event.callId}`, event.cancelled),
+      };
+
+    case "turn-latency":
+      return {
+        ...state,
+        latencies: [...state.latencies, event.latency].slice(-KEPT_LATENCIES),
       };
 
     case "tick": {

@@ -72,6 +72,17 @@ export interface TranscriptEntry {
   settled?: string;
 }
 
+/** What the user waited for one answer, as the server measured it. */
+export interface TurnLatency {
+  totalMs: number;
+  /** The parts of the wait in their order, by Pipecat's names; they add up to the whole. */
+  stages: { name: string; ms: number }[];
+  /** The answer was made while the turn might still have gone on. */
+  madeAhead: boolean;
+  /** Answers that were made ahead in this turn, and thrown away. */
+  withdrawn: number;
+}
+
 export interface SessionState {
   voiceState: VoiceState;
   /** The server publishes the voice state; until it does, it is derived from other events. */
@@ -86,6 +97,8 @@ export interface SessionState {
   transcript: TranscriptEntry[];
   /** Characters a second of the bot's voice, learnt from the segments it has finished. */
   speechRate: number;
+  /** Of the last answers, oldest first. */
+  latencies: TurnLatency[];
   /** When the bot last fell silent, in ms. */
   botStoppedAt: number | null;
   error: SessionError | null;
@@ -125,6 +138,7 @@ export type SessionEvent =
   | { type: "bot-interrupted"; at: number }
   | { type: "tool-started"; callId: string; name: string | undefined; at: number }
   | { type: "tool-stopped"; callId: string; cancelled: boolean }
+  | { type: "turn-latency"; latency: TurnLatency }
   | { type: "tick"; at: number }
   | { type: "muted"; muted: boolean }
   | { type: "unstable"; unstable: boolean }

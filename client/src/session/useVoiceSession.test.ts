@@ -100,6 +100,31 @@ describe("useVoiceSession", () => {
     expect(session.current.state.voiceState).toBe("thinking");
   });
 
+  it("keeps what the server tells of the wait for an answer", () => {
+    const session = setUp();
+    act(() => session.current.start("sales", null));
+    connect();
+    emit(RTVIEvent.ServerMessage, {
+      type: "turn-latency",
+      total_ms: 640,
+      stages_ms: { endpointing_wait: 300, llm_inference: 340 },
+      made_ahead: true,
+      withdrawn: 1,
+    });
+    emit(RTVIEvent.ServerMessage, { type: "turn-latency" });
+    expect(session.current.state.latencies).toEqual([
+      {
+        totalMs: 640,
+        stages: [
+          { name: "endpointing_wait", ms: 300 },
+          { name: "llm_inference", ms: 340 },
+        ],
+        madeAhead: true,
+        withdrawn: 1,
+      },
+    ]);
+  });
+
   it("marks a reply that was interrupted", () => {
     const session = setUp();
     act(() => session.current.start("sales", null));

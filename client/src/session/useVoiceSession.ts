@@ -7,7 +7,14 @@ import type { Call, CallOptions, VoiceClient } from "./call";
 import { toSessionError } from "./errors";
 import { initialState, reduce } from "./reducer";
 import { VOICE_STATES } from "./types";
-import type { BotOutput, SessionEvent, SessionNotice, SessionState, VoiceState } from "./types";
+import type {
+  BotOutput,
+  SessionEvent,
+  SessionNotice,
+  SessionState,
+  TurnLatency,
+  VoiceState,
+} from "./types";
 
 /** How often the text of a voice without word times is brought up to what has sounded. */
 const TICK_MS = 120;
@@ -168,6 +175,8 @@ function bind(
   client.on(RTVIEvent.ServerMessage, (data: unknown) => {
     const state = toVoiceState(data);
     if (state) send({ type: "voice-state", state, at: now() });
+    const latency = toTurnLatency(data);
+    if (latency) send({ type: "turn-latency", latency });
   });
 
   client.onUnknownMessage = (message: RTVIMessage) => {
@@ -199,6 +208,27 @@ function bind(
 export function toVoiceState(data: unknown): VoiceState | null {
   const { type, state } = (data ?? {}) as { type?: unknown; state?: unknown };
   return type === "voice-state" ? (VOICE_STATES.find((known) => known === state) ?? null) : null;
+}
+
+/** `{"type": "turn-latency", "total_ms": 600, ...}`, or null for any other message. */
+export function toTurnLatency(data: unknown): TurnLatency | null {
+  const message = (data ?? {}) as Partial<TurnLatencyMessage>;
+  if (message.type !== "turn-latency" || typeof message.total_ms !== "number") return null;
+  const stages = Object.entries(message.stages_ms ?? {});
+  return {
+    totalMs: message.total_ms,
+    stages: stages.map(([name, ms]) => ({ name, ms })),
+    madeAhead: message.made_ahead ?? false,
+    withdrawn: message.withdrawn ?? 0,
+  };
+}
+
+interface TurnLatencyMessage {
+  type: unknown;
+  total_ms: unknown;
+  stages_ms: Record<string, number>;
+  made_ahead: boolean;
+  withdrawn: number;
 }
 
 /**

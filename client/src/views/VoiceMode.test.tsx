@@ -157,6 +157,42 @@ describe("the sound settings", () => {
   });
 });
 
+describe("the response times", () => {
+  const open = () => fireEvent.click(screen.getByRole("button", { name: "Response times" }));
+
+  it("say what the last wait went into, and how it was before", () => {
+    const stages = [
+      { name: "endpointing_wait", ms: 300 },
+      { name: "llm_inference", ms: 100 },
+    ];
+    const latency = { totalMs: 400, stages, madeAhead: true, withdrawn: 1 };
+    show({ latencies: [{ ...latency, totalMs: 900 }, latency] });
+    open();
+    const times = within(screen.getByRole("group", { name: "Response times" }));
+    expect(times.getByText("400 ms")).toBeTruthy();
+    expect(times.getByText("Noticing the silence").nextSibling?.textContent).toBe("300 ms");
+    expect(times.getByText("Writing the answer").nextSibling?.textContent).toBe("100 ms");
+    expect(times.getByText(/1 thrown away/)).toBeTruthy();
+    expect(times.getByText(/within 650 ms/)).toBeTruthy();
+  });
+
+  it("wait for the first answer", () => {
+    show();
+    open();
+    expect(screen.getByText(/Ask something/)).toBeTruthy();
+  });
+
+  it("take the place of the sound settings", () => {
+    show();
+    fireEvent.click(screen.getByRole("button", { name: "Sound settings" }));
+    open();
+    expect(screen.queryByRole("checkbox")).toBeNull();
+    fireEvent.keyDown(window, { key: "Escape" });
+    expect(screen.queryByText(/Ask something/)).toBeNull();
+    expect(props.onEnd).not.toHaveBeenCalled();
+  });
+});
+
 describe("the transcript", () => {
   it("is a log of both sides that says what is final", () => {
     show({

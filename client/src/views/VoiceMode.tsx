@@ -1,7 +1,9 @@
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Controls } from "../components/Controls";
+import type { Panel } from "../components/Controls";
 import { ErrorCard } from "../components/ErrorCard";
 import { Grille } from "../components/Grille";
+import { ResponseTimes } from "../components/ResponseTimes";
 import { SoundSettings } from "../components/SoundSettings";
 import type { DeviceChoice } from "../components/SoundSettings";
 import { Transcript } from "../components/Transcript";
@@ -28,13 +30,11 @@ export interface VoiceModeProps {
 
 export function VoiceMode(props: VoiceModeProps) {
   const { state, agentLabel } = props;
-  const [settingsOpen, setSettingsOpen] = useState(false);
+  const [panel, setPanel] = useState<Panel | null>(null);
   const main = useRef<HTMLElement>(null);
 
   // The button that led here is gone: go on from the top of this view.
   useEffect(() => main.current?.focus({ preventScroll: true }), []);
-
-  const toggleSettings = useCallback(() => setSettingsOpen((open) => !open), []);
 
   return (
     <main
@@ -78,7 +78,8 @@ export function VoiceMode(props: VoiceModeProps) {
       </div>
 
       <footer className="voice__foot">
-        {settingsOpen && (
+        {panel === "times" && <ResponseTimes latencies={state.latencies} />}
+        {panel === "sound" && (
           <SoundSettings
             microphone={props.microphone}
             speaker={props.speaker}
@@ -89,10 +90,10 @@ export function VoiceMode(props: VoiceModeProps) {
         <Controls
           muted={state.muted}
           ending={state.voiceState === "disconnecting"}
-          settingsOpen={settingsOpen}
+          panel={panel}
           onMute={props.onMute}
           onEnd={props.onEnd}
-          onToggleSettings={toggleSettings}
+          onPanel={setPanel}
         />
       </footer>
     </main>

@@ -1,0 +1,56 @@
+"""What the service counts and times, for Prometheus."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from processors.latency import TurnLatency
+
+WAIT_BUCKETS_SECS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0)
+STAGE_BUCKETS_SECS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 2.0, 5.0)
+
+
+class Telemetry:
+    """The metrics of one service.
+
+    Args:
+        sessions: Tells how many sessions there are.
+    """
+
+    def __init__(self, sessions: Callable[[], int]) -> None:
+        self._registry = CollectorRegistry()
+        lines = Gauge("parlante_sessions", "Sessions now, joined or not", registry=self._registry)
+        lines.set_function(sessions)
+        self._wait = Histogram(
+            "parlante_answer_wait_seconds",
+            "From the user's last sound to the bot's first one, as the pipeline sees them",
+            buckets=WAIT_BUCKETS_SECS,
+            registry=self._registry,
+        )
+        self._stage = Histogram(
+            "parlante_answer_stage_seconds",
+            "What a wait went into, by Pipecat's names",
+            ["stage"],
+            buckets=STAGE_BUCKETS_SECS,
+            registry=self._registry,
+        )
+        self._answers = Counter(
+            "parlante_answers",
+            "Answers made: ahead of the end of the turn and kept, ahead and withdrawn, or after it",
+            ["made"],
+            registry=self._registry,
+        )
+        for made in ("ahead", "withdrawn", "after"):
+            self._answers.labels(made)
+
+    def answered(self, latency: TurnLatency) -> None:
+        """Take the wait for one answer."""
+        self._wait.observe(latency.total_ms / 1000)
+        for stage, ms in latency.stages_ms.items():
+            self._stage.labels(stage).observe(ms / 1000)
+        self._answers.labels("ahead" if latency.made_ahead else "after").inc()
+        self._answers.labels("withdrawn").inc(latency.withdrawn)
+
+    def page(self) -> bytes:
+        """Return everything in Prometheus's text format."""
+        return generate_latest(self._registry)

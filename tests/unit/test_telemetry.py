@@ -1,0 +1,32 @@
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from processors.latency import TurnLatency
+from runner.telemetry import Telemetry
+
+
+def samples(telemetry: Telemetry) -> dict[tuple[str, ...], float]:
+    """Return what is exposed, by the name and the labels' values."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(telemetry.page().decode())
+        for sample in family.samples
+    }
+
+
+def test_the_wait_for_answers_is_exposed_with_its_stages_and_what_was_made_in_vain() -> None:
+    telemetry = Telemetry(lambda: 3)
+    stages = {"endpointing_wait": 300.0, "llm_inference": 250.0}
+    telemetry.answered(TurnLatency(550, stages, made_ahead=True, withdrawn=2))
+    telemetry.answered(TurnLatency(1050, {}, made_ahead=False, withdrawn=0))
+
+    exposed = samples(telemetry)
+    assert exposed["parlante_sessions",] == 3
+    assert exposed["parlante_answer_wait_seconds_count",] == 2
+    assert exposed["parlante_answer_wait_seconds_sum",] == pytest.approx(1.6)
+    assert exposed["parlante_answer_wait_seconds_bucket", "0.6"] == 1
+    assert exposed["parlante_answer_stage_seconds_sum", "llm_inference"] == 0.25
+    made = {
+        name: exposed["parlante_answers_total", name] for name in ("ahead", "withdrawn", "after")
+    }
+    assert made == {"ahead": 1, "withdrawn": 2, "after": 1}
