@@ -40,6 +40,7 @@ from pipecat.workers.runner import WorkerRunner
 from engines.reading import Ending, Reading
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import Holds
+from processors.output_pause import OutputPause
 from processors.turn_end import EagerTurnStopStrategy
 from tests import virtual_time
 
@@ -213,7 +214,8 @@ def play(
         )
         params = LLMUserAggregatorParams(
             user_turn_strategies=UserTurnStrategies(
-                start=[BargeInStartStrategy(min_speech_secs=0.5)], stop=[strategy]
+                start=[BargeInStartStrategy(OutputPause(), min_speech_secs=0.5)],
+                stop=[strategy],
             ),
             empty_user_turn=None,
         )

@@ -21,6 +21,7 @@ export const STAGE_LABELS: Readonly<Record<string, string | undefined>> = {
   sentence_aggregation: "Up to its first clause",
   speech_synthesis: "Making the voice",
   output_transport: "Sending it",
+  pipeline: "Everything between",
 };
 
 /** `smart_router` -> `Smart router` */
