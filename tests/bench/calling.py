@@ -49,6 +49,7 @@ class Turn:
             question was not answered, or was answered before its end.
         early: Whether the bot spoke before the question's end.
         answers: How many replies were spoken.
+        stages_ms: What the bot says that the wait went into; nothing from a vanilla one.
     """
 
     question: str
@@ -57,6 +58,7 @@ class Turn:
     latency_ms: float | None
     early: bool
     answers: int
+    stages_ms: dict[str, float]
 
 
 class Ear:
@@ -135,6 +137,7 @@ async def ask(peer: Peer, ear: Ear, question: Utterance) -> Turn:
         latency_ms,
         early,
         _spoken_replies(messages),
+        _stages_ms(messages),
     )
 
 
@@ -142,6 +145,13 @@ def _texts(messages: list[dict], kind: str) -> list[str]:
     """Return what the messages of a kind say, but not what was only guessed so far."""
     said = [message["data"] for message in messages if message["type"] == kind]
     return [data["text"] for data in said if data.get("final", True)]
+
+
+def _stages_ms(messages: list[dict]) -> dict[str, float]:
+    """Return the parts of the first wait that the messages tell of."""
+    told = [m["data"] for m in messages if m["type"] == "server-message"]
+    waits = [data["stages_ms"] for data in told if data.get("type") == "turn-latency"]
+    return waits[0] if waits else {}
 
 
 def _spoken_replies(messages: list[dict]) -> int:

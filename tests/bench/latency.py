@@ -209,11 +209,25 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def stage_table(result: Result) -> str:
+    """Return what a side's waits went into, as its pipeline sees them; "" if it does not tell."""
+    told = [t.stages_ms for t in result.turns if t.stages_ms and not is_fixed(t)]
+    stages = dict.fromkeys(stage for stages_ms in told for stage in stages_ms)
+    if not stages:
+        return ""
+    lines = [f"{result.side.name}, by stage:"]
+    for stage in stages:
+        times = [stages_ms.get(stage, 0.0) for stages_ms in told]
+        lines.append(f"  {stage:22}{percentile(times, 50):7.0f}{percentile(times, 95):9.0f}")
+    return "\n".join(lines)
+
+
 def report(a: Result, b: Result) -> Ratio:
     """Print how two sides compare; return the ratio of the first to the second, by question."""
     times, others = a.by_question(), b.by_question()
     ratio = median_ratio([(times[q], others[q]) for q in times if q in others])
     print(table([a, b]))
+    print(*filter(None, map(stage_table, (a, b))), sep="\n")
     for what, value in (
         ("of medians", ratio_of_medians(a.latencies_ms, b.latencies_ms)),
         ("by question", ratio),
@@ -261,6 +275,7 @@ def main() -> int:
         environment = {
             "PARLANTE_VOICE__PROVIDERS__LOCAL__LLM__MODEL": args.llm,
             "PARLANTE_BOTS__PLAIN__MODULE": "tests.bench.plain_receptionist",
+            "PARLANTE_VOICE__REALTIME__LIMITS__SESSIONS": str(max(args.calls, 2)),
         }
         service = stack.enter_context(
             run_service(folder, "--profile", "offline", environment=environment)

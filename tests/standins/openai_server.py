@@ -26,8 +26,8 @@ class OpenAIStandin:
     Attributes:
         key: The only key it takes.
         heard: What it transcribes, whatever is said.
-        call: The tool that its language model calls, and with which arguments.
-        confirmation: What it says when it is told what the tool gave.
+        call: The tool that its language model calls, and with which arguments; None for none.
+        confirmation: What it says when it is told what the tool gave, or at once.
         chats: Bodies of the requests for completions.
         spoken: Texts that it was asked to speak.
         heard_secs: Lengths of the recordings that it was asked to transcribe.
@@ -36,7 +36,7 @@ class OpenAIStandin:
 
     key: str
     heard: str
-    call: tuple[str, dict[str, Any]]
+    call: tuple[str, dict[str, Any]] | None
     confirmation: str
     chats: list[dict[str, Any]] = field(default_factory=list)
     spoken: list[str] = field(default_factory=list)
@@ -53,7 +53,7 @@ class OpenAIStandin:
         assert body["stream"] is True
         self.chats.append(body)
         is_told = body["messages"][-1]["role"] == "tool"
-        reply = self.confirmation if is_told else self.call
+        reply = self.confirmation if is_told or not self.call else self.call
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for delta in _deltas(reply):
