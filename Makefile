@@ -55,9 +55,12 @@ bench: setup ## measure the start, and how right the offline receptionist answer
 	$(BIN)/python tests/bench/receptionist_offline.py
 	$(BIN)/python tests/bench/booking_offline.py
 
-latency: setup ## measure how fast the bot answers, beside a vanilla Pipecat bot, and falls silent
+latency: setup .make/voices ## measure how fast the bot answers, beside a vanilla Pipecat bot, and falls silent
 	$(BIN)/python tests/bench/latency.py $(ARGS)
 	$(BIN)/python tests/bench/barge_in.py
+	$(BIN)/python tests/bench/false_barge_in.py
+	$(BIN)/python tests/bench/overhead.py
+	$(BIN)/python tests/bench/idle_calls.py
 
 accuracy: setup .make/voices ## measure the words misheard, and the signals for the end of a turn
 	@$(BIN)/python -m runner models pull tiny
