@@ -20,7 +20,8 @@ class StraySpeechProcessor(FrameProcessor):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        # It decides at once: a queue and a task of its own would only cost each frame some time.
+        super().__init__(enable_direct_mode=True)
         self._interrupted = False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:

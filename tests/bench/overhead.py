@@ -81,12 +81,14 @@ class Ear(BaseOutputTransport):
         ended_at: When the user's last turn ended, by `time.monotonic()`.
         heard_at: When the answer to it was heard.
         heard: Set from then on, until somebody clears it.
+        passed: Grows with each frame of the microphone that has come through the pipeline.
     """
 
     def __init__(self, params: TransportParams) -> None:
         super().__init__(params)
         self.ended_at = self.heard_at = 0.0
         self.heard = asyncio.Event()
+        self.passed = asyncio.Semaphore(0)
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
@@ -95,6 +97,8 @@ class Ear(BaseOutputTransport):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, UserStoppedSpeakingFrame):
             self.ended_at = time.monotonic()
+        elif isinstance(frame, InputAudioRawFrame):
+            self.passed.release()
         await super().process_frame(frame, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
@@ -106,18 +110,23 @@ class Ear(BaseOutputTransport):
 
 
 class Mouth(BaseInputTransport):
-    """Says what it is given."""
+    """Says what it is given.
+
+    Attributes:
+        ready: Set when it can.
+    """
+
+    def __init__(self, params: TransportParams) -> None:
+        super().__init__(params)
+        self.ready = asyncio.Event()
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
         await self.set_transport_ready(frame)
+        self.ready.set()
 
     async def say(self, pcm: np.ndarray) -> None:
         await self.push_audio_frame(InputAudioRawFrame(pcm.tobytes(), RATE_HZ, 1))
-
-    async def taken(self) -> None:
-        """Wait until everything that was said has been passed on."""
-        await self._audio_in_queue.join()
 
 
 class Line(BaseTransport):
@@ -228,6 +237,7 @@ async def compare(standin: OpenAIStandin, folder: Path, turns: int) -> None:
     async with bare(standin) as floor, ours(standin, folder) as parlante:
         sides = {"bare": floor, "ours": parlante}
         for line in sides.values():
+            await line.mouth.ready.wait()
             await take_turn(line, sentence)  # some things are set up with the first turn
         for number in range(turns):
             for name in sides if number % 2 == 0 else reversed(sides):
@@ -242,14 +252,13 @@ async def compare(standin: OpenAIStandin, folder: Path, turns: int) -> None:
 
 
 async def take_frames(standin: OpenAIStandin, folder: Path, side: str, frames: int) -> None:
-    """Have one of the two take frames of silence as fast as it can."""
+    """Have one of the two take frames of silence, one after the other, as fast as it can."""
     silence = np.zeros(FRAME_SAMPLES, np.int16)
     async with bare(standin) if side == "bare" else ours(standin, folder) as line:
-        await line.mouth.say(silence)
+        await line.mouth.ready.wait()
         for _ in range(frames):
             await line.mouth.say(silence)
-            await asyncio.sleep(0)
-        await line.mouth.taken()
+            await asyncio.wait_for(line.ear.passed.acquire(), ANSWER_SECS)
 
 
 async def run(args: argparse.Namespace) -> None:
