@@ -57,7 +57,9 @@ class PauseDetector:
         whole = len(pcm) // self._window_bytes * self._window_bytes
         self._rest = pcm[whole:]
         windows = np.frombuffer(pcm[:whole], np.int16).reshape(-1, self._window_bytes // 2)
-        for power in np.mean(np.square(windows, dtype=np.float32), axis=1):
+        # The mean, without the price of `np.mean`: this is done for every frame of every call.
+        for energy in np.add.reduce(np.square(windows, dtype=np.float32), axis=1).tolist():
+            power = energy / windows.shape[1]
             level_db = 10 * math.log10(power / 32768.0**2 + 1e-9)
             self._follow(max(level_db, SILENCE_DB))
 
