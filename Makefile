@@ -7,7 +7,7 @@ BIN := .venv/bin
 MODELS ?= default
 CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/*.ts client/*.json -type f 2>/dev/null)
 
-.PHONY: help run setup models client test client-test lint format unit integration e2e soak bench latency accuracy lock clean
+.PHONY: help run setup models client test client-test lint format unit integration e2e soak bench latency interruptions accuracy lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,17 +50,19 @@ format: .venv/installed ## format the Python code
 soak: setup ## hold fifty calls and look for what they leave behind
 	$(BIN)/pytest tests/soak
 
-bench: setup ## measure the start, and how right the offline receptionist answers
+bench: setup ## measure the start, the offline receptionist's answers, and what calls cost
 	$(BIN)/python tests/bench/start.py
 	$(BIN)/python tests/bench/receptionist_offline.py
 	$(BIN)/python tests/bench/booking_offline.py
-
-latency: setup .make/voices ## measure how fast the bot answers, beside a vanilla Pipecat bot, and falls silent
-	$(BIN)/python tests/bench/latency.py $(ARGS)
-	$(BIN)/python tests/bench/barge_in.py
-	$(BIN)/python tests/bench/false_barge_in.py
 	$(BIN)/python tests/bench/overhead.py
 	$(BIN)/python tests/bench/idle_calls.py
+
+latency: setup ## measure how fast the bot answers, beside a vanilla Pipecat bot
+	$(BIN)/python tests/bench/latency.py $(ARGS)
+
+interruptions: setup .make/voices ## measure how fast an interrupted bot falls silent, and what interrupts it
+	$(BIN)/python tests/bench/barge_in.py
+	$(BIN)/python tests/bench/false_barge_in.py
 
 accuracy: setup .make/voices ## measure the words misheard, and the signals for the end of a turn
 	@$(BIN)/python -m runner models pull tiny

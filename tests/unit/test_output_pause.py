@@ -2,6 +2,7 @@
 
 import numpy as np
 from pipecat.frames.frames import InterruptionFrame, TTSAudioRawFrame, TTSStoppedFrame
+from pipecat.pipeline.worker import PipelineWorker
 
 from processors.output_pause import FADE_SECS, OutputPause
 from tests.loudspeaker import RATE, Loudspeaker, Speech, playing, turns_of_the_loop
@@ -20,15 +21,22 @@ def heard(chunks: list[bytes]) -> np.ndarray:
     return np.frombuffer(b"".join(chunks), np.int16)
 
 
+async def speak_and_pause(
+    worker: PipelineWorker, loudspeaker: Loudspeaker, output: OutputPause
+) -> None:
+    """Have the bot speak, and pause it in the midst of a chunk."""
+    await worker.queue_frames([tts(SPEECH), TTSStoppedFrame()])
+    await loudspeaker.has_stopped.wait()
+    output.pause()
+    loudspeaker.plays_on.set()
+    await turns_of_the_loop()
+
+
 async def test_a_paused_bot_fades_out_and_goes_on_where_it_was() -> None:
     output, told = OutputPause(), Speech()
     loudspeaker = Loudspeaker(output, stops_at=STOPS_AT)
     async with playing(loudspeaker, told) as worker:
-        await worker.queue_frames([tts(SPEECH), TTSStoppedFrame()])
-        await loudspeaker.has_stopped.wait()
-        output.pause()
-        loudspeaker.plays_on.set()
-        await turns_of_the_loop()
+        await speak_and_pause(worker, loudspeaker, output)
         before = heard(loudspeaker.played)
         assert len(loudspeaker.played) == STOPS_AT + 1, "silent after one chunk more"
         assert not told.silent.is_set(), "the bot has not said what it has to say"
@@ -50,11 +58,7 @@ async def test_nothing_of_a_paused_speech_is_heard_after_an_interruption() -> No
     output, told = OutputPause(), Speech()
     loudspeaker = Loudspeaker(output, stops_at=STOPS_AT)
     async with playing(loudspeaker, told) as worker:
-        await worker.queue_frames([tts(SPEECH), TTSStoppedFrame()])
-        await loudspeaker.has_stopped.wait()
-        output.pause()
-        loudspeaker.plays_on.set()
-        await turns_of_the_loop()
+        await speak_and_pause(worker, loudspeaker, output)
         played = len(loudspeaker.played)
         await worker.queue_frame(InterruptionFrame())
         await told.silent.wait()

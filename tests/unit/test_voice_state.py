@@ -2,6 +2,7 @@ import pytest
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
+    Frame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
 )
@@ -82,20 +83,23 @@ class TestVoiceState:
         assert recorder.states == ["connecting", "disconnected"]
 
 
+async def states_after(*frames: Frame) -> list[str]:
+    recorder = Recorder()
+    await recorder.voice.move(State.CONNECTING)
+    await run_test(
+        IdentityFilter(),
+        frames_to_send=[*frames],
+        observers=[VoiceStateObserver(recorder.voice)],
+    )
+    return recorder.states
+
+
 class TestVoiceStateObserver:
     async def test_frames_of_a_barge_in_lead_back_to_hearing_the_user(self) -> None:
-        recorder = Recorder()
-        await recorder.voice.move(State.CONNECTING)
-        await run_test(
-            IdentityFilter(),
-            frames_to_send=[
-                BotStartedSpeakingFrame(),
-                UserStartedSpeakingFrame(),
-                BotStoppedSpeakingFrame(),
-            ],
-            observers=[VoiceStateObserver(recorder.voice)],
+        states = await states_after(
+            BotStartedSpeakingFrame(), UserStartedSpeakingFrame(), BotStoppedSpeakingFrame()
         )
-        assert recorder.states == [
+        assert states == [
             "connecting",
             "initializing",
             "listening",
@@ -106,30 +110,16 @@ class TestVoiceStateObserver:
         ]
 
     async def test_a_bot_that_falls_silent_over_the_user_leaves_the_word_to_them(self) -> None:
-        recorder = Recorder()
-        await recorder.voice.move(State.CONNECTING)
-        await run_test(
-            IdentityFilter(),
-            frames_to_send=[
-                UserStartedSpeakingFrame(),
-                BotStartedSpeakingFrame(),
-                BotStoppedSpeakingFrame(),
-            ],
-            observers=[VoiceStateObserver(recorder.voice)],
+        states = await states_after(
+            UserStartedSpeakingFrame(), BotStartedSpeakingFrame(), BotStoppedSpeakingFrame()
         )
-        assert recorder.states[-2:] == ["listening", "processing"]
+        assert states[-2:] == ["listening", "processing"]
 
     async def test_a_bot_that_falls_silent_after_the_users_turn_listens(self) -> None:
-        recorder = Recorder()
-        await recorder.voice.move(State.CONNECTING)
-        await run_test(
-            IdentityFilter(),
-            frames_to_send=[
-                UserStartedSpeakingFrame(),
-                UserStoppedSpeakingFrame(),
-                BotStartedSpeakingFrame(),
-                BotStoppedSpeakingFrame(),
-            ],
-            observers=[VoiceStateObserver(recorder.voice)],
+        states = await states_after(
+            UserStartedSpeakingFrame(),
+            UserStoppedSpeakingFrame(),
+            BotStartedSpeakingFrame(),
+            BotStoppedSpeakingFrame(),
         )
-        assert recorder.states[-1] == "listening"
+        assert states[-1] == "listening"
