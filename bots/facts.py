@@ -4,12 +4,13 @@ from functools import cache
 from pathlib import Path
 
 from bots.errors import ServiceUnavailable
-from bots.local import MAX_KEPT, LocalServices
+from bots.local import LocalServices
 from bots.local_files import find_local_files
 from bots.registry import BOTS_DIR, Bot
 from bots.settings import Settings
 from processors.facts import parse_examples
 from processors.knowledge import Encoder, Knowledge, KnowledgeProcessor
+from processors.local_llm import MAX_KEPT
 from processors.offline_knowledge import OfflineKnowledgeProcessor
 
 

@@ -24,11 +24,11 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from bots import providers
 from bots.config import InterruptionConfig, TurnConfig, VadConfig
 from bots.facts import make_knowledge
-from bots.local import LocalLLM
 from bots.registry import Bot
 from bots.resources import Resources
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import HOLDS
+from processors.local_llm import LocalLLM
 from processors.offline_knowledge import OfflineKnowledgeProcessor
 from processors.output_pause import OutputPause
 from processors.rehearsal import Rehearsal

@@ -134,3 +134,12 @@ class FirstClauseAggregator(SimpleTextAggregator):
             self._text = self._text[end:]
         self._begun = self._begun or piece is not None
         return piece
+
+
+async def draft_of(reply: str) -> str:
+    """Return the words of a reply that must be known for its first clause to be given out."""
+    aggregator = FirstClauseAggregator()
+    for word in re.finditer(r"\s*\S+", reply):
+        async for _ in aggregator.aggregate(word[0]):
+            return reply[: word.end()].strip()
+    return reply.strip()

@@ -31,6 +31,9 @@ QUESTION_FORM = "The caller says: {}"
 class Reader(Protocol):
     """Reads ahead what it is going to answer; where that fails, it only answers later."""
 
+    async def expect(self, reply: str) -> None:
+        """Take the beginning of the next answer from `reply`, where it begins like it."""
+
     async def read(self, context: LLMContext) -> None:
         """Read a conversation."""
 
@@ -49,8 +52,7 @@ class OfflineKnowledgeProcessor(FrameProcessor):
     the LLM holds its own replies.
 
     Attributes:
-        rehearsal: Follows fixed facts while they are held, and expects the others to be said as
-            they stand; None where nobody does.
+        rehearsal: Follows fixed facts while they are held; None where nobody does.
         reader: The LLM, if it can be had to read ahead.
     """
 
@@ -96,10 +98,9 @@ class OfflineKnowledgeProcessor(FrameProcessor):
                 self._gate.begin_speculation(frame.speculation)
                 await self._say(fact.text)
                 return
-            if fact and self.rehearsal:
-                # A small model mostly says it as it stands.
-                await self.rehearsal.expect(fact.text)
             if self.reader:
+                # A small model mostly says a fact as it stands.
+                await self.reader.expect(fact.text if fact else "")
                 await self.reader.recall(self._opening(self._text(fact)))
             frame = with_context(frame, self.shorten(frame.context, fact))
         await self.push_frame(frame, direction)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from pipecat.processors.aggregators.llm_context import LLMContext
 
-from bots.local import LocalLLM, LocalServices
+from bots.local import LocalServices
 from bots.local_files import LocalFiles, find_local_files
 from bots.local_models import LocalModels
 from bots.settings import DEFAULT_CONFIG, load_settings
+from processors.local_llm import LocalLLM
 
 FACTS = " ".join(f"Room {number} is on floor {number // 10}." for number in range(10, 40))
 QUESTION = "On which floor is room twenty-five?"

@@ -1,6 +1,6 @@
 import pytest
 
-from processors.first_clause import FirstClauseAggregator, first_clause_end
+from processors.first_clause import FirstClauseAggregator, draft_of, first_clause_end
 
 CUT = [
     "Sure,| I can help you with that.",
@@ -128,3 +128,15 @@ async def test_so_does_the_reply_after_an_interruption() -> None:
     await said(aggregator, "Yes,", " we do")
     await aggregator.handle_interruption()
     assert await said(aggregator, "Well,") == ["Well,"]
+
+
+@pytest.mark.parametrize(("reply", "pieces"), REPLIES.items())
+async def test_a_draft_has_no_more_words_than_its_first_clause_needs(
+    reply: str, pieces: list[str]
+) -> None:
+    draft = await draft_of(reply)
+    assert reply.startswith(draft)
+    assert reply[len(draft) :][:1] in ("", " ")
+    aggregator = FirstClauseAggregator()
+    assert (await said(aggregator, draft) + await ended(aggregator))[:1] == pieces[:1]
+    assert await said(FirstClauseAggregator(), draft.rpartition(" ")[0]) == []

@@ -1,0 +1,232 @@
+"""The offline language model: one session on a llama.cpp server that all sessions share."""
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from loguru import logger
+from openai import APIStatusError, AsyncOpenAI, AsyncStream, OpenAIError
+from openai.types.chat import ChatCompletionChunk
+from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
+from pipecat.frames.frames import Frame
+from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.openai.llm import OpenAILLMService
+
+from processors.first_clause import draft_of
+from processors.rehearsal import Rehearsal
+
+MAX_KEPT = 100
+"""How many readings are kept on disk. With the 0.5B and the receptionist's instructions of 650
+tokens, each takes 8 MB."""
+
+
+class LocalLLM(OpenAILLMService):
+    """Pipecat's OpenAI service on the server in this process.
+
+    Args:
+        client: Of that server; all sessions share it, because making one blocks for 20 to 155 ms.
+        slot: Where that server keeps what this session has had read.
+        release: Called when the session has no more use for the slot.
+        kept: Directory where the server keeps what was read; None if it keeps nothing.
+        **kwargs: Passed to `OpenAILLMService`.
+
+    Attributes:
+        rehearsal: Follows replies while they are held; None where nobody does.
+    """
+
+    # The chat templates of small models drop messages of a role that they do not know.
+    supports_developer_role = False
+
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        *,
+        slot: int,
+        release: Callable[[int], None],
+        kept: Path | None,
+        **kwargs: Any,
+    ) -> None:
+        self._shared_client = client
+        self._slot = slot
+        self._release = release
+        self._kept = kept
+        self._recalled = ""
+        self._expected = ""
+        self.rehearsal: Rehearsal | None = None
+        super().__init__(**kwargs)
+
+    def create_client(self, *args: Any, **kwargs: Any) -> AsyncOpenAI:
+        """Return the shared client."""
+        return self._shared_client
+
+    def build_chat_completion_params(
+        self, params_from_context: OpenAILLMInvocationParams
+    ) -> dict[str, Any]:
+        """Return what to ask the server: in the slot of this session."""
+        params: dict[str, Any] = super().build_chat_completion_params(params_from_context)
+        self._merge_extra_body(params, {"id_slot": self._slot})
+        return params
+
+    async def expect(self, reply: str) -> None:
+        """Have the first clause of the next reply taken from `reply`, if it begins like it.
+
+        The model is asked for its first word. Where that is the same, the words up to the end of
+        the clause are taken as they stand, and the model reads them, in a quarter of the time that
+        it takes to write them, and goes on. What is one clause in all is the whole reply.
+
+        Args:
+            reply: What the model is likely to say; "" if that is not known.
+        """
+        self._expected = reply.strip()
+        if self.rehearsal:
+            await self.rehearsal.expect(reply)
+
+    async def get_chat_completions(self, context: LLMContext) -> AsyncStream[ChatCompletionChunk]:
+        """Return what the model writes, piece by piece."""
+        expected, self._expected = self._expected, ""
+        chunks = await super().get_chat_completions(context)
+        return cast(Any, self._follow(expected, chunks, context)) if expected else chunks
+
+    async def _follow(
+        self, expected: str, chunks: AsyncStream[ChatCompletionChunk], context: LLMContext
+    ) -> AsyncIterator[ChatCompletionChunk]:
+        """Give out the reply to `context`, whose `chunks` come; see `expect`."""
+        draft = await draft_of(expected)
+        async with chunks:
+            async for chunk in chunks:
+                begun = (chunk.choices[0].delta.content if chunk.choices else None) or ""
+                if draft and begun.strip():
+                    if draft.startswith(begun.strip()):
+                        chunk.choices[0].delta.content = draft
+                        yield chunk
+                        break
+                    draft = ""
+                yield chunk
+            else:
+                return
+        if draft == expected:
+            return
+        said: LLMContextMessage = {"role": "assistant", "content": draft}
+        rest = LLMContext([*context.messages, said], context.tools, context.tool_choice)
+        async with await super().get_chat_completions(rest) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Push a frame, unless it waits for the end of the turn that it answers."""
+        if self.rehearsal and self._speculation_gate.is_speculating:
+            await self.rehearsal.follow(frame)
+        await super().push_frame(frame, direction)
+
+    async def cleanup(self) -> None:
+        """Give the slot back."""
+        await super().cleanup()
+        self._release(self._slot)
+
+    async def read(self, context: LLMContext) -> None:
+        """Have the server read a conversation, while nobody waits for an answer to it.
+
+        Where that fails, the log says so, and the answer comes later.
+        """
+        try:
+            await self._read(await self._messages(context))
+        except OpenAIError as error:
+            logger.warning("the language model cannot read ahead: {}", error)
+
+    async def recall(self, opening: LLMContext) -> None:
+        """Have the server be as if it had just read `opening`.
+
+        It is read once, and kept on disk, for all sessions: to load it takes some milliseconds.
+        Where it cannot be kept, or `MAX_KEPT` others are, it is read each time.
+
+        Args:
+            opening: What many conversations begin with. The end of its last message may be another
+                in these.
+        """
+        try:
+            messages = await self._messages(opening)
+            name = _name_of(messages)
+            if name == self._recalled:
+                return
+            # A file that is missing must not be asked for: the slot would forget all it holds.
+            if not (self._is_kept(name) and await self._slot_file("restore", name)):
+                await self._learn(messages, name)
+            self._recalled = name
+        except OpenAIError as error:
+            logger.warning("the language model cannot read ahead: {}", error)
+
+    async def study(self, opening: LLMContext) -> None:
+        """Have the server read `opening` for later, unless that is kept already; see `recall`."""
+        try:
+            messages = await self._messages(opening)
+            if not self._is_kept(name := _name_of(messages)):
+                await self._learn(messages, name)
+        except OpenAIError as error:
+            logger.warning("the language model cannot read ahead: {}", error)
+
+    async def _learn(self, messages: Any, name: str) -> None:
+        """Have the server read something, and keep it if there is room."""
+        tokens = await self._read(messages)
+        if not self._kept or len(os.listdir(self._kept)) >= MAX_KEPT:
+            return
+        saved = await self._slot_file("save", name)
+        if saved and saved["n_saved"] != tokens:
+            # Another session has the slot too, and its conversation must not stay on the disk.
+            await self._forget(name)
+
+    async def _messages(self, context: LLMContext) -> Any:
+        settings: Any = self._settings
+        request = await self.get_llm_adapter().get_llm_invocation_params(
+            context,
+            system_instruction=settings.system_instruction,
+            convert_developer_to_user=True,
+        )
+        return request["messages"]
+
+    async def _read(self, messages: Any) -> int:
+        """Have the server read something; return how many tokens it is."""
+        settings: Any = self._settings
+        answer = await self._shared_client.chat.completions.create(
+            model=settings.model,
+            messages=messages,
+            max_tokens=1,
+            extra_body={"id_slot": self._slot},
+        )
+        return answer.usage.prompt_tokens if answer.usage else 0
+
+    def _is_kept(self, name: str) -> bool:
+        return self._kept is not None and (self._kept / name).exists()
+
+    async def _slot_file(self, action: Literal["save", "restore"], name: str) -> Any:
+        """Save what the slot holds to a file, or load it from there.
+
+        Returns:
+            What the server says of it; None if it fails, and then the file is deleted.
+        """
+        root = self._shared_client.with_options(base_url=self._shared_client.base_url.join("/"))
+        try:
+            return await root.post(
+                f"/slots/{self._slot}",
+                options={"params": {"action": action}},
+                body={"filename": name},
+                cast_to=object,
+            )
+        except APIStatusError:
+            await self._forget(name)
+            return None
+
+    async def _forget(self, name: str) -> None:
+        assert self._kept
+        await asyncio.to_thread((self._kept / name).unlink, missing_ok=True)
+
+
+def _name_of(messages: Any) -> str:
+    """Return the name of the file of what was read."""
+    return hashlib.sha256(json.dumps(messages).encode()).hexdigest()
