@@ -83,16 +83,15 @@ def make_tts(
     Raises:
         ServiceUnavailable: If the provider, its extra or a setting is missing.
     """
-    speed = profile.speed if profile else 1.0
     if provider == "local":
-        return local.make_tts(speed)
+        return local.make_tts(profile)
     wishes: dict[str, Any] = {"language": _language(config)}
     if profile and profile.provider == provider:
         config = config.model_copy(
             update={"voice": profile.voice_id, "model": profile.model_id or config.model}
         )
-    if speed != 1.0:
-        wishes["speed"] = speed
+    if profile and profile.speed != 1.0:
+        wishes["speed"] = profile.speed
     return _make("tts", provider, config, **wishes)  # type: ignore[return-value]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bots import providers
 from bots.config import KINDS
-from bots.facts import load_encoder, read_knowledge, study_facts
+from bots.facts import load_encoder, read_knowledge, study_facts, study_sounds
 from bots.local import LocalServices
 from bots.local_models import LocalModels
 from bots.registry import Bot, load_bot
@@ -71,14 +71,19 @@ async def open_resources(
         local = LocalServices(await models)
         stack.push_async_callback(local.close)
         # Calls need not wait for this: what they come upon first is read for them.
-        studying = asyncio.create_task(_study(bots, encoder, local))
+        studying = asyncio.create_task(_study(settings, bots, encoder, local))
         stack.push_async_callback(_cancel, studying)
         yield Resources(settings, speech, local, encoder, appointments)
 
 
-async def _study(bots: Iterable[Bot], encoder: Encoder | None, local: LocalServices) -> None:
+async def _study(
+    settings: Settings, bots: Iterable[Bot], encoder: Encoder | None, local: LocalServices
+) -> None:
     for bot in bots:
         await study_facts(bot, encoder, local)
+        if settings.service("tts")[0] == "local":
+            profile = settings.voice.voice_profiles.get(bot.voice_profile)
+            await study_sounds(bot, encoder, local.make_tts(profile))
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -1,9 +1,13 @@
 """What is made from a model once and kept for the next start."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+KEPT_SECS = 30 * 24 * 3600
+"""What is in a folder is kept for so long after it was last used."""
 
 
 def kept_stem(source: Path) -> str:
@@ -33,3 +37,27 @@ def replacing(path: Path) -> Iterator[Path]:
             # Another process may have been faster.
             if not path.exists():
                 raise
+
+
+def open_folder(kept: Path, source: Path, kind: str, version: str) -> Path | None:
+    """Make a folder for what is made with a model, file by file; delete what is old.
+
+    Args:
+        kept: Where the folder is to be.
+        source: The model's file.
+        kind: A word for what is in the folder. Of the same kind, files that nobody has used for
+            `KEPT_SECS` are deleted, whatever they were made with.
+        version: Of what makes it; another one has another folder.
+
+    Returns:
+        The folder; None if it cannot be written.
+    """
+    try:
+        folder = kept / f"{kept_stem(source)}-{kind}-{version}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in kept.glob(f"*-{kind}-*/*"):
+            if time.time() - file.stat().st_atime > KEPT_SECS:
+                file.unlink(missing_ok=True)
+    except OSError:
+        return None
+    return folder

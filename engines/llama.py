@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,13 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 import xllamacpp
 
 from engines.fast_weights import fast_weights
-from engines.kept import kept_stem
+from engines.kept import open_folder
 
 CONTEXT_TOKENS = 4096
 """Longest conversation of one session; older turns must be left out or summarised before."""
 
 PARALLEL_SESSIONS = 4
 """Sessions whose prompt cache is kept; more of them still work, with a slower first word."""
-
-
-READ = "-read-"
-"""In the name of a folder of what was read, before the version that wrote it."""
-
-KEPT_SECS = 30 * 24 * 3600
-"""What was read is kept for so long after it was last used."""
 
 
 class LlamaServer:
@@ -65,7 +57,7 @@ class LlamaServer:
         weights = fast_weights(path, kept)
         params = xllamacpp.CommonParams()
         params.model.path = str(weights)
-        self.read = _open_folder(kept, f"{kept_stem(weights)}{READ}{version('xllamacpp')}")
+        self.read = open_folder(kept, weights, "read", version("xllamacpp"))
         if self.read:
             params.slot_save_path = f"{self.read}{os.sep}"
         if chat_template:
@@ -99,16 +91,3 @@ class LlamaServer:
     def close(self) -> None:
         """Stop the server and free the model."""
         self._server = None
-
-
-def _open_folder(kept: Path, name: str) -> Path | None:
-    """Make the folder of what was read; None if it cannot be written. What is old is deleted."""
-    folder = kept / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in kept.glob(f"*{READ}*/*"):
-            if time.time() - file.stat().st_atime > KEPT_SECS:
-                file.unlink(missing_ok=True)
-    except OSError:
-        return None
-    return folder

@@ -4,9 +4,11 @@ Piper is GPL-3.0; this module is imported only when the `local` extra is install
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,6 +18,7 @@ import onnxruntime
 import soxr
 from piper import PiperConfig, PiperVoice, SynthesisConfig
 
+from engines.kept import open_folder, replacing
 from engines.vits_graph import SPEAKER, cut_file
 
 FIRST_FRAMES = 20
@@ -54,7 +57,15 @@ LEAD_KEPT_SECS = 0.01
 EVEN = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
 """Nothing left to chance: the gain is the same after each start."""
 
+KEPT_PIECE_SECS = 0.2
+"""Length of the pieces that kept sound is given out in."""
+
+SAID_VERSION = "1"
+"""To be raised when the same text would be spoken otherwise than before."""
+
 Samples: TypeAlias = npt.NDArray[np.float32]
+
+NOTHING = np.empty(0, np.float32)
 
 
 def piece_end(start: int, total: int, size: int) -> int:
@@ -163,8 +174,8 @@ class PiperEngine:
 
     Args:
         path: The voice's `.onnx` file; its `.onnx.json` lies beside it.
-        kept: Directory where its halves are kept for the next start, if it can be written; it may
-            be deleted at any time.
+        kept: Directory where its halves are kept for the next start, and what is said often, if it
+            can be written; it may be deleted at any time.
         threads: CPU threads for one inference.
 
     Raises:
@@ -173,6 +184,7 @@ class PiperEngine:
 
     def __init__(self, path: Path, *, kept: Path, threads: int) -> None:
         self._config = PiperConfig.from_dict(json.loads(Path(f"{path}.json").read_text("utf-8")))
+        self._said = open_folder(kept, path, "said", SAID_VERSION)
         self._vocoder: Vocoder | None = None
         front: Path | bytes = path
         if halves := cut_file(path, kept):
@@ -194,6 +206,21 @@ class PiperEngine:
         """
         return Speech(self._pieces(text, rate_hz, speed, trim=trim), self._executor)
 
+    async def keep(self, text: str, *, speed: float = 1.0) -> None:
+        """Have the sound of a text kept on disk, so that replies that begin with it need not wait.
+
+        Args:
+            text: What will be said often; it is made unless it is there already.
+            speed: As it will be said.
+        """
+        file = self._said_file(text, speed)
+        if not file or file.exists():
+            return
+        speech = self.speak(text, rate_hz=self._config.sample_rate, speed=speed, trim=True)
+        pcm = b"".join([piece async for piece in speech])
+        with suppress(OSError):
+            await asyncio.to_thread(_write, file, pcm)
+
     def close(self) -> None:
         """Stop the thread; a piece that is under way is finished first."""
         self._executor.shutdown(wait=True, cancel_futures=True)
@@ -203,18 +230,37 @@ class PiperEngine:
         return LEVEL_RMS / speech_rms(test, self._config.sample_rate)
 
     def _pieces(self, text: str, rate_hz: int, speed: float, *, trim: bool) -> Iterator[bytes]:
-        own_rate_hz = self._config.sample_rate
-        resampler = soxr.ResampleStream(own_rate_hz, rate_hz, 1, dtype="float32")
+        resampler = soxr.ResampleStream(self._config.sample_rate, rate_hz, 1, dtype="float32")
+        kept = self._kept_samples(text, speed) if trim else []
+        for samples in kept or self._samples(text, speed, trim=trim):
+            yield _pcm(resampler.resample_chunk(samples))
+        rest = resampler.resample_chunk(NOTHING, last=True)
+        if rest.size:
+            yield _pcm(rest)
+
+    def _kept_samples(self, text: str, speed: float) -> list[Samples]:
+        """Return the sound of a text that begins a reply, in pieces; none if it is not kept."""
+        file = self._said_file(text, speed)
+        try:
+            samples = np.fromfile(file, np.int16).astype(np.float32) / 32767.0 if file else NOTHING
+        except OSError:
+            return []
+        size = round(KEPT_PIECE_SECS * self._config.sample_rate)
+        return np.split(samples, range(size, len(samples), size)) if samples.size else []
+
+    def _said_file(self, text: str, speed: float) -> Path | None:
+        name = hashlib.sha256(f"{speed} {text.strip()}".encode()).hexdigest()
+        return self._said and self._said / f"{name}.pcm"
+
+    def _samples(self, text: str, speed: float, *, trim: bool) -> Iterator[Samples]:
+        """Yield the sound of a text at the voice's own rate."""
         pace = SynthesisConfig(length_scale=self._config.length_scale / speed)
         for sound in self._sound(text, pace):
             samples = bend(sound * self._gain)
             if trim:
-                samples = samples[lead_samples(samples, own_rate_hz) :]
+                samples = samples[lead_samples(samples, self._config.sample_rate) :]
                 trim = False
-            yield _pcm(resampler.resample_chunk(samples))
-        rest = resampler.resample_chunk(np.empty(0, np.float32), last=True)
-        if rest.size:
-            yield _pcm(rest)
+            yield samples
 
     def _sound(self, text: str, config: SynthesisConfig) -> Iterator[Samples]:
         """Yield the sound of a text as the model makes it, quieter or louder than wanted."""
@@ -251,3 +297,8 @@ def _session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
 
 def _pcm(samples: Samples) -> bytes:
     return (np.clip(samples, -1.0, 1.0) * 32767.0).astype(np.int16).tobytes()
+
+
+def _write(file: Path, data: bytes) -> None:
+    with replacing(file) as part:
+        part.write_bytes(data)

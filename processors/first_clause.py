@@ -136,6 +136,14 @@ class FirstClauseAggregator(SimpleTextAggregator):
         return piece
 
 
+async def first_clause_of(reply: str) -> str:
+    """Return the first piece that is spoken of a whole reply: its first clause, or all of it."""
+    aggregator = FirstClauseAggregator()
+    async for clause in aggregator.aggregate(reply):
+        return clause.text.strip()
+    return reply.strip()
+
+
 async def draft_of(reply: str) -> str:
     """Return the words of a reply that must be known for its first clause to be given out."""
     aggregator = FirstClauseAggregator()

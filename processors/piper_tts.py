@@ -8,7 +8,7 @@ from pipecat.services.settings import TTSSettings
 from pipecat.services.tts_service import TTSService
 
 from engines.piper import PiperEngine, Speech
-from processors.first_clause import FirstClauseAggregator
+from processors.first_clause import FirstClauseAggregator, first_clause_of
 
 
 class PiperTTS(TTSService):
@@ -59,6 +59,10 @@ class PiperTTS(TTSService):
         if self._prepared:
             self._prepared[1].cancel()
             self._prepared = None
+
+    async def study(self, reply: str) -> None:
+        """Have the first clause of a reply made and kept, so that it is heard at once later on."""
+        await self._engine.keep(await first_clause_of(reply), speed=self._speed)
 
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
         """Speak `text`: the first clause of a reply, or a sentence."""

@@ -9,7 +9,7 @@ from pipecat.frames.frames import (
     LLMTextFrame,
 )
 
-from processors.first_clause import FirstClauseAggregator
+from processors.first_clause import FirstClauseAggregator, first_clause_of
 
 
 class Rehearsal:
@@ -30,12 +30,7 @@ class Rehearsal:
 
         No sooner: until then the language model reads, and needs the processor for itself.
         """
-        expected = FirstClauseAggregator()
-        async for clause in expected.aggregate(reply):
-            self._expected = clause.text.strip()
-            return
-        rest = await expected.flush()
-        self._expected = rest.text.strip() if rest else ""
+        self._expected = await first_clause_of(reply)
 
     async def follow(self, frame: Frame) -> None:
         """Take the next frame of the reply."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def uncut(voice_file: Path, tmp_path: Path) -> Iterator[PiperEngine]:
     engine = PiperEngine(file, kept=tmp_path / "kept", threads=1)
     yield engine
     engine.close()
-    assert not (tmp_path / "kept").exists()
+    assert not list((tmp_path / "kept").glob("*.onnx"))
 
 
 async def test_a_voice_that_cannot_be_cut_says_the_same(
@@ -129,3 +130,65 @@ async def test_a_long_answer_does_not_hold_up_the_first_sound_of_another_call(
     await asyncio.wait_for(asyncio.gather(hear("long", long), hear("short", "Sure,")), 30)
     assert order.index("short") <= 2
     assert order.count("long") > 10
+
+
+@pytest.fixture
+def keeping(voice_file: Path, tmp_path: Path) -> Iterator[PiperEngine]:
+    engine = PiperEngine(voice_file, kept=tmp_path, threads=1)
+    yield engine
+    engine.close()
+
+
+async def sound_of(engine: PiperEngine, text: str, **how: Any) -> bytes:
+    return b"".join([piece async for piece in engine.speak(text, rate_hz=RATE_HZ, **how)])
+
+
+async def test_what_is_kept_is_not_made_again_where_it_begins_a_reply(
+    keeping: PiperEngine, voice_file: Path, tmp_path: Path
+) -> None:
+    """The voice leaves some of its sound to chance: what is the same has been made once."""
+    before = await sound_of(keeping, SENTENCES[3], trim=True)
+    await keeping.keep(SENTENCES[3])
+    kept = await sound_of(keeping, SENTENCES[3], trim=True)
+    assert before != kept == await sound_of(keeping, SENTENCES[3], trim=True)
+
+    restarted = PiperEngine(voice_file, kept=tmp_path, threads=1)
+    try:
+        assert await sound_of(restarted, SENTENCES[3], trim=True) == kept
+    finally:
+        restarted.close()
+
+
+async def test_what_is_kept_is_said_in_pieces_that_begin_short(keeping: PiperEngine) -> None:
+    await keeping.keep(SENTENCES[0])
+    assert 0.1 < len((await say(keeping, SENTENCES[0], trim=True))[0]) / RATE_HZ < 0.3
+
+
+async def test_the_same_words_in_a_reply_or_at_another_pace_are_made_anew(
+    keeping: PiperEngine,
+) -> None:
+    await keeping.keep(SENTENCES[3])
+    kept = await sound_of(keeping, SENTENCES[3], trim=True)
+    assert await sound_of(keeping, SENTENCES[3]) != kept
+    assert len(await sound_of(keeping, SENTENCES[3], trim=True, speed=2.0)) < 0.7 * len(kept)
+
+
+def empty_files(kept: Path) -> None:
+    for file in kept.glob("*-said-*/*"):
+        file.write_bytes(b"")
+
+
+async def test_what_cannot_be_read_is_made_again(keeping: PiperEngine, tmp_path: Path) -> None:
+    await keeping.keep(SENTENCES[3])
+    empty_files(tmp_path)
+    assert await sound_of(keeping, SENTENCES[3], trim=True)
+
+
+async def test_where_nothing_can_be_kept_all_is_made(voice_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("no folder")
+    engine = PiperEngine(voice_file, kept=tmp_path / "kept", threads=1)
+    try:
+        await engine.keep(SENTENCES[3])
+        assert await sound_of(engine, SENTENCES[3], trim=True)
+    finally:
+        engine.close()

@@ -20,7 +20,10 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.tests.utils import run_test
 
+from bots.facts import study_sounds
+from bots.receptionist import BOT
 from engines.piper import Speech
+from processors.first_clause import first_clause_of
 from processors.piper_tts import PiperTTS
 
 PIECES = 3
@@ -32,12 +35,17 @@ class Voice:
     Attributes:
         made: The pieces in the order in which they were made.
         texts: What it was asked to say, and whether it was to begin at once.
+        kept: What it was asked to keep, and at which speed.
     """
 
     def __init__(self, executor: ThreadPoolExecutor) -> None:
         self.made: list[bytes] = []
         self.texts: list[tuple[str, bool]] = []
+        self.kept: list[tuple[str, float]] = []
         self._executor = executor
+
+    async def keep(self, text: str, *, speed: float) -> None:
+        self.kept.append((text, speed))
 
     def speak(self, text: str, *, rate_hz: int, speed: float, trim: bool) -> Speech:
         assert rate_hz > 0
@@ -204,3 +212,16 @@ async def test_nothing_more_is_made_of_a_reply_whose_task_was_cancelled(voice: V
     await asyncio.wait([speaking])
     await voice.idle()
     assert len(voice.made) == 1
+
+
+async def test_of_what_will_be_said_often_the_first_clause_is_kept(voice: Voice) -> None:
+    tts = PiperTTS(voice, speed=1.2)  # type: ignore[arg-type]
+    await tts.study("On Sunday, we are closed. Come on Monday.")
+    await tts.study("Parking is free.")
+    assert voice.kept == [("On Sunday,", 1.2), ("Parking is free.", 1.2)]
+
+
+async def test_a_bot_says_its_greeting_and_its_facts_often(voice: Voice) -> None:
+    await study_sounds(BOT, None, PiperTTS(voice))  # type: ignore[arg-type]
+    kept = {text for text, _ in voice.kept}
+    assert kept >= {await first_clause_of(BOT.greeting), "A flu shot costs twenty-five dollars."}
