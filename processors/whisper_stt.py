@@ -19,10 +19,13 @@ from pipecat.utils.time import time_now_iso8601
 
 from engines.reading import Reading
 from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine, pcm_to_samples
-from processors.speech_pause import PauseDetector
+from processors.speech_pause import PAUSE_SECS, PauseDetector
 
 INTERIM_INTERVAL_SECS = 0.7
 """New speech that must have arrived before another interim transcript is worth its decoding."""
+
+PAUSE_BYTES = round(PAUSE_SECS * SAMPLE_RATE_HZ) * 2
+"""Silence that has been heard when a pause is noticed, in 16-bit samples."""
 
 MAX_SEGMENT_SECS = 28.0
 """Longest segment decoded at once: it must fit the full window together with its tail."""
@@ -61,6 +64,7 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
         self._language = language
         self._pause = PauseDetector(SAMPLE_RATE_HZ)
         self._interim_at_bytes = 0
+        self._paused_at_bytes = 0
         # At most one reading of an unfinished segment is under way.
         self._reading: asyncio.Task[None] | None = None
         self._read_at_pause: Reading | None = None
@@ -94,8 +98,12 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
             self._audio_buffer.clear()
             self._interim_at_bytes = 0
         elif self._pause.paused and not was_paused:
-            await self._stop_reading()
-            self._reading = self.create_task(self._read_pause(bytes(self._audio_buffer)))
+            self._paused_at_bytes = size - PAUSE_BYTES
+            # What is being read for an interim transcript may be all that was said.
+            is_read = self._reading and not self._reading.done()
+            if not is_read or self._interim_at_bytes < self._paused_at_bytes:
+                await self._stop_reading()
+                self._reading = self.create_task(self._read_so_far(bytes(self._audio_buffer)))
         elif was_paused and not self._pause.paused:
             await self._withdraw()
         elif (
@@ -104,7 +112,7 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
             and not self._engine.busy
         ):
             self._interim_at_bytes = size
-            self._reading = self.create_task(self._read_interim(bytes(self._audio_buffer)))
+            self._reading = self.create_task(self._read_so_far(bytes(self._audio_buffer)))
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Transcribe a finished segment of 16-bit PCM, mono, 16 kHz."""
@@ -126,15 +134,15 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
         await self._stop_reading()
         await super().cleanup()
 
-    async def _read_interim(self, audio: bytes) -> None:
-        await self._push_interim(await self._read(audio))
-
-    async def _read_pause(self, audio: bytes) -> None:
-        self._read_at_pause = reading = await self._read(audio)
-        if reading.text:
-            await self._push_eager_end_of_turn(
-                reading.text, user_id=self._user_id, language=self._language, result=reading
-            )
+    async def _read_so_far(self, audio: bytes) -> None:
+        """Read what was said; where the user has paused, and said no more since, that is all."""
+        reading = await self._read(audio)
+        if self._pause.paused and len(audio) >= self._paused_at_bytes:
+            self._read_at_pause = reading
+            if reading.text:
+                await self._push_eager_end_of_turn(
+                    reading.text, user_id=self._user_id, language=self._language, result=reading
+                )
         await self._push_interim(reading)
 
     async def _read(self, audio: bytes) -> Reading:

@@ -1,5 +1,6 @@
 """What the offline speech recognition tells while somebody speaks, pauses and goes on."""
 
+import asyncio
 from collections.abc import Iterator
 
 import numpy as np
@@ -133,3 +134,39 @@ async def heard(
     """Return what is read of the first part of a sentence."""
     pcm = soxr.resample(await speaker.say(text), SPEAKER_RATE_HZ, SAMPLE_RATE_HZ)
     return await engine.transcribe(pcm_to_samples(pcm[: int(len(pcm) * share)].tobytes()), "en")
+
+
+class SlowEngine:
+    """Reads the same in everything, and not at once.
+
+    Attributes:
+        read_secs: Lengths of what it was asked to read.
+    """
+
+    busy = False
+
+    def __init__(self) -> None:
+        self.read_secs: list[float] = []
+
+    async def transcribe(self, samples: np.ndarray, language: str) -> Reading:
+        self.read_secs.append(len(samples) / SAMPLE_RATE_HZ)
+        await asyncio.sleep(0.3)
+        return Reading("Are you open?")
+
+
+@pytest.mark.parametrize(
+    ("sound_secs", "read_secs"),
+    [(0.58, 0.7), (0.64, 0.82)],
+    ids=["it has", "it lacks the end"],
+)
+async def test_a_pause_is_read_unless_what_is_being_read_has_all_of_it(
+    sound_secs: float, read_secs: float
+) -> None:
+    engine = SlowEngine()
+    # The interim transcript is read from the first 0.7 s.
+    sound = np.random.default_rng(1).integers(-9999, 9999, int(sound_secs * SAMPLE_RATE_HZ))
+    said = [*silence(0.1), *frames(sound.astype(np.int16)), *silence(0.12)]
+    [eager, _, final] = await told(engine, START, *said, READ, STOP, READ)  # type: ignore[arg-type]
+    assert eager == (EagerTranscriptionFrame, "Are you open?")
+    assert final == (TranscriptionFrame, "Are you open?")
+    assert engine.read_secs == [pytest.approx(read_secs)]
