@@ -29,6 +29,7 @@ from bots.resources import Resources
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import HOLDS
 from processors.local_llm import LocalLLM
+from processors.microphone_sink import MicrophoneSinkProcessor
 from processors.offline_knowledge import OfflineKnowledgeProcessor
 from processors.output_pause import OutputPause
 from processors.rehearsal import Rehearsal
@@ -113,6 +114,7 @@ def assemble(
             transport.input(),
             stt,
             turns.user(),
+            MicrophoneSinkProcessor(),
             *([knowledge] if knowledge else []),
             llm,
             tts,
@@ -159,6 +161,7 @@ def user_params(
             start=[start],
             stop=[
                 EagerTurnStopStrategy(
+                    output,
                     judge=smart_turn,
                     read_along=read_along,
                     holds=HOLDS[turn.preset],

@@ -63,9 +63,9 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
         await self._forget()
 
     async def handle_user_turn_stopped(self) -> None:
-        """Get ready for the next turn, and let play what must not be interrupted."""
+        """Get ready for the next turn, and let its answer play, but nothing from before."""
         self._in_turn = False
-        self._output.resume()
+        self._output.drop()
 
     async def cleanup(self) -> None:
         """Stop waiting."""

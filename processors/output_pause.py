@@ -1,6 +1,8 @@
 """Holds the bot's tongue while it is not yet clear whether the user interrupts."""
 
 import asyncio
+import math
+from contextlib import suppress
 
 import numpy as np
 from pipecat.audio.filters.base_audio_filter import BaseAudioFilter
@@ -8,6 +10,13 @@ from pipecat.frames.frames import FilterControlFrame
 
 FADE_SECS = 0.01
 """Speech that is cut in the middle of a wave clicks."""
+
+SILENT_SECS = 0.1
+"""A bot that has played nothing for so long is silent: what it is about to say is not cut, but
+begun later."""
+
+MAX_PAUSE_SECS = 10.0
+"""Longest pause: whoever made it has been cut off from what would end it."""
 
 
 class OutputPause(BaseAudioFilter):
@@ -24,6 +33,7 @@ class OutputPause(BaseAudioFilter):
         self._may_play.set()
         self._cut: bytes | None = None
         self._drops = 0
+        self._played_at = -math.inf
 
     async def start(self, sample_rate: int) -> None:
         """Get ready for audio of so many Hz."""
@@ -52,17 +62,19 @@ class OutputPause(BaseAudioFilter):
 
     async def filter(self, audio: bytes) -> bytes:
         """Return what is to be played now in the place of a chunk; nothing if it was dropped."""
-        if self._cut is None:
-            if self._may_play.is_set():
-                return audio
-            self._cut = audio
-            return self._fade(audio, out=True)
-        drops = self._drops
-        await self._may_play.wait()
-        if self._drops != drops:
-            return b""
+        if not self._may_play.is_set():
+            if self._cut is None and _now() - self._played_at <= SILENT_SECS:
+                self._cut = audio
+                return self._fade(audio, out=True)
+            drops = self._drops
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._may_play.wait(), MAX_PAUSE_SECS)
+            self._may_play.set()
+            if self._drops != drops:
+                return b""
+        self._played_at = _now()
         cut, self._cut = self._cut, None
-        return self._fade(cut) + audio
+        return audio if cut is None else self._fade(cut) + audio
 
     def _fade(self, audio: bytes, *, out: bool = False) -> bytes:
         """Return a chunk faded in at its beginning, or faded out there and silent from then on."""
@@ -70,3 +82,7 @@ class OutputPause(BaseAudioFilter):
         fade = np.linspace(0, 1, min(self._fade_samples, samples.size), dtype=np.float32)
         gain = np.pad(fade, (0, samples.size - fade.size), constant_values=1)
         return bytes((samples * (1 - gain if out else gain)).astype(np.int16))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

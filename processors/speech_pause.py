@@ -51,6 +51,11 @@ class PauseDetector:
         self._run = 0
         self.paused = True
 
+    @property
+    def stirs(self) -> bool:
+        """Whether the pause may be over: there was sound at last, if only for a moment."""
+        return self.paused and self._run > 0
+
     def hear(self, pcm: bytes) -> None:
         """Take the next piece of audio, of any length: 16-bit PCM, mono."""
         pcm = self._rest + pcm

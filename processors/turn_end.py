@@ -1,6 +1,7 @@
 """When a user's turn has ended, and its answer ahead of that."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -25,12 +26,18 @@ from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
 
 from engines.reading import Ending, Reading
 from processors.eager_turn import Holds, hold_secs, over_probability
+from processors.output_pause import OutputPause
 from processors.speech_pause import PAUSE_SECS, PauseDetector
 
 VAD_LATE_SECS = 0.15
 """How much later than it was the voice activity detector may take the last sound to be: Silero
 takes three windows of 32 ms of silence for speech. A voice too faint for the level alone to tell it
 from the room is trusted to it."""
+
+
+SECOND_THOUGHT_SECS = 0.15
+"""So long after the end of a turn any sound holds the answer back: it began before the answer could
+be heard, 60 ms before it is noticed here, and the answer leaves 30 ms after the end."""
 
 
 class TurnJudge(Protocol):
@@ -69,6 +76,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
     every silence sounds like the end of a turn.
 
     Args:
+        output: What the bot is paused by where the user goes on at the very moment at which the
+            turn has ended, before the bot is heard.
         judge: Judges the sound of the user's last words.
         read_along: Reads what the user says meanwhile; None where nothing can.
         holds: The silences to choose from.
@@ -78,6 +87,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
 
     def __init__(
         self,
+        output: OutputPause,
         *,
         judge: TurnJudge,
         read_along: ReadAlong | None,
@@ -86,6 +96,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         max_delay_secs: float,
     ) -> None:
         super().__init__()
+        self._output = output
         self._judge = judge
         self._read_along = read_along
         self._holds = holds
@@ -95,6 +106,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._transcript_secs = 0.0
         self._turns = 0
         self._open = False
+        self._ended_at = -math.inf
         self._speaking = False
         self._silent_since: float | None = None
         self._segments: list[str] = []
@@ -137,6 +149,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         await self._withdraw()
         await self._forget()
         self._open = False
+        self._ended_at = _now()
         self._judge.clear()
 
     async def process_frame(self, frame: Frame) -> ProcessFrameResult:
@@ -242,18 +255,32 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
     async def _hear(self, audio: bytes) -> None:
         """Notice where a silence begins and ends, and have the sound judged at its beginning."""
         assert self._pause
-        was_paused = self._pause.paused
+        was_paused, was_quiet = self._pause.paused, self._quiet.is_set()
         self._pause.hear(audio)
+        if self._pause.paused and not self._pause.stirs:
+            self._quiet.set()
+        else:
+            self._quiet.clear()
+        if self._quiet.is_set() != was_quiet and not self._speaking:
+            self._think_again()
         if self._pause.paused and not was_paused:
             self._paused_since = _now() - PAUSE_SECS
-            self._quiet.set()
             if self._open:
                 await self._stop_sound()
                 self._sound = self.task_manager.create_task(self._judge_sound(), f"{self}::sound")
         elif was_paused and not self._pause.paused:
             self._paused_since = None
-            self._quiet.clear()
             await self._stop_sound()
+
+    def _think_again(self) -> None:
+        """Hold the answer back where the user may go on; let it go where that was but a click.
+
+        From the first speech on that is more than that, who starts turns decides.
+        """
+        if self._quiet.is_set():
+            self._output.resume()
+        elif _now() - self._ended_at < SECOND_THOUGHT_SECS:
+            self._output.pause()
 
     def _last_sound(self, noticed: float) -> float:
         """Return when the last sound was, which the voice activity detector notices too late."""

@@ -40,9 +40,9 @@ from pipecat.workers.runner import WorkerRunner
 from engines.reading import Ending, Reading
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import Holds
-from processors.output_pause import OutputPause
 from processors.turn_end import EagerTurnStopStrategy
 from tests import virtual_time
+from tests.loudspeaker import Tongue
 
 HOLDS = Holds(sure=0.4, likely=0.8, cut=1.5)
 VAD_SECS = 0.2
@@ -133,8 +133,15 @@ class Caller:
     """Says things, as an STT service and a voice activity detector would tell of them."""
 
     def __init__(
-        self, worker: PipelineWorker, judge: Judge, reader: Reader, spoken: Spoken, llm: Parrot
+        self,
+        worker: PipelineWorker,
+        judge: Judge,
+        reader: Reader,
+        spoken: Spoken,
+        llm: Parrot,
+        tongue: Tongue,
     ) -> None:
+        self.tongue = tongue
         self.judge = judge
         self.reader = reader
         self.spoken = spoken
@@ -205,7 +212,9 @@ def play(
 
     async def main() -> tuple[Caller, LLMContext]:
         judge, reader, llm, context = Judge(), Reader(), Parrot(), LLMContext()
+        output = Tongue()
         strategy = EagerTurnStopStrategy(
+            output,
             judge=judge,
             read_along=reader,
             holds=HOLDS,
@@ -214,7 +223,7 @@ def play(
         )
         params = LLMUserAggregatorParams(
             user_turn_strategies=UserTurnStrategies(
-                start=[BargeInStartStrategy(OutputPause(), min_speech_secs=0.5)],
+                start=[BargeInStartStrategy(output, min_speech_secs=0.5)],
                 stop=[strategy],
             ),
             empty_user_turn=None,
@@ -229,7 +238,7 @@ def play(
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(worker)
         running = asyncio.create_task(runner.run())
-        caller = Caller(worker, judge, reader, spoken, llm)
+        caller = Caller(worker, judge, reader, spoken, llm, output)
         await caller.send(STTMetadataFrame(service_name="stt", ttfs_p99_latency=0.8))
         await script(caller)
         await caller.settle()

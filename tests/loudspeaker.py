@@ -31,6 +31,26 @@ async def turns_of_the_loop(count: int = SETTLED_STEPS) -> None:
         await asyncio.sleep(0)
 
 
+class Tongue(OutputPause):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def pause(self) -> None:
+        self.told.append("pause")
+        super().pause()
+
+    def resume(self) -> None:
+        self.told.append("resume")
+        super().resume()
+
+    def drop(self) -> None:
+        self.told.append("drop")
+        super().drop()
+
+
 class Loudspeaker(BaseOutputTransport):
     """Plays at once, but stops in the middle of one chunk.
 

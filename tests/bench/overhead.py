@@ -9,8 +9,9 @@ what Parlante is: turns, speculation, barge-in, knowledge, the first clause, obs
 sentence is said to both in turn (A-B-B-A); counted is the time from the end of the user's turn to
 the first sound of the answer, which leaves out how long each of them waits for that end.
 
-With --frames a pipeline takes so many frames of silence, 20 ms each, and no more: under callgrind
-the instructions for one frame are the difference of two such runs, over the difference of frames.
+With --frames a pipeline takes so many frames of a quiet room, 20 ms each, and no more: under
+callgrind the instructions for one frame are the difference of two such runs, over the difference of
+frames.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     OutputAudioRawFrame,
     StartFrame,
+    SystemFrame,
     UserStoppedSpeakingFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
@@ -70,8 +72,21 @@ ANSWER = "We are open from eight to six."
 RATE_HZ = 16_000
 FRAME_SAMPLES = RATE_HZ // 50
 ANSWER_SECS = 10.0
+ROOM_RMS = 200
+"""Of 16-bit samples: -44 dBFS."""
+
+MARKED_FRAMES = 10
+"""Frames of the microphone between two marks; so many are under way at once, at most."""
+
+PASSED_SECS = 60.0
+"""Longest time that they may take, under callgrind."""
+
 REST_SECS = 1.5
 """After the answer's first sound: the rest of it, one second, and some."""
+
+
+class Mark(SystemFrame):
+    """Goes through the pipeline behind the frames of the microphone, as fast as they do."""
 
 
 class Ear(BaseOutputTransport):
@@ -81,7 +96,7 @@ class Ear(BaseOutputTransport):
         ended_at: When the user's last turn ended, by `time.monotonic()`.
         heard_at: When the answer to it was heard.
         heard: Set from then on, until somebody clears it.
-        passed: Grows with each frame of the microphone that has come through the pipeline.
+        passed: Grows with each `Mark` that has come through the pipeline.
     """
 
     def __init__(self, params: TransportParams) -> None:
@@ -97,7 +112,7 @@ class Ear(BaseOutputTransport):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, UserStoppedSpeakingFrame):
             self.ended_at = time.monotonic()
-        elif isinstance(frame, InputAudioRawFrame):
+        elif isinstance(frame, Mark):
             self.passed.release()
         await super().process_frame(frame, direction)
 
@@ -119,11 +134,21 @@ class Mouth(BaseInputTransport):
     def __init__(self, params: TransportParams) -> None:
         super().__init__(params)
         self.ready = asyncio.Event()
+        self._pushed = 0
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
         await self.set_transport_ready(frame)
         self.ready.set()
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        await super().push_frame(frame, direction)
+        if isinstance(frame, InputAudioRawFrame):
+            self._pushed += 1
+            if self._pushed % MARKED_FRAMES == 0:
+                await super().push_frame(Mark())
 
     async def say(self, pcm: np.ndarray) -> None:
         await self.push_audio_frame(InputAudioRawFrame(pcm.tobytes(), RATE_HZ, 1))
@@ -252,13 +277,14 @@ async def compare(standin: OpenAIStandin, folder: Path, turns: int) -> None:
 
 
 async def take_frames(standin: OpenAIStandin, folder: Path, side: str, frames: int) -> None:
-    """Have one of the two take frames of silence, one after the other, as fast as it can."""
-    silence = np.zeros(FRAME_SAMPLES, np.int16)
+    """Have one of the two take frames of a quiet room, as fast as it can."""
+    room = np.random.default_rng(1).normal(0, ROOM_RMS, FRAME_SAMPLES).astype(np.int16)
     async with bare(standin) if side == "bare" else ours(standin, folder) as line:
         await line.mouth.ready.wait()
-        for _ in range(frames):
-            await line.mouth.say(silence)
-            await asyncio.wait_for(line.ear.passed.acquire(), ANSWER_SECS)
+        for number in range(1, frames + 1):
+            await line.mouth.say(room)
+            if number % MARKED_FRAMES == 0:
+                await asyncio.wait_for(line.ear.passed.acquire(), PASSED_SECS)
 
 
 async def run(args: argparse.Namespace) -> None:

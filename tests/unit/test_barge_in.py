@@ -27,6 +27,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from processors.barge_in import WORDLESS_SECS, BargeInStartStrategy
 from processors.output_pause import OutputPause
+from tests.loudspeaker import Tongue
 
 UNIT_SECS = 0.1
 """All times here are multiples of it, far apart enough for a busy machine."""
@@ -46,26 +47,6 @@ class Times(BaseObserver):
 
     def of(self, kind: type[Frame]) -> list[float]:
         return [at for seen, at in self.seen if seen is kind]
-
-
-class Tongue(OutputPause):
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: list[str] = []
-
-    def pause(self) -> None:
-        self.told.append("pause")
-        super().pause()
-
-    def resume(self) -> None:
-        self.told.append("resume")
-        super().resume()
-
-    def drop(self) -> None:
-        self.told.append("drop")
-        super().drop()
 
 
 def user_starts() -> VADUserStartedSpeakingFrame:

@@ -1,10 +1,14 @@
 """What is heard of a bot that is paused, from a real output transport."""
 
+import asyncio
+
 import numpy as np
+import pytest
 from pipecat.frames.frames import InterruptionFrame, TTSAudioRawFrame, TTSStoppedFrame
 from pipecat.pipeline.worker import PipelineWorker
 
-from processors.output_pause import FADE_SECS, OutputPause
+from processors.output_pause import FADE_SECS, MAX_PAUSE_SECS, OutputPause
+from tests import virtual_time
 from tests.loudspeaker import RATE, Loudspeaker, Speech, playing, turns_of_the_loop
 
 STOPS_AT = 3
@@ -73,9 +77,16 @@ async def test_nothing_of_a_paused_speech_is_heard_after_an_interruption() -> No
     assert np.all(heard(loudspeaker.played[interrupted:]) == SPEECH[0] // 2)
 
 
-async def test_a_pause_at_the_end_of_a_speech_leaves_nothing_for_the_next() -> None:
+async def speaking() -> OutputPause:
+    """Return the pause of a bot that is in the midst of a speech."""
     output = OutputPause()
     await output.start(RATE)
+    assert await output.filter(SPEECH.tobytes()) == SPEECH.tobytes()
+    return output
+
+
+async def test_a_pause_at_the_end_of_a_speech_leaves_nothing_for_the_next() -> None:
+    output = await speaking()
     output.pause()
     assert len(await output.filter(SPEECH.tobytes())) == len(SPEECH.tobytes())
     output.resume()
@@ -84,9 +95,53 @@ async def test_a_pause_at_the_end_of_a_speech_leaves_nothing_for_the_next() -> N
 
 
 async def test_a_pause_that_ends_before_the_next_chunk_loses_nothing() -> None:
-    output = OutputPause()
-    await output.start(RATE)
+    output = await speaking()
     output.pause()
     await output.filter(SPEECH.tobytes())
     output.resume()
     assert len(await output.filter(SPEECH.tobytes())) == 2 * len(SPEECH.tobytes())
+
+
+async def test_a_speech_that_has_not_begun_begins_whole_and_later() -> None:
+    output, told = OutputPause(), Speech()
+    loudspeaker = Loudspeaker(output, stops_at=STOPS_AT)
+    loudspeaker.plays_on.set()
+    async with playing(loudspeaker, told) as worker:
+        output.pause()
+        await worker.queue_frames([tts(SPEECH), TTSStoppedFrame()])
+        await turns_of_the_loop()
+        assert not loudspeaker.played
+        assert not told.speaking.is_set(), "nobody is told of a speech that nobody hears"
+
+        output.resume()
+        await told.silent.wait()
+    assert np.all(heard(loudspeaker.played) == SPEECH)
+
+
+async def test_a_speech_that_has_not_begun_is_never_heard_after_an_interruption() -> None:
+    output, told = OutputPause(), Speech()
+    loudspeaker = Loudspeaker(output, stops_at=STOPS_AT)
+    loudspeaker.plays_on.set()
+    async with playing(loudspeaker, told) as worker:
+        output.pause()
+        await worker.queue_frames([tts(SPEECH), TTSStoppedFrame()])
+        await turns_of_the_loop()
+        await worker.queue_frame(InterruptionFrame())
+        await turns_of_the_loop()
+        output.drop()
+        await worker.queue_frames([tts(SPEECH // 2), TTSStoppedFrame()])
+        await told.speaking.wait()
+        await told.silent.wait()
+    assert np.all(heard(loudspeaker.played) == SPEECH[0] // 2)
+
+
+def test_a_pause_that_nobody_ends_has_an_end() -> None:
+    async def forgotten() -> float:
+        output = await speaking()
+        output.pause()
+        began = asyncio.get_running_loop().time()
+        await output.filter(SPEECH.tobytes())
+        assert len(await output.filter(SPEECH.tobytes())) == 2 * len(SPEECH.tobytes())
+        return asyncio.get_running_loop().time() - began
+
+    assert virtual_time.run(forgotten()) == pytest.approx(MAX_PAUSE_SECS)

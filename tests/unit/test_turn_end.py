@@ -11,6 +11,7 @@ from pipecat.frames.frames import (
 )
 
 from engines.reading import Ending
+from processors.turn_end import SECOND_THOUGHT_SECS
 from tests.caller import HOLDS, VAD_SECS, Caller, play, said_by
 
 
@@ -124,6 +125,38 @@ class TestTheEndOfATurn:
         _, context = play(script)
         assert ends == [0, 0]
         assert said_by(context, "user") == ["When do you open? On Sunday?"]
+
+    @pytest.mark.parametrize(
+        ("later_secs", "sound_secs", "quiet_secs", "told"),
+        [
+            (0.0, 0.5, 0.0, ["pause"]),
+            (0.0, 0.02, 0.1, ["pause", "resume"]),
+            (SECOND_THOUGHT_SECS, 0.5, 0.0, []),
+        ],
+        ids=["speech", "a click", "later speech"],
+    )
+    def test_is_thought_again_about_where_there_is_sound_at_once(
+        self, later_secs: float, sound_secs: float, quiet_secs: float, told: list[str]
+    ) -> None:
+        heard: list[str] = []
+
+        async def script(caller: Caller) -> None:
+            await caller.speak()
+            await caller.hear(0.15, loud=False)
+            await caller.eager("When do you open?")
+            await caller.hear(0.05, loud=False)
+            await caller.send(VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS))
+            await caller.final("When do you open?")
+            while not caller.spoken.ends:
+                await caller.hear(0.02, loud=False)
+            await caller.hear(later_secs, loud=False)
+            caller.tongue.told.clear()
+            await caller.hear(sound_secs, loud=True)
+            await caller.hear(quiet_secs, loud=False)
+            heard.extend(caller.tongue.told)
+
+        play(script)
+        assert heard == told
 
     @pytest.mark.parametrize(
         ("text", "hold"), [("When do you open?", 0.6), ("I would like to", 0.7)]
