@@ -56,6 +56,7 @@ bench: setup ## measure the start, the offline receptionist's answers, and what 
 	$(BIN)/python tests/bench/booking_offline.py
 	$(BIN)/python tests/bench/overhead.py
 	$(BIN)/python tests/bench/idle_calls.py
+	$(BIN)/python tests/bench/instructions.py
 
 latency: setup ## measure how fast the bot answers, beside a vanilla Pipecat bot
 	$(BIN)/python tests/bench/latency.py $(ARGS)
@@ -64,13 +65,14 @@ interruptions: setup .make/voices ## measure how fast an interrupted bot falls s
 	$(BIN)/python tests/bench/barge_in.py
 	$(BIN)/python tests/bench/false_barge_in.py
 
-accuracy: setup .make/voices ## measure the words misheard, and the signals for the end of a turn
+accuracy: setup .make/voices ## measure words misheard, signals for the end of a turn, and half-way answers
 	@$(BIN)/python -m runner models pull tiny
 	$(BIN)/python tests/bench/accuracy.py
 	for set in tuning held_out; do \
 	  $(BIN)/python tests/bench/turn_features.py $$set .make/turn_features_$$set.csv || exit; \
 	done
 	$(BIN)/python tests/bench/turn_signals.py .make/turn_features_{tuning,held_out}.csv
+	$(BIN)/python tests/bench/half_way.py --count 100
 
 lock: .venv/installed ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
