@@ -95,7 +95,7 @@ async def study_sounds(bot: Bot, encoder: Encoder | None, voice: "PiperTTS") -> 
     """
     knowledge = read_knowledge(bot, encoder)
     facts = knowledge.facts[:MAX_KEPT] if knowledge else []
-    for reply in (bot.greeting, *(fact.text for fact in facts)):
+    for reply in filter(None, (bot.greeting, *(fact.text for fact in facts))):
         await voice.study(reply)
 
 

@@ -39,6 +39,9 @@ SECOND_THOUGHT_SECS = 0.15
 """So long after the end of a turn any sound holds the answer back: it began before the answer could
 be heard, 60 ms before it is noticed here, and the answer leaves 30 ms after the end."""
 
+HELD_BACK_SECS = 0.3
+"""Longest time for which sound alone holds the answer back: speech is known by then."""
+
 
 class TurnJudge(Protocol):
     """Judges by the sound whether a turn is complete; Smart Turn does."""
@@ -107,6 +110,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._turns = 0
         self._open = False
         self._ended_at = -math.inf
+        self._thinking: asyncio.TimerHandle | None = None
         self._speaking = False
         self._silent_since: float | None = None
         self._segments: list[str] = []
@@ -133,6 +137,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
     async def cleanup(self) -> None:
         """Stop waiting."""
         await super().cleanup()
+        self._stop_thinking()
         await self._stop_ending()
         await self._stop_reading()
         await self._stop_sound()
@@ -273,14 +278,24 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             await self._stop_sound()
 
     def _think_again(self) -> None:
-        """Hold the answer back where the user may go on; let it go where that was but a click.
-
-        From the first speech on that is more than that, who starts turns decides.
-        """
+        """Hold the answer back where the user may go on; let it go where that was but a click."""
+        self._stop_thinking()
         if self._quiet.is_set():
-            self._output.resume()
+            self._let_answer()
         elif _now() - self._ended_at < SECOND_THOUGHT_SECS:
             self._output.pause()
+            loop = asyncio.get_running_loop()
+            self._thinking = loop.call_later(HELD_BACK_SECS, self._let_answer)
+
+    def _let_answer(self) -> None:
+        """Let the answer go, unless there is speech: then it is for who starts turns to decide."""
+        if not self._speaking:
+            self._output.resume()
+
+    def _stop_thinking(self) -> None:
+        if self._thinking:
+            self._thinking.cancel()
+            self._thinking = None
 
     def _last_sound(self, noticed: float) -> float:
         """Return when the last sound was, which the voice activity detector notices too late."""

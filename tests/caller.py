@@ -176,6 +176,15 @@ class Caller:
         await self.hear(0.5, loud=False)
         await self.hear(1.0, loud=True)
 
+    async def ask(self, text: str) -> None:
+        """Say something that is heard, and be silent for as long as it takes to notice that."""
+        await self.speak()
+        await self.hear(0.15, loud=False)
+        await self.eager(text)
+        await self.hear(0.05, loud=False)
+        await self.send(VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS))
+        await self.final(text)
+
     async def interim(self, text: str) -> None:
         await self.send(InterimTranscriptionFrame(text, "user", "now"))
 

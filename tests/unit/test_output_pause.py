@@ -1,6 +1,8 @@
 """What is heard of a bot that is paused, from a real output transport."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
@@ -102,7 +104,11 @@ async def test_a_pause_that_ends_before_the_next_chunk_loses_nothing() -> None:
     assert len(await output.filter(SPEECH.tobytes())) == 2 * len(SPEECH.tobytes())
 
 
-async def test_a_speech_that_has_not_begun_begins_whole_and_later() -> None:
+@asynccontextmanager
+async def about_to_speak() -> AsyncIterator[
+    tuple[PipelineWorker, Loudspeaker, OutputPause, Speech]
+]:
+    """Give a bot something to say after it has been paused."""
     output, told = OutputPause(), Speech()
     loudspeaker = Loudspeaker(output, stops_at=STOPS_AT)
     loudspeaker.plays_on.set()
@@ -110,6 +116,11 @@ async def test_a_speech_that_has_not_begun_begins_whole_and_later() -> None:
         output.pause()
         await worker.queue_frames([tts(SPEECH), TTSStoppedFrame()])
         await turns_of_the_loop()
+        yield worker, loudspeaker, output, told
+
+
+async def test_a_speech_that_has_not_begun_begins_whole_and_later() -> None:
+    async with about_to_speak() as (_worker, loudspeaker, output, told):
         assert not loudspeaker.played
         assert not told.speaking.is_set(), "nobody is told of a speech that nobody hears"
 
@@ -119,13 +130,7 @@ async def test_a_speech_that_has_not_begun_begins_whole_and_later() -> None:
 
 
 async def test_a_speech_that_has_not_begun_is_never_heard_after_an_interruption() -> None:
-    output, told = OutputPause(), Speech()
-    loudspeaker = Loudspeaker(output, stops_at=STOPS_AT)
-    loudspeaker.plays_on.set()
-    async with playing(loudspeaker, told) as worker:
-        output.pause()
-        await worker.queue_frames([tts(SPEECH), TTSStoppedFrame()])
-        await turns_of_the_loop()
+    async with about_to_speak() as (worker, loudspeaker, output, told):
         await worker.queue_frame(InterruptionFrame())
         await turns_of_the_loop()
         output.drop()
