@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import cycle, islice
+from itertools import islice, product
 from pathlib import Path
 from typing import get_args
 
@@ -84,12 +84,16 @@ class Outcome:
 
 
 def hesitations(corpus: str, pause_ms: int) -> Iterator[Hesitation]:
-    """Yield the sentences that can be cut, each by one voice and with one pause."""
+    """Yield the sentences that can be cut, each by one voice and with one pause.
+
+    When all have been said, they are said by the next voices, with the pause at the next place.
+    """
     studio = Studio()
     utterances = [utterance for utterance in load(corpus) if utterance.places]
-    for number, (utterance, voice) in enumerate(zip(utterances, cycle(TURN_VOICES))):
-        take = studio.take(utterance, voice)
-        which = number % len(utterance.places)
+    rounds = product(range(len(TURN_VOICES)), enumerate(utterances))
+    for shift, (number, utterance) in rounds:
+        take = studio.take(utterance, TURN_VOICES[(number + shift) % len(TURN_VOICES)])
+        which = (number + shift) % len(utterance.places)
         cut, place = take.cuts[which], utterance.places[which]
         if cut is None:
             continue
