@@ -199,14 +199,13 @@ class ServiceProfile(Section):
         stt: Providers in order of preference: the first whose keys are all set is used.
         llm: The same for the language model.
         tts: The same for the voice.
-        turn_detection: Replaces that of the speech recognition's provider and
-            `voice.realtime.turn_detection`; None keeps them.
+        voice: What to change in `voice` where this profile is in use.
     """
 
     stt: list[str] = ["local"]
     llm: list[str] = ["local"]
     tts: list[str] = ["local"]
-    turn_detection: TurnConfig | None = None
+    voice: dict[str, Any] = {}
 
 
 class BotEntry(Section):

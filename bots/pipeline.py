@@ -17,7 +17,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregatorParams,
 )
 from pipecat.transports.base_transport import BaseTransport
-from pipecat.turns.user_mute import AlwaysUserMuteStrategy
+from pipecat.turns.user_mute import AlwaysUserMuteStrategy, BaseUserMuteStrategy
 from pipecat.turns.user_start import BaseUserTurnStartStrategy, MinWordsUserTurnStartStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
@@ -27,7 +27,7 @@ from bots.facts import make_knowledge
 from bots.registry import Bot
 from bots.resources import Resources
 from processors.barge_in import BargeInStartStrategy
-from processors.eager_turn import HOLDS
+from processors.eager_turn import HOLDS, WORTH_ASKING
 from processors.local_llm import LocalLLM
 from processors.microphone_sink import MicrophoneSinkProcessor
 from processors.offline_knowledge import OfflineKnowledgeProcessor
@@ -96,7 +96,9 @@ def assemble(
         user_params=user_params(
             resources.speech,
             output,
+            own_turns=stt.service_metadata_frame().user_turn_strategies,
             read_along=partial(_read_along, read, context) if read else None,
+            ahead_from=0.0 if isinstance(llm, LocalLLM) else WORTH_ASKING,
             vad=settings.voice.realtime.vad,
             turn=settings.turn_detection,
             interruptions=settings.voice.realtime.interruptions,
@@ -138,12 +140,26 @@ def user_params(
     speech: SpeechModels,
     output: OutputPause,
     *,
+    own_turns: UserTurnStrategies | None,
     read_along: ReadAlong | None,
+    ahead_from: float,
     vad: VadConfig,
     turn: TurnConfig,
     interruptions: InterruptionConfig,
 ) -> LLMUserAggregatorParams:
-    """Turn settings into Pipecat's rules of when a user's turn starts and ends."""
+    """Turn settings into Pipecat's rules of when a user's turn starts and ends.
+
+    A speech recognition with rules of its own, such as Deepgram's Flux, is left to them: `vad` only
+    measures then, and of all this nothing else counts but whether there may be interruptions.
+    """
+    analyzer = speech.vad(
+        VADParams(confidence=vad.threshold, start_secs=vad.min_speech_duration),
+    )
+    mute: list[BaseUserMuteStrategy] = [] if interruptions.enabled else [AlwaysUserMuteStrategy()]
+    if own_turns:
+        return LLMUserAggregatorParams(
+            vad_analyzer=analyzer, user_turn_strategies=own_turns, user_mute_strategies=mute
+        )
     start: BaseUserTurnStartStrategy = BargeInStartStrategy(
         output, min_speech_secs=interruptions.min_speech_duration
     )
@@ -151,12 +167,7 @@ def user_params(
         start = MinWordsUserTurnStartStrategy(min_words=interruptions.min_words)
     smart_turn = speech.smart_turn(params=SmartTurnParams(stop_secs=turn.max_delay))
     return LLMUserAggregatorParams(
-        vad_analyzer=speech.vad(
-            VADParams(
-                confidence=vad.threshold,
-                start_secs=vad.min_speech_duration,
-            )
-        ),
+        vad_analyzer=analyzer,
         user_turn_strategies=UserTurnStrategies(
             start=[start],
             stop=[
@@ -165,11 +176,12 @@ def user_params(
                     judge=smart_turn,
                     read_along=read_along,
                     holds=HOLDS[turn.preset],
+                    ahead_from=ahead_from,
                     min_delay_secs=turn.min_delay,
                     max_delay_secs=turn.max_delay,
                 )
             ],
         ),
-        user_mute_strategies=[] if interruptions.enabled else [AlwaysUserMuteStrategy()],
+        user_mute_strategies=mute,
         user_turn_stop_timeout=turn.max_delay + TURN_STOP_MARGIN_SECS,
     )

@@ -1,11 +1,13 @@
 """From settings to Pipecat's STT, LLM and TTS services.
 
-A provider's name is the name of its folder in `pipecat.services`; `local` stands for the
-offline models. Every service is made in the same way, by looking at what its class takes.
+A provider's name is the name of its folder in `pipecat.services`, with dots for slashes; `local`
+stands for the offline models. Every service is made in the same way, by looking at what its class
+takes.
 """
 
 import importlib
 import inspect
+import re
 from dataclasses import fields
 from typing import Any
 
@@ -124,9 +126,10 @@ def _service_class(kind: Kind, provider: str, name: str | None) -> type[AIServic
             raise ServiceUnavailable(
                 f"voice.providers.{provider}.{kind}: Pipecat has no such service ({module_name})"
             ) from error
+        extra = provider.partition(".")[0]
         raise ServiceUnavailable(
             f"voice.providers.{provider}.{kind} needs a package that is not installed ({error}). "
-            f'Run: uv pip install "pipecat-ai[{provider}]"'
+            f'Run: uv pip install "pipecat-ai[{extra}]"'
         ) from error
     classes = {
         cls.__name__: cls
@@ -135,7 +138,7 @@ def _service_class(kind: Kind, provider: str, name: str | None) -> type[AIServic
         and issubclass(cls, _BASES[kind])
         and cls.__module__ == module_name
         and not cls.__name__.startswith("Base")
-        and cls.__name__.lower().startswith(provider.replace("_", ""))
+        and cls.__name__.lower().startswith(re.sub(r"[_.]", "", provider))
     }
     if name and name not in classes:
         raise ServiceUnavailable(

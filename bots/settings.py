@@ -34,6 +34,7 @@ from bots.errors import ConfigError
 
 ENV_PREFIX = "PARLANTE_"
 CONFIG_VARIABLE = "PARLANTE_CONFIG"
+PROFILE_VARIABLE = "PARLANTE_PROFILE"
 DEFAULT_CONFIG = Path(__file__).parent.parent / "voice.yaml"
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\}")
@@ -108,13 +109,10 @@ class Settings(BaseSettings):
 
     @property
     def turn_detection(self) -> TurnConfig:
-        """When a turn ends: as the profile says, else the provider of the speech recognition."""
+        """When a turn ends: as the provider of the speech recognition wants it, else all alike."""
         provider, _ = self.service("stt")
-        return (
-            self.services.turn_detection
-            or self.voice.providers[provider].turn_detection
-            or self.voice.realtime.turn_detection
-        )
+        own = self.voice.providers[provider].turn_detection
+        return own or self.voice.realtime.turn_detection
 
     @property
     def has_small_llm(self) -> bool:
@@ -134,7 +132,9 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
     """
     path = path or Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
     raw = _read(path)
-    _merge(raw, overrides or {})
+    overrides = overrides or {}
+    _merge_profile(raw, os.environ.get(PROFILE_VARIABLE) or overrides.get("profile"))
+    _merge(raw, overrides)
     _note_missing_variables(raw, os.environ)
     problems: list[str] = []
     raw = _expand(raw, os.environ, problems)
@@ -164,10 +164,21 @@ def _read(path: Path) -> dict[str, Any]:
     return raw
 
 
+def _merge_profile(raw: dict[str, Any], name: str | None) -> None:
+    """Change `voice` as the profile in use says."""
+    name = name or raw.get("profile") or Settings.model_fields["profile"].default
+    profiles = raw.get("profiles")
+    profile = profiles.get(name) if isinstance(profiles, dict) else None
+    if isinstance(profile, dict):
+        _merge(raw, {"voice": profile.get("voice")})
+
+
 def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Change what is there; what ought to be a mapping and is none is left to be found wrong."""
     for key, value in changes.items():
         if isinstance(value, Mapping):
-            _merge(base.setdefault(key, {}), value)
+            if isinstance(base.setdefault(key, {}), dict):
+                _merge(base[key], value)
         elif value is not None:
             base[key] = value
 

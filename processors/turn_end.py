@@ -84,6 +84,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         judge: Judges the sound of the user's last words.
         read_along: Reads what the user says meanwhile; None where nothing can.
         holds: The silences to choose from.
+        ahead_from: Probability that the turn is over from which its answer is made ahead. 0 is for
+            a model that costs nothing: it need not wait for how the silence sounds.
         min_delay_secs: Silence before which no turn ends, in seconds.
         max_delay_secs: Silence after which a turn ends whatever is known of it, in seconds.
     """
@@ -95,6 +97,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         judge: TurnJudge,
         read_along: ReadAlong | None,
         holds: Holds,
+        ahead_from: float,
         min_delay_secs: float,
         max_delay_secs: float,
     ) -> None:
@@ -103,6 +106,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._judge = judge
         self._read_along = read_along
         self._holds = holds
+        self._ahead_from = ahead_from
         self._min_delay_secs = min_delay_secs
         self._max_delay_secs = max_delay_secs
         self._match = NormalizedMatch()
@@ -188,7 +192,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                 if not self._speculation:
                     self._ahead_of = None
                 self._speech_ending = _ending_in(frame.result)
-                await self._speculate(frame.text)
+                if not self._ahead_from:
+                    await self._speculate(frame.text)
             case TranscriptionFrame():
                 await self._handle_transcript(frame)
         return ProcessFrameResult.CONTINUE
@@ -200,7 +205,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             return
         if frame.finalized:
             self._transcribed.set()
-        await self._speculate("")
+        if not self._ahead_from:
+            await self._speculate("")
         if not self._ending:
             await self._start_ending()
 
@@ -243,10 +249,11 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             # There is nothing to answer. Words may still come, and end the turn then.
             self._ending = None
             return
-        # After a noise, which withdrew the answer, there is none under way.
-        await self._speculate("")
         sound = await self._judged_sound()
         over = over_probability(" ".join(self._segments), ending=self._speech_ending, sound=sound)
+        if over >= self._ahead_from:
+            # It may be under way, unless a noise has withdrawn it.
+            await self._speculate("")
         hold = max(hold_secs(self._holds, over), self._min_delay_secs)
         await asyncio.sleep(max(0.0, silent_since + min(hold, self._max_delay_secs) - _now()))
         with suppress(TimeoutError):

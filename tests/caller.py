@@ -215,7 +215,7 @@ Script = Callable[[Caller], Awaitable[None]]
 
 
 def play(
-    script: Script, *, min_delay: float = 0.0, max_delay: float = 3.0
+    script: Script, *, ahead_from: float = 0.0, min_delay: float = 0.0, max_delay: float = 3.0
 ) -> tuple[Caller, LLMContext]:
     """Run a script of frames through a user aggregator, an LLM and an assistant aggregator."""
 
@@ -227,6 +227,7 @@ def play(
             judge=judge,
             read_along=reader,
             holds=HOLDS,
+            ahead_from=ahead_from,
             min_delay_secs=min_delay,
             max_delay_secs=max_delay,
         )

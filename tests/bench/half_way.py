@@ -39,6 +39,9 @@ from tests.bench.speech_corpus import (  # noqa: E402
 from tests.bench.stats import percentile  # noqa: E402
 from tests.service import run_service  # noqa: E402
 
+BLOCK = 50
+"""Sentences in one call."""
+
 REST_SECS = 1.5
 """Silence between the bot's last words and the next sentence."""
 
@@ -144,14 +147,16 @@ async def _turn_end(peer: Peer, after: int) -> float:
 
 
 async def measure(url: str, corpus: str, pause_ms: int, count: int) -> list[Outcome]:
-    """Say so many sentences in one call."""
-    outcomes = []
-    async with connect(url, bot="brief") as peer:
-        ear = Ear(peer)
-        await peer.hear_out(timeout=SPEECH_SECS)
-        for said in islice(hesitations(corpus, pause_ms), count):
-            outcomes.append(await attempt(peer, ear, said, pause_ms))
-            print(outcomes[-1], file=sys.stderr, flush=True)
+    """Say so many sentences, some in each call: the bot remembers, and its model not for ever."""
+    outcomes: list[Outcome] = []
+    sentences = islice(hesitations(corpus, pause_ms), count)
+    while block := [*islice(sentences, BLOCK)]:
+        async with connect(url, bot="brief") as peer:
+            ear = Ear(peer)
+            await peer.hear_out(timeout=SPEECH_SECS)
+            for said in block:
+                outcomes.append(await attempt(peer, ear, said, pause_ms))
+                print(outcomes[-1], file=sys.stderr, flush=True)
     return outcomes
 
 

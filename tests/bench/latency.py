@@ -1,6 +1,6 @@
 """How long the bot takes to answer, beside a vanilla Pipecat bot on the same models.
 
-    .venv/bin/python tests/bench/latency.py [--turns 30] [--llm smollm2-135m] [--out FILE.json]
+    .venv/bin/python tests/bench/latency.py [--turns 30] [--profile tiny] [--out FILE.json]
     .venv/bin/python tests/bench/latency.py --calls 2
 
 A caller asks both by WebRTC, as a browser does. A latency is the time from the last voiced sample
@@ -32,6 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from bots.receptionist import BOT  # noqa: E402
 from bots.registry import BOTS_DIR  # noqa: E402
+from bots.settings import load_settings  # noqa: E402
 from processors.facts import parse_facts  # noqa: E402
 from runner.peer import connect  # noqa: E402
 from tests.bench.calling import SPEECH_SECS, Ear, Turn, Utterance, ask, utter  # noqa: E402
@@ -261,7 +262,7 @@ async def measure(ours: Side, compared: tuple[Side, Side], turns: int) -> tuple[
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=30, help="questions to each side")
-    parser.add_argument("--llm", default="qwen2.5-coder-0.5b", help="a model of the manifest")
+    parser.add_argument("--profile", default="offline", help="of voice.yaml, on offline models")
     parser.add_argument(
         "--calls", type=int, default=1, help="compare so many at once with one, all of ours"
     )
@@ -270,21 +271,21 @@ def main() -> int:
     if args.turns < MIN_TURNS:
         parser.error(f"--turns: from fewer than {MIN_TURNS}, a median tells nothing")
     began, load = datetime.now(), os.getloadavg()
+    _, llm = load_settings(overrides={"profile": args.profile}).service("llm")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment = {
-            "PARLANTE_VOICE__PROVIDERS__LOCAL__LLM__MODEL": args.llm,
             "PARLANTE_BOTS__PLAIN__MODULE": "tests.bench.plain_receptionist",
             "PARLANTE_VOICE__REALTIME__LIMITS__SESSIONS": str(max(args.calls, 2)),
         }
         service = stack.enter_context(
-            run_service(folder, "--profile", "offline", environment=environment)
+            run_service(folder, "--profile", args.profile, environment=environment)
         )
         ours = Side("ours", service.url)
         if args.calls > 1:
             compared = Side(f"ours, {args.calls} calls", service.url, calls=args.calls), ours
         else:
-            vanilla = stack.enter_context(run_vanilla(folder, args.llm))
+            vanilla = stack.enter_context(run_vanilla(folder, str(llm.model)))
             compared = Side("ours, no facts", service.url, "plain"), Side("vanilla", vanilla)
         results, is_comparable = asyncio.run(measure(ours, compared, args.turns))
     loads = [load, os.getloadavg()]
@@ -293,7 +294,7 @@ def main() -> int:
         sides = [{**r.summary(), "turns": [asdict(turn) for turn in r.turns]} for r in results]
         about = {
             "began": began.isoformat(timespec="seconds"),
-            "llm": args.llm,
+            "profile": args.profile,
             "processors": os.cpu_count(),
             "load_averages": loads,
             "comparable": is_comparable,

@@ -120,6 +120,42 @@ class TestAnAnswerMadeAhead:
         assert not caller.llm.asked
 
 
+class TestAnAnswerThatIsPaidFor:
+    def test_is_made_ahead_where_the_turn_is_likely_over(self) -> None:
+        waits: list[float] = []
+
+        async def script(caller: Caller) -> None:
+            await caller.say("When do you open?")
+            await caller.settle()
+            waits.append(caller.spoken.answers[0][0] - caller.spoken.ends[0])
+
+        caller, _ = play(script, ahead_from=0.5)
+        # It is asked for once there is a judgement, which takes 0.05 s.
+        assert waits == [pytest.approx(0.15, abs=0.02)]
+        assert caller.llm.asked == ["When do you open?"]
+
+    def test_is_not_asked_for_where_the_user_likely_goes_on(self) -> None:
+        async def script(caller: Caller) -> None:
+            caller.judge.probability = 0.1
+            await caller.say("I would like to")
+            await asyncio.sleep(HOLDS.cut - VAD_SECS - 0.1)
+            caller.judge.probability = 0.98
+            await caller.say("see a doctor.")
+
+        caller, context = play(script, ahead_from=0.5)
+        assert caller.llm.asked == ["I would like to see a doctor."]
+        assert said_by(context, "user") == ["I would like to see a doctor."]
+
+    def test_is_asked_for_at_the_end_if_it_comes_after_all(self) -> None:
+        async def script(caller: Caller) -> None:
+            caller.judge.probability = 0.1
+            await caller.say("I would like to")
+
+        caller, _ = play(script, ahead_from=0.5)
+        assert caller.llm.asked == ["I would like to"]
+        assert len(caller.spoken.answers) == 1
+
+
 class TestWordsThatAreStillBeingSaid:
     def test_are_read_along_and_those_in_front_of_them(self) -> None:
         async def script(caller: Caller) -> None:

@@ -77,6 +77,32 @@ class TestOverrides:
         assert (settings.server.host, settings.server.port) == ("127.0.0.1", 1)
 
 
+class TestAProfile:
+    def test_changes_settings_of_voices_where_it_is_in_use(self) -> None:
+        tiny = load_settings(DEFAULT_CONFIG, {"profile": "tiny"})
+        assert tiny.service("llm")[1].model == "smollm2-135m"
+        assert tiny.has_small_llm
+        assert (tiny.turn_detection.preset, tiny.turn_detection.min_delay) == ("snappy", 0.25)
+        offline = load_settings(DEFAULT_CONFIG, {"profile": "offline"})
+        assert offline.service("llm")[1].model == "qwen2.5-coder-0.5b"
+        assert offline.turn_detection.preset == "balanced"
+
+    def test_is_chosen_by_the_environment_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PARLANTE_PROFILE", "tiny")
+        settings = load_settings(DEFAULT_CONFIG, {"profile": "offline"})
+        assert settings.profile == "tiny"
+        assert settings.service("llm")[1].model == "smollm2-135m"
+
+    def test_gives_way_to_the_command_line_and_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PARLANTE_VOICE__PROVIDERS__LOCAL__LLM__MODEL", "/other.gguf")
+        turns = {"voice": {"providers": {"local": {"turn_detection": {"preset": "patient"}}}}}
+        settings = load_settings(DEFAULT_CONFIG, {"profile": "tiny", **turns})
+        assert settings.service("llm")[1].model == "/other.gguf"
+        assert settings.turn_detection.preset == "patient"
+
+
 class TestProblems:
     def test_a_wrong_key_names_file_and_path(self, tmp_path: Path) -> None:
         message = problems_of(tmp_path, "voice: {realtime: {vad: {treshold: 0.5}}}")
@@ -85,6 +111,16 @@ class TestProblems:
     def test_a_wrong_range_says_what_was_expected(self, tmp_path: Path) -> None:
         message = problems_of(tmp_path, "voice: {realtime: {vad: {threshold: 7}}}")
         assert "voice.realtime.vad.threshold: input should be less than or equal to 1" in message
+
+    def test_a_wrong_key_of_a_profile_is_told(self, tmp_path: Path) -> None:
+        text = "profiles: {auto: {voice: {realtime: {vad: {treshold: 0.5}}}}}"
+        message = problems_of(tmp_path, text)
+        assert "voice.realtime.vad.treshold: there is no such setting" in message
+
+    def test_what_a_profile_cannot_change_is_told(self, tmp_path: Path) -> None:
+        text = "profiles: {auto: {voice: {realtime: {vad: {threshold: 0.5}}}}}"
+        message = problems_of(tmp_path, f"{text}\nvoice: {{realtime: 3}}")
+        assert "voice.realtime: input should be a valid dictionary" in message
 
     def test_all_problems_are_told_together(self, tmp_path: Path) -> None:
         message = problems_of(

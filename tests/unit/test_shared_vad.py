@@ -23,7 +23,9 @@ async def vad() -> AsyncIterator[VADAnalyzer]:
     params = user_params(
         SpeechModels(),
         OutputPause(),
+        own_turns=None,
         read_along=None,
+        ahead_from=0.0,
         vad=VadConfig(),
         turn=TurnConfig(),
         interruptions=InterruptionConfig(),
