@@ -60,7 +60,7 @@ EVEN = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
 KEPT_PIECE_SECS = 0.2
 """Length of the pieces that kept sound is given out in."""
 
-SAID_VERSION = "1"
+SAID_VERSION = "2"
 """To be raised when the same text would be spoken otherwise than before."""
 
 Samples: TypeAlias = npt.NDArray[np.float32]
@@ -84,11 +84,26 @@ def bend(samples: Samples) -> Samples:
     return np.where(loud > KNEE, np.copysign(bent, samples), samples).astype(np.float32)
 
 
+def without_lead(pieces: Iterator[Samples], rate_hz: int) -> Iterator[Samples]:
+    """Yield a reply without the silence in front, which by chance may be a piece long or more."""
+    begun = NOTHING
+    for piece in pieces:
+        begun = np.concatenate([begun, piece])
+        if is_heard(begun).any():
+            yield begun[lead_samples(begun, rate_hz) :]
+            yield from pieces
+
+
 def lead_samples(samples: Samples, rate_hz: int) -> int:
     """Return how many samples of silence a reply can do without at its start."""
-    heard = np.flatnonzero(np.abs(samples) > LEAD_THRESHOLD)
-    first = int(heard[0]) if heard.size else len(samples)
+    heard = is_heard(samples)
+    first = int(np.argmax(heard)) if heard.any() else len(samples)
     return max(0, first - int(LEAD_KEPT_SECS * rate_hz))
+
+
+def is_heard(samples: Samples) -> npt.NDArray[np.bool_]:
+    """Return which samples are more than the hiss of a silence."""
+    return np.abs(samples) > LEAD_THRESHOLD
 
 
 def speech_rms(samples: Samples, rate_hz: int) -> float:
@@ -253,14 +268,10 @@ class PiperEngine:
         return self._said and self._said / f"{name}.pcm"
 
     def _samples(self, text: str, speed: float, *, trim: bool) -> Iterator[Samples]:
-        """Yield the sound of a text at the voice's own rate."""
+        """Make the sound of a text at the voice's own rate."""
         pace = SynthesisConfig(length_scale=self._config.length_scale / speed)
-        for sound in self._sound(text, pace):
-            samples = bend(sound * self._gain)
-            if trim:
-                samples = samples[lead_samples(samples, self._config.sample_rate) :]
-                trim = False
-            yield samples
+        pieces = (bend(sound * self._gain) for sound in self._sound(text, pace))
+        return without_lead(pieces, self._config.sample_rate) if trim else pieces
 
     def _sound(self, text: str, config: SynthesisConfig) -> Iterator[Samples]:
         """Yield the sound of a text as the model makes it, quieter or louder than wanted."""

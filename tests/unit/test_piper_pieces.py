@@ -13,6 +13,7 @@ from engines.piper import (
     Speech,
     bend,
     lead_samples,
+    without_lead,
     piece_end,
     speech_rms,
 )
@@ -54,6 +55,13 @@ def test_silence_in_front_is_left_out_but_for_a_moment_before_a_soft_consonant()
     silence = np.full(RATE_HZ // 10, 0.0003, np.float32)
     lead = lead_samples(np.concatenate([silence, breath]), RATE_HZ)
     assert 0.08 * RATE_HZ < lead < len(silence)
+
+
+def test_silence_in_front_is_left_out_though_it_is_longer_than_the_first_piece() -> None:
+    silence, voice = np.zeros(RATE_HZ // 4, np.float32), np.full(RATE_HZ // 4, 0.1, np.float32)
+    pieces = [*without_lead(iter([silence, np.concatenate([silence, voice]), voice]), RATE_HZ)]
+    assert len(pieces) == 2
+    assert len(np.concatenate(pieces)) < 2.1 * len(voice)
 
 
 def test_a_voice_that_begins_at_once_loses_nothing() -> None:
