@@ -77,6 +77,7 @@ def assemble(
     llm = providers.make_llm(
         *settings.service("llm"),
         resources.local,
+        clients=resources.llm_clients,
         instructions=bot.system_instruction(small=small),
         temperature=bot.temperature,
         max_tokens=bot.max_tokens,

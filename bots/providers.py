@@ -19,6 +19,7 @@ from pipecat.transcriptions.language import Language
 
 from bots.config import Kind, ServiceConfig, VoiceProfile
 from bots.errors import ServiceUnavailable
+from bots.llm_clients import LLMClients
 from bots.local import LocalServices
 
 _BASES: dict[Kind, type[AIService]] = {"stt": STTService, "llm": LLMService, "tts": TTSService}
@@ -32,7 +33,8 @@ def make_stt(provider: str, config: ServiceConfig, local: LocalServices) -> STTS
     """
     if provider == "local":
         return local.make_stt(_language(config))
-    return _make("stt", provider, config, language=_language(config))  # type: ignore[return-value]
+    service = _service_class("stt", provider, config.service)
+    return _make(service, "stt", provider, config, language=_language(config))  # type: ignore[return-value]
 
 
 def make_llm(
@@ -40,6 +42,7 @@ def make_llm(
     config: ServiceConfig,
     local: LocalServices,
     *,
+    clients: LLMClients,
     instructions: str,
     temperature: float,
     max_tokens: int,
@@ -50,6 +53,7 @@ def make_llm(
         provider: Its name.
         config: What the settings say about it; its temperature wins over the bot's.
         local: Makes those on the offline models.
+        clients: Of those in the cloud.
         instructions: Who the bot is.
         temperature: 0 for the most likely words, up to 2.
         max_tokens: Longest reply.
@@ -64,7 +68,8 @@ def make_llm(
     }
     if provider == "local":
         return local.make_llm(**wishes)
-    return _make("llm", provider, config, **wishes)  # type: ignore[return-value]
+    service = _service_class("llm", provider, config.service)
+    return _make(clients.sharing(service, provider), "llm", provider, config, **wishes)  # type: ignore[return-value]
 
 
 def make_tts(
@@ -94,7 +99,8 @@ def make_tts(
         )
     if profile and profile.speed != 1.0:
         wishes["speed"] = profile.speed
-    return _make("tts", provider, config, **wishes)  # type: ignore[return-value]
+    service = _service_class("tts", provider, config.service)
+    return _make(service, "tts", provider, config, **wishes)  # type: ignore[return-value]
 
 
 def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
@@ -108,8 +114,9 @@ def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
         _arguments(service, kind, provider, config, {})
 
 
-def _make(kind: Kind, provider: str, config: ServiceConfig, **wishes: Any) -> AIService:
-    service = _service_class(kind, provider, config.service)
+def _make(
+    service: type[AIService], kind: Kind, provider: str, config: ServiceConfig, **wishes: Any
+) -> AIService:
     try:
         return service(**_arguments(service, kind, provider, config, wishes))
     except (TypeError, ValueError) as error:

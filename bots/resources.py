@@ -9,6 +9,7 @@ from datetime import datetime
 from bots import providers
 from bots.config import KINDS
 from bots.facts import load_encoder, read_knowledge, study_facts, study_sounds
+from bots.llm_clients import LLMClients
 from bots.local import LocalServices
 from bots.local_models import LocalModels
 from bots.registry import Bot, load_bot
@@ -26,6 +27,7 @@ class Resources:
         settings: The settings of the process.
         speech: Silero and Smart Turn.
         local: Makes services on the offline models that the profile has.
+        llm_clients: Of language models in the cloud.
         encoder: Finds facts by their meaning; None where the language model is not a small local
             one.
         appointments: The clinic's calendar.
@@ -34,6 +36,7 @@ class Resources:
     settings: Settings
     speech: SpeechModels
     local: LocalServices
+    llm_clients: LLMClients
     encoder: Encoder | None
     appointments: AppointmentStore
 
@@ -70,10 +73,12 @@ async def open_resources(
             await asyncio.to_thread(read_knowledge, bot, encoder)
         local = LocalServices(await models)
         stack.push_async_callback(local.close)
+        llm_clients = LLMClients()
+        stack.push_async_callback(llm_clients.close)
         # Calls need not wait for this: what they come upon first is read for them.
         studying = asyncio.create_task(_study(settings, bots, encoder, local))
         stack.push_async_callback(_cancel, studying)
-        yield Resources(settings, speech, local, encoder, appointments)
+        yield Resources(settings, speech, local, llm_clients, encoder, appointments)
 
 
 async def _study(

@@ -58,3 +58,20 @@ async def test_a_booking_is_heard_made_in_the_table_and_confirmed(
         [row] = database.execute("SELECT name, reason FROM appointments").fetchall()
     database.close()
     assert row == (BOOKING["name"], BOOKING["reason"])
+
+
+async def test_calls_share_their_connections_to_the_language_model(
+    tmp_path: Path, speaker: Speaker
+) -> None:
+    standin = OpenAIStandin(
+        key="sk-standin", heard="Are you open on Sunday?", call=None, confirmation="No, we are not."
+    )
+    async with run_openai_standin(standin):
+        environment = {"OPENAI_API_KEY": standin.key, "OPENAI_BASE_URL": standin.url}
+        with run_service(tmp_path, environment=environment) as service:
+            for _ in range(2):
+                async with connect(service.url) as peer:
+                    await peer.hear_out(timeout=20)
+                    await ask(peer, speaker, "Are you open on Sunday?")
+    assert len(standin.ports) > 1
+    assert len(set(standin.ports)) == 1

@@ -29,6 +29,7 @@ class OpenAIStandin:
         call: The tool that its language model calls, and with which arguments; None for none.
         confirmation: What it says when it is told what the tool gave, or at once.
         chats: Bodies of the requests for completions.
+        ports: From which the client sent each of them: a connection that is kept keeps its port.
         spoken: Texts that it was asked to speak.
         heard_secs: Lengths of the recordings that it was asked to transcribe.
         url: Its base address, once it runs.
@@ -39,6 +40,7 @@ class OpenAIStandin:
     call: tuple[str, dict[str, Any]] | None
     confirmation: str
     chats: list[dict[str, Any]] = field(default_factory=list)
+    ports: list[int] = field(default_factory=list)
     spoken: list[str] = field(default_factory=list)
     heard_secs: list[float] = field(default_factory=list)
     url: str = ""
@@ -52,6 +54,8 @@ class OpenAIStandin:
         body = await request.json()
         assert body["stream"] is True
         self.chats.append(body)
+        assert request.transport
+        self.ports.append(request.transport.get_extra_info("peername")[1])
         is_told = body["messages"][-1]["role"] == "tool"
         reply = self.confirmation if is_told or not self.call else self.call
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

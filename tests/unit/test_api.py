@@ -20,7 +20,7 @@ NO_CANDIDATES: dict[str, object] = {"pc_id": "x", "candidates": []}
 @asynccontextmanager
 async def service(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     loaded = load_settings(DEFAULT_CONFIG, settings)
-    nothing = dict.fromkeys(("speech", "local", "encoder", "appointments"))
+    nothing = dict.fromkeys(("speech", "local", "llm_clients", "encoder", "appointments"))
     app = create_app(Resources(loaded, **nothing))  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app)
     async with (

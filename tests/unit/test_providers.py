@@ -10,6 +10,7 @@ from pipecat.services.openai.tts import OpenAITTSService
 from bots import providers
 from bots.config import KINDS, Kind, ServiceConfig, VoiceProfile
 from bots.errors import ServiceUnavailable
+from bots.llm_clients import LLMClients
 from bots.settings import DEFAULT_CONFIG, load_settings
 
 KEY = "sk-test"
@@ -17,7 +18,13 @@ KEY = "sk-test"
 
 def make_llm(provider: str, config: ServiceConfig) -> object:
     return providers.make_llm(
-        provider, config, None, instructions="Be brief.", temperature=0.7, max_tokens=150
+        provider,
+        config,
+        None,
+        clients=LLMClients(),
+        instructions="Be brief.",
+        temperature=0.7,
+        max_tokens=150,
     )
 
 

@@ -1,0 +1,38 @@
+"""The clients of language models in the cloud, which all calls of this process share."""
+
+from typing import Any
+
+from pipecat.services.openai.base_llm import BaseOpenAILLMService
+
+
+class LLMClients:
+    """One client for each provider whose language models speak OpenAI's protocol.
+
+    Pipecat makes one for each session, and closes none: that holds all calls up for 20 to 155 ms,
+    and has the first answer of each wait for a new connection.
+    """
+
+    def __init__(self) -> None:
+        self._clients: dict[str, Any] = {}
+
+    def sharing(self, service: type[Any], provider: str) -> type[Any]:
+        """Return a class that is `service`, but for its client, which is that of `provider`.
+
+        Args:
+            service: One of Pipecat's; it is returned as it is if it has no such client.
+            provider: A provider of the settings.
+        """
+        if not issubclass(service, BaseOpenAILLMService):
+            return service
+
+        def create_client(session: BaseOpenAILLMService, *args: Any, **kwargs: Any) -> Any:
+            if provider not in self._clients:
+                self._clients[provider] = service.create_client(session, *args, **kwargs)
+            return self._clients[provider]
+
+        return type(service.__name__, (service,), {"create_client": create_client})
+
+    async def close(self) -> None:
+        """Close the connections; sessions must have ended."""
+        for client in self._clients.values():
+            await client.close()
