@@ -7,7 +7,8 @@ BIN := .venv/bin
 MODELS ?= default
 CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/*.ts client/*.json -type f 2>/dev/null)
 
-.PHONY: help run setup models client test client-test lint format unit integration e2e soak bench latency interruptions accuracy lock clean
+.PHONY: help run setup models client test client-test lint format unit integration e2e soak \
+  bench answers costs latency interruptions accuracy lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,10 +51,16 @@ format: .venv/installed ## format the Python code
 soak: setup ## hold fifty calls and look for what they leave behind
 	$(BIN)/pytest tests/soak
 
-bench: setup ## measure the start, the offline receptionist's answers, and what calls cost
-	$(BIN)/python tests/bench/start.py
+bench: answers costs interruptions accuracy latency ## measure everything below, which takes two hours
+	$(MAKE) latency ARGS="--profile tiny --itself"
+	$(MAKE) latency ARGS="--calls 2"
+
+answers: setup ## measure how often the offline receptionist is right
 	$(BIN)/python tests/bench/receptionist_offline.py
 	$(BIN)/python tests/bench/booking_offline.py
+
+costs: setup ## measure the start, and what calls cost beside a bare Pipecat pipeline
+	$(BIN)/python tests/bench/start.py
 	$(BIN)/python tests/bench/overhead.py
 	$(BIN)/python tests/bench/idle_calls.py
 	$(BIN)/python tests/bench/instructions.py

@@ -37,6 +37,9 @@ PAUSES_MS = (400, 700, 1000)
 
 RESAMPLES = 4_000
 
+Errors = npt.NDArray[np.int64]
+"""Words misheard by us and by the vanilla one, and in which sentence."""
+
 Row = Mapping[str, float | str]
 """A line of turn_features.py: what is known at a moment, and what it was."""
 
@@ -160,26 +163,33 @@ def bootstrap(
     return float(low), float(high)
 
 
+def line(name: str, wrong: Errors, lengths: npt.NDArray[np.int64]) -> str:
+    """Return what came of a condition, for the reader."""
+    rates = wrong.sum(axis=1) / lengths.sum()
+    low, high = bootstrap(wrong[0] - wrong[1], lengths)
+    return (
+        f"{name:14}{rates[0]:8.1%}{rates[1]:9.1%}"
+        f"  {rates[0] - rates[1]:+.1%} ({low:+.1%} to {high:+.1%})"
+    )
+
+
 def main() -> None:
     sentences = load_words()
     model = ModelStore(default_models_dir(), load_manifest()).path("whisper-tiny.en")
     ours, vanilla = Ours(model), Vanilla(model)
     lengths = np.array([len(words(spelled(sentence))) for sentence in sentences])
+    everywhere: list[Errors] = []
     print(f"Word error rate, {len(sentences)} sentences, {len(VOICES)} voices")
     print(f"{'':14}{'ours':>8}{'vanilla':>9}  difference (95 %)")
     for name, takes in conditions(Studio(), sentences).items():
-        wrong = np.zeros((2, len(sentences)), np.int64)
+        wrong: Errors = np.zeros((2, len(sentences)), np.int64)
         for i, (sentence, pcm) in enumerate(zip(sentences, takes, strict=True)):
             heard = np.concatenate([room_tone(0.3), pcm, room_tone(0.3)])
             for j, engine in enumerate((ours, vanilla)):
                 wrong[j, i] = words_wrong(spelled(sentence), spelled(engine.transcribe(heard)))
-        rates = wrong.sum(axis=1) / lengths.sum()
-        low, high = bootstrap(wrong[0] - wrong[1], lengths)
-        print(
-            f"{name:14}{rates[0]:8.1%}{rates[1]:9.1%}"
-            f"  {rates[0] - rates[1]:+.1%} ({low:+.1%} to {high:+.1%})",
-            flush=True,
-        )
+        print(line(name, wrong, lengths), flush=True)
+        everywhere.append(wrong)
+    print(line("all", np.sum(everywhere, axis=0), len(everywhere) * lengths))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """How long the bot takes to answer, beside a vanilla Pipecat bot on the same models.
 
-    .venv/bin/python tests/bench/latency.py [--turns 30] [--profile tiny] [--out FILE.json]
+    .venv/bin/python tests/bench/latency.py [--turns 30] [--out FILE.json]
     .venv/bin/python tests/bench/latency.py --calls 2
+    .venv/bin/python tests/bench/latency.py --profile tiny --itself
 
 A caller asks both by WebRTC, as a browser does. A latency is the time from the last voiced sample
 that the caller sends to the first one that it receives. Both answer the same questions, in blocks
@@ -237,22 +238,25 @@ def report(a: Result, b: Result) -> Ratio:
     return ratio
 
 
-async def measure(ours: Side, compared: tuple[Side, Side], turns: int) -> tuple[list[Result], bool]:
+async def measure(
+    ours: Side, compared: tuple[Side, Side] | None, turns: int
+) -> tuple[list[Result], bool]:
     """Compare our bot with itself, and if that comes out right, two sides with each other.
 
     Returns:
-        The results of all sides, two or four, and whether there is a comparison.
+        The results of all sides, two or four, and whether the machine was at rest.
     """
     with open_speaker() as speaker:
         asked = [await utter(speaker, text) for text in islice(cycle(QUESTIONS), turns)]
         warm_up = [await utter(speaker, WARM_UP)]
-    for side in compared:
+    for side in compared or [ours]:
         await ask_block(side, warm_up)
-    some = asked[: max(MIN_TURNS, turns // 2)]
-    itself = await alternate(ours, replace(ours, name=f"{ours.name} again"), some)
+    itself = await alternate(ours, replace(ours, name=f"{ours.name} again"), asked)
     if abs(report(*itself).value - 1) > MAX_STRAY:
         print(f"The bot is more than {MAX_STRAY:.0%} from itself: there is no comparison.")
         return [*itself], False
+    if not compared:
+        return [*itself], True
     print()
     results = await alternate(*compared, asked)
     report(*results)
@@ -266,6 +270,7 @@ def main() -> int:
     parser.add_argument(
         "--calls", type=int, default=1, help="compare so many at once with one, all of ours"
     )
+    parser.add_argument("--itself", action="store_true", help="compare the bot only with itself")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write everything here, as JSON")
     args = parser.parse_args()
     if args.turns < MIN_TURNS:
@@ -276,18 +281,22 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment = {
             "PARLANTE_BOTS__PLAIN__MODULE": "tests.bench.plain_receptionist",
-            "PARLANTE_VOICE__REALTIME__LIMITS__SESSIONS": str(max(args.calls, 2)),
+            # The calls of the block before may not have ended yet.
+            "PARLANTE_VOICE__REALTIME__LIMITS__SESSIONS": str(2 * args.calls),
         }
         service = stack.enter_context(
             run_service(folder, "--profile", args.profile, environment=environment)
         )
         ours = Side("ours", service.url)
-        if args.calls > 1:
+        compared: tuple[Side, Side] | None
+        if args.itself:
+            compared = None
+        elif args.calls > 1:
             compared = Side(f"ours, {args.calls} calls", service.url, calls=args.calls), ours
         else:
             vanilla = stack.enter_context(run_vanilla(folder, str(llm.model)))
             compared = Side("ours, no facts", service.url, "plain"), Side("vanilla", vanilla)
-        results, is_comparable = asyncio.run(measure(ours, compared, args.turns))
+        results, is_at_rest = asyncio.run(measure(ours, compared, args.turns))
     loads = [load, os.getloadavg()]
     print("load of the machine before and after: {:.1f} {:.1f}".format(*(one for one, *_ in loads)))
     if args.out:
@@ -297,10 +306,10 @@ def main() -> int:
             "profile": args.profile,
             "processors": os.cpu_count(),
             "load_averages": loads,
-            "comparable": is_comparable,
+            "at_rest": is_at_rest,
         }
         args.out.write_text(json.dumps({**about, "sides": sides}, indent=1))
-    return 0 if is_comparable else 1
+    return 0 if is_at_rest else 1
 
 
 if __name__ == "__main__":
