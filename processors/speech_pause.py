@@ -49,7 +49,13 @@ class PauseDetector:
         self._room_db = 0.0
         self._voice_db = SILENCE_DB
         self._run = 0
+        self._paused_windows = 0
         self.paused = True
+
+    @property
+    def paused_secs(self) -> float:
+        """How long the pause has lasted, up to the last sample heard; while there is one."""
+        return (self._paused_windows + len(self._rest) / self._window_bytes) * WINDOW_SECS
 
     @property
     def stirs(self) -> bool:
@@ -75,6 +81,8 @@ class PauseDetector:
         quiet_db = self._room_db + QUIET_SHARE * (self._voice_db - self._room_db)
         is_change = (level_db <= quiet_db) is not self.paused
         self._run = self._run + 1 if is_change else 0
+        self._paused_windows += 1
         if self._run == (RESUME_WINDOWS if self.paused else PAUSE_WINDOWS):
             self.paused = not self.paused
+            self._paused_windows = PAUSE_WINDOWS
             self._run = 0

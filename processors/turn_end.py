@@ -27,7 +27,7 @@ from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
 from engines.reading import Ending, Reading
 from processors.eager_turn import Holds, hold_secs, over_probability
 from processors.output_pause import OutputPause
-from processors.speech_pause import PAUSE_SECS, PauseDetector
+from processors.speech_pause import PauseDetector
 
 VAD_LATE_SECS = 0.15
 """How much later than it was the voice activity detector may take the last sound to be: Silero
@@ -276,7 +276,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         if self._quiet.is_set() != was_quiet and not self._speaking:
             self._think_again()
         if self._pause.paused and not was_paused:
-            self._paused_since = _now() - PAUSE_SECS
+            self._paused_since = _now() - self._pause.paused_secs
             if self._open:
                 await self._stop_sound()
                 self._sound = self.task_manager.create_task(self._judge_sound(), f"{self}::sound")

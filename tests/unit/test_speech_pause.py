@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from processors.speech_pause import PauseDetector
+from processors.speech_pause import WINDOW_SECS, PauseDetector
 
 RATE_HZ = 16_000
 FRAME_SAMPLES = RATE_HZ // 50
@@ -32,6 +32,16 @@ def test_a_pause_is_heard_within_a_tenth_of_a_second_in_any_room(room: int) -> N
     silence = heard(detector, sound(0.5, room))
     assert 3 <= silence.index(True) <= 5
     assert all(silence[5:])
+
+
+def test_it_is_known_how_long_a_pause_has_lasted() -> None:
+    detector = PauseDetector(RATE_HZ)
+    heard(detector, sound(1.0, 30))
+    heard(detector, sound(0.987, VOICE))
+    for frames in range(1, 20):
+        [paused] = heard(detector, sound(0.02, 30))
+        assert not paused or detector.paused_secs == pytest.approx(frames * 0.02, abs=WINDOW_SECS)
+    assert detector.paused
 
 
 def test_what_is_shorter_than_a_syllable_is_neither_a_pause_nor_speech() -> None:
