@@ -13,9 +13,9 @@ from engines.piper import (
     Speech,
     bend,
     lead_samples,
-    without_lead,
     piece_end,
     speech_rms,
+    without_lead,
 )
 
 RATE_HZ = 22_050
