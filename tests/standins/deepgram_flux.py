@@ -15,6 +15,7 @@ import numpy as np
 from aiohttp import WSMsgType, web
 
 from tests.speech import LOUD_RMS, rms
+from tests.standins.serving import serving
 
 VOICE_SECS = 0.1
 """So long a sound is speech."""
@@ -119,15 +120,6 @@ class _Turn:
 @asynccontextmanager
 async def run_flux_standin(standin: FluxStandin) -> AsyncIterator[FluxStandin]:
     """Serve it on a free port of the loopback address."""
-    app = web.Application()
-    app.router.add_get("/v2/listen", standin.listen)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    standin.url = f"ws://{host}:{port}/v2/listen"
-    try:
+    async with serving(web.get("/v2/listen", standin.listen)) as address:
+        standin.url = f"ws://{address}/v2/listen"
         yield standin
-    finally:
-        await runner.cleanup()

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from aiohttp import web
 
+from tests.standins.serving import serving
+
 SPEECH_RATE_HZ = 24_000
 TONE_HZ = 440
 
@@ -106,17 +108,10 @@ async def _send(
 @asynccontextmanager
 async def run_openai_standin(standin: OpenAIStandin) -> AsyncIterator[OpenAIStandin]:
     """Serve it on a free port of the loopback address."""
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", standin.chat)
-    app.router.add_post("/v1/audio/transcriptions", standin.transcribe)
-    app.router.add_post("/v1/audio/speech", standin.speak)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    standin.url = f"http://{host}:{port}/v1"
-    try:
+    async with serving(
+        web.post("/v1/chat/completions", standin.chat),
+        web.post("/v1/audio/transcriptions", standin.transcribe),
+        web.post("/v1/audio/speech", standin.speak),
+    ) as address:
+        standin.url = f"http://{address}/v1"
         yield standin
-    finally:
-        await runner.cleanup()

@@ -11,7 +11,12 @@ from tests.caller import HOLDS, READING_SECS, VAD_SECS, Caller, play, said_by
 
 
 class TestAnAnswerMadeAhead:
-    def test_is_heard_as_soon_as_the_turn_ends_and_asked_for_once(self) -> None:
+    # The LLM takes 0.3 s, and the turn ends after a silence of 0.4. The words come after 0.15; a
+    # judgement, for which an answer that is paid for waits, 0.1 later.
+    @pytest.mark.parametrize(("ahead_from", "late"), [(0.0, 0.05), (0.5, 0.15)])
+    def test_is_heard_soon_after_the_turn_ends_and_asked_for_once(
+        self, ahead_from: float, late: float
+    ) -> None:
         waits: list[float] = []
 
         async def script(caller: Caller) -> None:
@@ -19,10 +24,8 @@ class TestAnAnswerMadeAhead:
             await caller.settle()
             waits.append(caller.spoken.answers[0][0] - caller.spoken.ends[0])
 
-        caller, context = play(script)
-        # The LLM took 0.3 s, of which the user's silence had covered 0.25: the words came after
-        # 0.15 s, and the turn ended after 0.4.
-        assert waits == [pytest.approx(0.05, abs=0.02)]
+        caller, context = play(script, ahead_from=ahead_from)
+        assert waits == [pytest.approx(late, abs=0.02)]
         assert caller.llm.asked == ["When do you open?"]
         assert said_by(context, "user") == ["When do you open?"]
         assert said_by(context, "assistant") == ["You said: When do you open?"]
@@ -121,19 +124,6 @@ class TestAnAnswerMadeAhead:
 
 
 class TestAnAnswerThatIsPaidFor:
-    def test_is_made_ahead_where_the_turn_is_likely_over(self) -> None:
-        waits: list[float] = []
-
-        async def script(caller: Caller) -> None:
-            await caller.say("When do you open?")
-            await caller.settle()
-            waits.append(caller.spoken.answers[0][0] - caller.spoken.ends[0])
-
-        caller, _ = play(script, ahead_from=0.5)
-        # It is asked for once there is a judgement, which takes 0.05 s.
-        assert waits == [pytest.approx(0.15, abs=0.02)]
-        assert caller.llm.asked == ["When do you open?"]
-
     def test_is_not_asked_for_where_the_user_likely_goes_on(self) -> None:
         async def script(caller: Caller) -> None:
             caller.judge.probability = 0.1
