@@ -13,13 +13,15 @@ class LLMClients:
     """
 
     def __init__(self) -> None:
+        self._services: dict[str, type[Any]] = {}
         self._clients: dict[str, Any] = {}
 
     def sharing(self, service: type[Any], provider: str) -> type[Any]:
         """Return a class that is `service`, but for its client, which is that of `provider`.
 
         Args:
-            service: One of Pipecat's; it is returned as it is if it has no such client.
+            service: The one of Pipecat's that the settings choose for `provider`; it is returned
+                as it is if it has no such client.
             provider: A provider of the settings.
         """
         if not issubclass(service, BaseOpenAILLMService):
@@ -30,7 +32,10 @@ class LLMClients:
                 self._clients[provider] = service.create_client(session, *args, **kwargs)
             return self._clients[provider]
 
-        return type(service.__name__, (service,), {"create_client": create_client})
+        if provider not in self._services:
+            members = {"create_client": create_client}
+            self._services[provider] = type(service.__name__, (service,), members)
+        return self._services[provider]
 
     async def close(self) -> None:
         """Close the connections; sessions must have ended."""

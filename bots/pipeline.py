@@ -153,9 +153,7 @@ def user_params(
     A speech recognition with rules of its own, such as Deepgram's Flux, is left to them: `vad` only
     measures then, and of all this nothing else counts but whether there may be interruptions.
     """
-    analyzer = speech.vad(
-        VADParams(confidence=vad.threshold, start_secs=vad.min_speech_duration),
-    )
+    analyzer = speech.vad(VADParams(confidence=vad.threshold, start_secs=vad.min_speech_duration))
     mute: list[BaseUserMuteStrategy] = [] if interruptions.enabled else [AlwaysUserMuteStrategy()]
     if own_turns:
         return LLMUserAggregatorParams(

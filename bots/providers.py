@@ -33,8 +33,7 @@ def make_stt(provider: str, config: ServiceConfig, local: LocalServices) -> STTS
     """
     if provider == "local":
         return local.make_stt(_language(config))
-    service = _service_class("stt", provider, config.service)
-    return _make(service, "stt", provider, config, language=_language(config))  # type: ignore[return-value]
+    return _make("stt", provider, config, language=_language(config))  # type: ignore[return-value]
 
 
 def make_llm(
@@ -68,8 +67,7 @@ def make_llm(
     }
     if provider == "local":
         return local.make_llm(**wishes)
-    service = _service_class("llm", provider, config.service)
-    return _make(clients.sharing(service, provider), "llm", provider, config, **wishes)  # type: ignore[return-value]
+    return _make("llm", provider, config, clients, **wishes)  # type: ignore[return-value]
 
 
 def make_tts(
@@ -99,8 +97,7 @@ def make_tts(
         )
     if profile and profile.speed != 1.0:
         wishes["speed"] = profile.speed
-    service = _service_class("tts", provider, config.service)
-    return _make(service, "tts", provider, config, **wishes)  # type: ignore[return-value]
+    return _make("tts", provider, config, **wishes)  # type: ignore[return-value]
 
 
 def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
@@ -115,8 +112,15 @@ def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
 
 
 def _make(
-    service: type[AIService], kind: Kind, provider: str, config: ServiceConfig, **wishes: Any
+    kind: Kind,
+    provider: str,
+    config: ServiceConfig,
+    clients: LLMClients | None = None,
+    **wishes: Any,
 ) -> AIService:
+    service = _service_class(kind, provider, config.service)
+    if clients:
+        service = clients.sharing(service, provider)
     try:
         return service(**_arguments(service, kind, provider, config, wishes))
     except (TypeError, ValueError) as error:
