@@ -51,7 +51,7 @@ format: .venv/installed ## format the Python code
 soak: setup ## hold fifty calls and look for what they leave behind
 	$(BIN)/pytest tests/soak
 
-bench: answers costs interruptions accuracy latency ## measure everything below, which takes two hours
+bench: answers costs interruptions accuracy latency ## measure everything below
 	$(MAKE) latency ARGS="--profile tiny --itself"
 	$(MAKE) latency ARGS="--calls 2"
 
