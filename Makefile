@@ -79,6 +79,7 @@ accuracy: setup .make/voices ## measure words misheard, signals for the end of a
 	  $(BIN)/python tests/bench/turn_features.py $$set .make/turn_features_$$set.csv || exit; \
 	done
 	$(BIN)/python tests/bench/turn_signals.py .make/turn_features_{tuning,held_out}.csv
+	$(BIN)/python tests/bench/silences.py
 	$(BIN)/python tests/bench/half_way.py --count 100
 
 lock: .venv/installed ## resolve the dependencies again

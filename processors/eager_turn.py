@@ -27,7 +27,7 @@ class Holds:
 
 HOLDS: dict[Preset, Holds] = {
     "snappy": Holds(sure=0.25, likely=0.5, cut=0.9),
-    "balanced": Holds(sure=0.3, likely=0.8, cut=1.3),
+    "balanced": Holds(sure=0.3, likely=0.77, cut=1.3),
     "patient": Holds(sure=0.8, likely=1.2, cut=2.5),
 }
 

@@ -4,15 +4,16 @@ import math
 
 import numpy as np
 
-WINDOW_SECS = 0.016
-"""Length of the pieces whose level is measured."""
+WINDOW_SECS = 0.01
+"""Length of the pieces whose level is measured: those of a packet of 20 ms need not wait for the
+next one."""
 
-PAUSE_WINDOWS = 4
-"""Quiet windows in a row that make a pause: 64 ms. The closure of a "p" or "t" is shorter."""
+PAUSE_WINDOWS = 6
+"""Quiet windows in a row that make a pause: 60 ms. The closure of a "p" or "t" is shorter."""
 
 PAUSE_SECS = PAUSE_WINDOWS * WINDOW_SECS
 
-RESUME_WINDOWS = 2
+RESUME_WINDOWS = 3
 """Loud windows in a row that end a pause; a click is shorter."""
 
 QUIET_SHARE = 0.2
@@ -40,7 +41,7 @@ class PauseDetector:
         sample_rate_hz: Of the audio that is heard.
 
     Attributes:
-        paused: Whether the last 64 ms or more were quiet.
+        paused: Whether the last 60 ms or more were quiet.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:

@@ -305,10 +305,13 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             self._thinking = None
 
     def _last_sound(self, noticed: float) -> float:
-        """Return when the last sound was, which the voice activity detector notices too late."""
+        """Return when the last sound was, from what the voice activity detector has noticed.
+
+        It may notice a silence too late; or too early, since a "t" at the end is no voice.
+        """
         if self._paused_since is None:
             return noticed
-        return min(noticed, max(self._paused_since, noticed - VAD_LATE_SECS))
+        return max(self._paused_since, noticed - VAD_LATE_SECS)
 
     async def _judged_sound(self) -> float | None:
         """Return how the silence sounds at its beginning, or now if that was not noticed."""

@@ -101,6 +101,25 @@ class TestTheEndOfATurn:
         play(script)
         assert silences == [pytest.approx(HOLDS.likely + counted_late, abs=0.03)]
 
+    def test_is_counted_from_the_last_sound_though_that_was_no_voice(self) -> None:
+        silences: list[float] = []
+
+        async def script(caller: Caller) -> None:
+            caller.judge.probability = 0.1
+            await caller.speak()
+            await caller.hear(0.1, loud=True)
+            silent_since = asyncio.get_running_loop().time()
+            await caller.hear(VAD_SECS - 0.1, loud=False)
+            await caller.send(
+                VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS, timestamp=time.time())
+            )
+            await caller.final("When do you open?")
+            await caller.settle()
+            silences.append(caller.spoken.ends[0] - silent_since)
+
+        play(script)
+        assert silences == [pytest.approx(HOLDS.likely, abs=0.03)]
+
     def test_does_not_come_while_the_user_begins_to_speak_again(self) -> None:
         ends: list[int] = []
 
