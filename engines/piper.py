@@ -51,8 +51,8 @@ LEAD_THRESHOLD = 0.001
 """Samples below are silence: -60 dB. Piper's own is at -90 dB; where a voice is noisier, nothing is
 cut away. A soft consonant ("fifty", "half") rises from there to -40 dB in 20 to 40 ms."""
 
-LEAD_KEPT_SECS = 0.01
-"""Silence kept in front of a reply."""
+LEAD_KEPT_SECS = 0.002
+"""Silence kept in front of a reply: enough for a soft begin at -60 dB."""
 
 EVEN = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
 """Nothing left to chance: the gain is the same after each start."""
@@ -60,7 +60,7 @@ EVEN = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
 KEPT_PIECE_SECS = 0.2
 """Length of the pieces that kept sound is given out in."""
 
-SAID_VERSION = "2"
+SAID_VERSION = "3"
 """To be raised when the same text would be spoken otherwise than before."""
 
 Samples: TypeAlias = npt.NDArray[np.float32]
