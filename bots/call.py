@@ -8,6 +8,7 @@ from typing import Any
 from loguru import logger
 from pipecat.frames.frames import TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
 from pipecat.processors.frameworks.rtvi.observer import (
     RTVIFunctionCallReportLevel,
     RTVIObserverParams,
@@ -150,11 +151,15 @@ class Conversation:
         bot: Who speaks.
         call: With whom, and where.
 
+    Attributes:
+        is_deserted: Whether the bot ended the call because the user said nothing any more.
+
     Raises:
         ServiceUnavailable: If a service cannot be made.
     """
 
     def __init__(self, bot: Bot, call: Call) -> None:
+        self.is_deserted = False
         self._bot = bot
         self._call = call
         self._assembly = assemble(bot, call.transport, call.output, call.resources)
@@ -173,6 +178,8 @@ class Conversation:
             # Calls are ended by whoever started them, who knows why.
             idle_timeout_secs=None,
         )
+        self._announcements = call.resources.settings.voice.realtime.announcements
+        self._asked_after: int | None = None
         self._connected = asyncio.Event()
         self._ready = asyncio.Event()
         self._listen_to_client()
@@ -195,6 +202,16 @@ class Conversation:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await self._state.move(State.DISCONNECTED)
+
+    async def say(self, words: str) -> None:
+        """Have the bot say something of its own accord, after what it is saying; "" for nothing."""
+        if words:
+            await self._worker.queue_frame(TTSSpeakFrame(words, append_to_context=True))
+
+    async def finish(self, words: str) -> None:
+        """Have the bot say its last words and end the call, so that `hold` returns."""
+        await self.say(words)
+        await self._worker.stop_when_done()
 
     async def _publish(self, state: State) -> None:
         await self._call.on_state(state)
@@ -242,6 +259,16 @@ class Conversation:
             if not message.content and self._state.current is State.PROCESSING:
                 await self._state.move(State.LISTENING)
 
+        @self._assembly.user.event_handler("on_user_turn_idle")
+        async def on_user_turn_idle(user: LLMUserAggregator) -> None:
+            said = sum(message["role"] == "user" for message in user.context.messages)
+            if self._asked_after == said:
+                self.is_deserted = True
+                await self.finish(self._announcements.nobody_there)
+            else:
+                self._asked_after = said
+                await self.say(self._announcements.anybody_there)
+
     async def _prefill(self) -> None:
         """Let the language model read its instructions while the greeting is spoken."""
         if self._assembly.prefill:
@@ -255,7 +282,4 @@ class Conversation:
         except TimeoutError:
             logger.debug("the client speaks no RTVI, or is slow: not waiting for it")
         await self._state.move(State.LISTENING)
-        if self._bot.greeting:
-            await self._worker.queue_frame(
-                TTSSpeakFrame(self._bot.greeting, append_to_context=True)
-            )
+        await self.say(self._bot.greeting)

@@ -124,20 +124,43 @@ class InterruptionConfig(Section):
 
 
 class LimitConfig(Section):
-    """Bounds on calls.
+    """Bounds on calls, in seconds.
 
     Attributes:
         sessions: Calls at once; None for one for each core (8 at most) where speech is recognised
             or answered on this machine, and for 10 elsewhere.
         session_duration: Longest call.
+        duration_warning: How long before its end the user is told; 0 for not at all.
+        idle_timeout: Silence after the bot's last word until it asks whether anybody is there, and
+            as long again until the call is ended; None for never.
         join_timeout: How long a started session waits for its client.
         lost_peer_timeout: How long a client may be silent, or gone, before its call is ended.
     """
 
     sessions: Annotated[int, Field(ge=1)] | None = None
     session_duration: Annotated[float, Field(gt=0)] = 3600
+    duration_warning: Annotated[float, Field(ge=0)] = 60
+    idle_timeout: Annotated[float, Field(gt=0)] | None = 60
     join_timeout: Annotated[float, Field(gt=0)] = 60
     lost_peer_timeout: Annotated[float, Field(gt=0)] = 8
+
+
+class AnnouncementConfig(Section):
+    """What the bot says of the call itself; nothing where a text is empty.
+
+    Attributes:
+        anybody_there: After a long silence.
+        nobody_there: When a silence ends the call.
+        nearly_up: Some time before the call's longest duration.
+        time_is_up: When that ends the call.
+        closing: When the service ends the call because it stops.
+    """
+
+    anybody_there: str = "Are you still there?"
+    nobody_there: str = "I cannot hear you any more, so I will hang up. Goodbye."
+    nearly_up: str = "Our time is nearly up."
+    time_is_up: str = "I am sorry, our time is up. Goodbye."
+    closing: str = "I am sorry, I have to hang up now. Please call again in a moment."
 
 
 class ServerConfig(Section):
@@ -147,11 +170,13 @@ class ServerConfig(Section):
         host: Address to listen on.
         port: 0 picks a free one.
         allowed_origins: Web pages of other origins that may use it (`https://example.com`).
+        drain_timeout: How long calls may go on after SIGTERM, in seconds.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 7860
     allowed_origins: list[str] = []
+    drain_timeout: Annotated[float, Field(ge=0)] = 60
 
 
 class LoggingConfig(Section):
@@ -181,6 +206,7 @@ class RealtimeConfig(Section):
     interruptions: InterruptionConfig = InterruptionConfig()
     ice_servers: list[IceServerConfig] = []
     limits: LimitConfig = LimitConfig()
+    announcements: AnnouncementConfig = AnnouncementConfig()
     logging: LoggingConfig = LoggingConfig()
 
 

@@ -103,6 +103,7 @@ def assemble(
             vad=settings.voice.realtime.vad,
             turn=settings.turn_detection,
             interruptions=settings.voice.realtime.interruptions,
+            idle_secs=settings.voice.realtime.limits.idle_timeout,
         ),
     )
     # Only the local voice can: others are asked by the sentence, and paid for it.
@@ -147,17 +148,23 @@ def user_params(
     vad: VadConfig,
     turn: TurnConfig,
     interruptions: InterruptionConfig,
+    idle_secs: float | None,
 ) -> LLMUserAggregatorParams:
     """Turn settings into Pipecat's rules of when a user's turn starts and ends.
 
     A speech recognition with rules of its own, such as Deepgram's Flux, is left to them: `vad` only
-    measures then, and of all this nothing else counts but whether there may be interruptions.
+    measures then, and of all this nothing else counts but whether there may be interruptions, and
+    after how long a silence a user is idle (None: never).
     """
+    idle_timeout = idle_secs or 0
     analyzer = speech.vad(VADParams(confidence=vad.threshold, start_secs=vad.min_speech_duration))
     mute: list[BaseUserMuteStrategy] = [] if interruptions.enabled else [AlwaysUserMuteStrategy()]
     if own_turns:
         return LLMUserAggregatorParams(
-            vad_analyzer=analyzer, user_turn_strategies=own_turns, user_mute_strategies=mute
+            vad_analyzer=analyzer,
+            user_turn_strategies=own_turns,
+            user_mute_strategies=mute,
+            user_idle_timeout=idle_timeout,
         )
     start: BaseUserTurnStartStrategy = BargeInStartStrategy(
         output, min_speech_secs=interruptions.min_speech_duration
@@ -183,4 +190,5 @@ def user_params(
         ),
         user_mute_strategies=mute,
         user_turn_stop_timeout=turn.max_delay + TURN_STOP_MARGIN_SECS,
+        user_idle_timeout=idle_timeout,
     )

@@ -7,6 +7,7 @@ ParlanteError (bots.errors)
     ├── SessionTaken          409  4003
     ├── OriginNotAllowed      403  4003
     ├── SessionLimitExceeded  429
+    ├── ServiceDraining       503
     ├── BodyTooLarge          413
     ├── InvalidRequest        422
     ├── TransportUnavailable  400
@@ -70,6 +71,15 @@ class SessionLimitExceeded(ServiceError):
     http_status = 429
     retryable = True
     retry_after_secs = 10
+
+
+class ServiceDraining(ServiceError):
+    """The service is about to stop."""
+
+    code = "SERVICE_DRAINING"
+    http_status = 503
+    retryable = True
+    retry_after_secs = 5
 
 
 class BodyTooLarge(ServiceError):

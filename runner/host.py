@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from fastapi import HTTPException
 from pipecat.runner.types import (
@@ -49,16 +50,13 @@ class SessionHost:
         on_end: Callable[[str, EndReason], None],
     ) -> None:
         self._resources = resources
-        self._limits = resources.settings.voice.realtime.limits
+        self._realtime = resources.settings.voice.realtime
         self._on_state = on_state
         self._on_answer = on_answer
         self._on_end = on_end
         self._lines: dict[str, Line] = {}
         self._webrtc = SmallWebRTCRequestHandler(
-            ice_servers=[
-                IceServer(**server.model_dump())
-                for server in resources.settings.voice.realtime.ice_servers
-            ]
+            ice_servers=[IceServer(**server.model_dump()) for server in self._realtime.ice_servers]
         )
 
     async def offer(self, session_id: str, bot: Bot, request: SmallWebRTCRequest) -> dict[str, str]:
@@ -152,6 +150,14 @@ class SessionHost:
         if line := self._lines.get(session_id):
             await line.stop()
 
+    async def drain(self, timeout_secs: float) -> None:
+        """Let calls go on for so long, then tell those that are left, and end them."""
+        lines = list(self._lines.values())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_secs):
+                await asyncio.gather(*(line.until_ended() for line in lines))
+        await asyncio.gather(*(line.stop(EndReason.DRAINED) for line in lines))
+
     async def close(self) -> None:
         """End all calls and wait until they have ended."""
         await asyncio.gather(*(self.stop(session_id) for session_id in list(self._lines)))
@@ -174,7 +180,8 @@ class SessionHost:
 
         call = await make_call(session_id, arguments, self._resources, on_state, self._on_answer)
         conversation = Conversation(bot, call)
-        line = Line(session_id, connection, self._limits)
+        rules = self._realtime
+        line = Line(session_id, connection, rules.limits, rules.announcements)
 
         def on_end(reason: EndReason) -> None:
             if self._lines.get(session_id) is line:

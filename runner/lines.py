@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from loguru import logger
 
 from bots.call import Conversation
-from bots.config import LimitConfig
+from bots.config import AnnouncementConfig, LimitConfig
 from bots.errors import ParlanteError
 from runner import memory
 
@@ -19,6 +19,10 @@ WATCH_INTERVAL_SECS = 1.0
 
 STOP_GRACE_SECS = 5.0
 """How long a pipeline may take to stop, before it is cancelled a second time."""
+
+
+FAREWELL_SECS = 15.0
+"""How long the last words may take that a call is ended with, and what the bot is saying before."""
 
 
 class EndReason(StrEnum):
@@ -32,8 +36,12 @@ class EndReason(StrEnum):
     """The client made an offer and did not connect."""
     MAX_DURATION = "max_duration"
     """The call reached its longest duration."""
+    USER_IDLE = "user_idle"
+    """The user said nothing any more, not even when asked."""
+    DRAINED = "drained"
+    """The service was asked to stop, and could not wait any longer for the end of the call."""
     STOPPED = "stopped"
-    """The service ended it."""
+    """The service ended it at once."""
     ERROR = "error"
     """The bot failed; the log says how."""
 
@@ -59,6 +67,13 @@ def end_reason(health: Health, limits: LimitConfig) -> EndReason | None:
     return None
 
 
+def is_nearly_up(health: Health, limits: LimitConfig) -> bool:
+    """Say whether it is time to warn the user of the call's longest duration."""
+    if not 0 < limits.duration_warning < limits.session_duration:
+        return False
+    return health.now - health.started_at > limits.session_duration - limits.duration_warning
+
+
 class Connection(Protocol):
     """What a call comes over."""
 
@@ -76,16 +91,29 @@ class Line:
         session_id: Names the call in the log.
         connection: What the call comes over; closed at its end.
         limits: When it has to end.
+        announcements: What the bot says before that, and then.
 
     Attributes:
         connection: The same.
     """
 
-    def __init__(self, session_id: str, connection: Connection, limits: LimitConfig) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        connection: Connection,
+        limits: LimitConfig,
+        announcements: AnnouncementConfig,
+    ) -> None:
         self.connection = connection
         self._session_id = session_id
         self._limits = limits
+        self._announcements = announcements
+        self._farewells = {
+            EndReason.MAX_DURATION: announcements.time_is_up,
+            EndReason.DRAINED: announcements.closing,
+        }
         self._stop = asyncio.Event()
+        self._stop_reason = EndReason.STOPPED
         self._supervisor: asyncio.Task[None] | None = None
 
     def start(self, conversation: Conversation, on_end: Callable[[EndReason], None]) -> None:
@@ -99,8 +127,14 @@ class Line:
             self._supervise(conversation, on_end), name=f"session {self._session_id}"
         )
 
-    async def stop(self) -> None:
-        """End the call and wait until it has ended."""
+    async def stop(self, reason: EndReason = EndReason.STOPPED) -> None:
+        """End the call, with a last word to the user if there is one, and wait for its end.
+
+        Args:
+            reason: Why; the first to stop the call decides.
+        """
+        if not self._stop.is_set():
+            self._stop_reason = reason
         self._stop.set()
         await self.until_ended()
 
@@ -117,7 +151,10 @@ class Line:
             call = asyncio.create_task(conversation.hold())
             reason = EndReason.STOPPED
             try:
-                reason = await self._watch(call) or await _outcome(call)
+                reason = await self._watch(call, conversation) or await _outcome(call, conversation)
+                if farewell := self._farewells.get(reason):
+                    await conversation.finish(farewell)
+                    await asyncio.wait({call}, timeout=FAREWELL_SECS)
             finally:
                 await _stop(call)
                 await self.connection.disconnect()
@@ -125,10 +162,13 @@ class Line:
                 logger.info("the call has ended: {}", reason.value)
                 on_end(reason)
 
-    async def _watch(self, call: asyncio.Task[None]) -> EndReason | None:
+    async def _watch(
+        self, call: asyncio.Task[None], conversation: Conversation
+    ) -> EndReason | None:
         """Wait for a reason to end the call; None when it ends by itself."""
         started_at = time.monotonic()
         connected_at = lost_at = None
+        is_warned = False
         stop = asyncio.create_task(self._stop.wait())
         try:
             while True:
@@ -140,7 +180,7 @@ class Line:
                 if call.done():
                     return None
                 if stop.done():
-                    return EndReason.STOPPED
+                    return self._stop_reason
                 now = time.monotonic()
                 if self.connection.is_connected():
                     connected_at, lost_at = connected_at or now, None
@@ -149,12 +189,15 @@ class Line:
                 health = Health(now, started_at, connected_at, lost_at)
                 if reason := end_reason(health, self._limits):
                     return reason
+                if not is_warned and is_nearly_up(health, self._limits):
+                    is_warned = True
+                    await conversation.say(self._announcements.nearly_up)
         finally:
             stop.cancel()
             await asyncio.gather(stop, return_exceptions=True)
 
 
-async def _outcome(call: asyncio.Task[None]) -> EndReason:
+async def _outcome(call: asyncio.Task[None], conversation: Conversation) -> EndReason:
     """Say how a call ended by itself; this is where the errors of bots end."""
     try:
         await call
@@ -164,7 +207,7 @@ async def _outcome(call: asyncio.Task[None]) -> EndReason:
     except Exception:  # noqa: BLE001 - a bot is anybody's code: it must not take the service down
         logger.exception("the bot failed")
         return EndReason.ERROR
-    return EndReason.CLIENT_LEFT
+    return EndReason.USER_IDLE if conversation.is_deserted else EndReason.CLIENT_LEFT
 
 
 async def _stop(call: asyncio.Task[Any]) -> None:

@@ -8,11 +8,12 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -106,16 +107,52 @@ def bind(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """Tells when it has begun to listen, and ends well when it is told to stop.
 
+    SIGINT stops it at once, SIGTERM when calls have ended, and another signal at once again.
     uvicorn raises the signal again after its shutdown, so that the process would die of it.
+
+    Args:
+        config: Of uvicorn.
+        drain: Lets calls end.
     """
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(
+        self, config: uvicorn.Config, drain: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._drain = drain
+        self._draining: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_told_to_stop = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            if self._draining:
+                self._draining.cancel()
+                await asyncio.wait({self._draining})
+        finally:
+            await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGTERM and self._loop and not self._is_told_to_stop:
+            self._is_told_to_stop = True
+            self._loop.call_soon_threadsafe(self._start_draining)
+        else:
+            super().handle_exit(sig, frame)
+
+    def _start_draining(self) -> None:
+        self._draining = asyncio.create_task(self._drain())
+        self._draining.add_done_callback(self._stop)
+
+    def _stop(self, draining: asyncio.Task[None]) -> None:
+        self.should_exit = True
+        if not draining.cancelled():
+            draining.result()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -161,8 +198,9 @@ async def running(
 
         connect_over_loopback_when_alone()
         resources = await stack.enter_async_context(open_resources(settings, models))
+        app = create_app(resources)
         config = uvicorn.Config(
-            create_app(resources),
+            app,
             log_level="warning",
             timeout_graceful_shutdown=SHUTDOWN_SECS,
             ws_max_size=MAX_MESSAGE_BYTES,
@@ -171,7 +209,7 @@ async def running(
             ws_ping_interval=PING_INTERVAL_SECS,
             ws_ping_timeout=settings.voice.realtime.limits.lost_peer_timeout,
         )
-        server = _Server(config)
+        server = _Server(config, lambda: app.state.sessions.drain())
         starting.close()
         spare_the_collector()
         serving = asyncio.create_task(server.serve(sockets=[sock]))

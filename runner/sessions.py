@@ -16,7 +16,7 @@ from bots.registry import Bot, load_bot
 from bots.resources import Resources
 from bots.settings import Settings
 from processors.voice_state import State
-from runner.errors import SessionLimitExceeded, SessionNotFound
+from runner.errors import ServiceDraining, SessionLimitExceeded, SessionNotFound
 from runner.host import SessionHost
 from runner.lines import EndReason
 from runner.sockets import SocketConnection
@@ -55,6 +55,7 @@ class SessionManager:
 
     Attributes:
         telemetry: What is counted and timed of them.
+        is_draining: Whether no more sessions are started, because the service stops.
     """
 
     def __init__(self, resources: Resources) -> None:
@@ -62,6 +63,7 @@ class SessionManager:
         self._limits = resources.settings.voice.realtime.limits
         self._lines = self._limits.sessions or _lines_of_this_machine(resources.settings)
         self._sessions: dict[str, Session] = {}
+        self.is_draining = False
         self.telemetry = Telemetry(lambda: self.count)
         self._host = SessionHost(
             resources,
@@ -82,9 +84,12 @@ class SessionManager:
             bot_name: Who answers; None for the default bot.
 
         Raises:
+            ServiceDraining: If the service is about to stop.
             UnknownBot: If there is no such bot.
             SessionLimitExceeded: If all lines are busy.
         """
+        if self.is_draining:
+            raise ServiceDraining("the service is about to stop: please try again in a moment")
         bot_name = bot_name or self._settings.default_bot
         bot = load_bot(bot_name, self._settings)
         if len(self._sessions) >= self._lines:
@@ -143,6 +148,15 @@ class SessionManager:
         """Take late ICE candidates; see `SessionHost.add_candidates`."""
         await self._host.add_candidates(request)
 
+    async def drain(self) -> None:
+        """Start no more sessions, and wait for the end of the calls; see `SessionHost.drain`."""
+        self.is_draining = True
+        waiting = [session.id for session in self._sessions.values() if session.expiry]
+        logger.info("the service stops: {} calls go on", self.count - len(waiting))
+        for session_id in waiting:
+            self._forget(session_id, EndReason.DRAINED)
+        await self._host.drain(self._settings.server.drain_timeout)
+
     async def close(self) -> None:
         """End all sessions and wait until they have ended."""
         await self._host.close()
@@ -155,7 +169,10 @@ class SessionManager:
 
     def _forget(self, session_id: str, reason: EndReason) -> None:
         session = self._sessions.pop(session_id, None)
-        if session and session.expiry:
+        if not session:
+            return
+        self.telemetry.ended(reason)
+        if session.expiry:
             session.expiry.cancel()
         if reason is EndReason.NEVER_JOINED:
             logger.info("session {} ended: nobody joined", session_id)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from processors.latency import TurnLatency
+from runner.lines import EndReason
 
 WAIT_BUCKETS_SECS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0)
 STAGE_BUCKETS_SECS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 2.0, 5.0)
@@ -21,6 +22,14 @@ class Telemetry:
         self._registry = CollectorRegistry()
         lines = Gauge("parlante_sessions", "Sessions now, joined or not", registry=self._registry)
         lines.set_function(sessions)
+        self._ended = Counter(
+            "parlante_sessions_ended",
+            "Sessions that have ended, by reason",
+            ["reason"],
+            registry=self._registry,
+        )
+        for reason in EndReason:
+            self._ended.labels(reason.value)
         self._wait = Histogram(
             "parlante_answer_wait_seconds",
             "From the user's last sound to the bot's first one, as the pipeline sees them",
@@ -42,6 +51,10 @@ class Telemetry:
         )
         for made in ("ahead", "withdrawn", "after"):
             self._answers.labels(made)
+
+    def ended(self, reason: EndReason) -> None:
+        """Take the end of one session."""
+        self._ended.labels(reason.value).inc()
 
     def answered(self, latency: TurnLatency) -> None:
         """Take the wait for one answer."""

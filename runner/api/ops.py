@@ -7,6 +7,7 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bots.registry import load_bot
+from runner.errors import ServiceDraining
 
 router = APIRouter(tags=["Operations"])
 
@@ -19,8 +20,11 @@ async def health() -> dict[str, str]:
 
 @router.get("/ready")
 async def ready(request: Request) -> dict[str, Any]:
-    """Say that models are loaded and calls can be taken: the service listens only then."""
-    return {"status": "ready", "sessions": request.app.state.sessions.count}
+    """Say that calls are taken: models are loaded, else the service would not listen."""
+    sessions = request.app.state.sessions
+    if sessions.is_draining:
+        raise ServiceDraining("the service is about to stop: it takes no more calls")
+    return {"status": "ready", "sessions": sessions.count}
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

@@ -51,10 +51,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=10)
     args = parser.parse_args()
-    lines = {"PARLANTE_VOICE__REALTIME__LIMITS__SESSIONS": str(args.calls)}
+    limits = {
+        "PARLANTE_VOICE__REALTIME__LIMITS__SESSIONS": str(args.calls),
+        "PARLANTE_VOICE__REALTIME__LIMITS__IDLE_TIMEOUT": "3600",
+    }
     with (
         tempfile.TemporaryDirectory() as folder,
-        run_service(Path(folder), "--profile", "offline", environment=lines) as service,
+        run_service(Path(folder), "--profile", "offline", environment=limits) as service,
     ):
         process = psutil.Process(service.process.pid)
         seen = asyncio.run(measure(service.url, process, args.calls))

@@ -1,17 +1,21 @@
 """How calls end, and that nothing of them stays."""
 
 import asyncio
+import re
 import signal
 import sys
 import time
 from pathlib import Path
 
 import aiohttp
+import pytest
 
-from runner.peer import connect
+from bots.config import AnnouncementConfig
+from runner.peer import Peer, connect
 from tests.service import ROOT, Service, run_service
 
 CLOSED_TAB_SECS = 15
+WORDS = AnnouncementConfig()
 
 
 async def get(url: str) -> dict:
@@ -82,12 +86,98 @@ async def test_a_session_that_nobody_joins_ends(tmp_path: Path) -> None:
         await until_no_session(service.url, timeout=3)
 
 
-async def test_a_service_that_is_stopped_ends_its_calls_and_exits_with_zero(
+async def test_a_caller_who_says_nothing_is_asked_and_then_left(tmp_path: Path) -> None:
+    limit = {"PARLANTE_VOICE__REALTIME__LIMITS__IDLE_TIMEOUT": "2"}
+    with run_service(tmp_path, environment=limit) as service:
+        async with connect(service.url) as peer:
+            await asyncio.wait_for(peer.closed.wait(), 60)
+        said = words_of(peer)
+        assert said.index(WORDS.anybody_there) < said.index(WORDS.nobody_there)
+        assert said.count(WORDS.anybody_there) == 1
+        await until_no_session(service.url, timeout=5)
+        assert await ended(service.url, "user_idle") == 1
+
+
+async def test_a_caller_is_warned_before_time_is_up_and_told_when_it_is(tmp_path: Path) -> None:
+    limits = {
+        "PARLANTE_VOICE__REALTIME__LIMITS__SESSION_DURATION": "12",
+        "PARLANTE_VOICE__REALTIME__LIMITS__DURATION_WARNING": "4",
+    }
+    with run_service(tmp_path, environment=limits) as service:
+        async with connect(service.url) as peer:
+            await asyncio.wait_for(peer.closed.wait(), 60)
+        said = words_of(peer)
+        assert said.index(WORDS.nearly_up) < said.index(WORDS.time_is_up)
+        await until_no_session(service.url, timeout=5)
+        assert await ended(service.url, "max_duration") == 1
+
+
+async def test_a_service_that_is_told_to_stop_takes_no_more_calls_but_lets_this_one_end(
     tmp_path: Path,
+) -> None:
+    with run_service(tmp_path) as service:
+        async with connect(service.url) as peer, aiohttp.ClientSession(service.url) as http:
+            await peer.wait_for_state("listening", timeout=20)
+            service.process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(5):
+                while (await status(http, "GET", "/ready"))[0] == 200:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            assert await status(http, "GET", "/ready") == (503, "SERVICE_DRAINING", "5")
+            assert await status(http, "POST", "/start") == (503, "SERVICE_DRAINING", "5")
+            assert (await status(http, "GET", "/health"))[0] == 200
+            before = len(peer.messages)
+            peer.send("send-text", {"content": "When do you open on Monday?"})
+            await peer.hear_out(timeout=30, after=before)
+        assert await asyncio.to_thread(service.process.wait, 20) == 0
+    assert "Traceback" not in service.log
+
+
+async def test_a_service_that_is_told_to_stop_ends_the_calls_that_go_on_for_too_long(
+    tmp_path: Path,
+) -> None:
+    with run_service(tmp_path, environment={"PARLANTE_SERVER__DRAIN_TIMEOUT": "1"}) as service:
+        async with connect(service.url) as peer:
+            await peer.wait_for_state("listening", timeout=20)
+            service.process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(peer.closed.wait(), 30)
+        assert WORDS.closing in words_of(peer)
+        assert await asyncio.to_thread(service.process.wait, 20) == 0
+    assert "drained" in service.log
+    assert "Traceback" not in service.log
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]])
+async def test_a_service_that_is_interrupted_or_told_twice_stops_at_once(
+    tmp_path: Path, signals: list[signal.Signals]
 ) -> None:
     with run_service(tmp_path) as service:
         async with connect(service.url) as peer:
             await peer.wait_for_state("listening", timeout=20)
-            service.process.send_signal(signal.SIGTERM)
+            for number in signals:
+                service.process.send_signal(number)
+                await asyncio.sleep(0.2)
             assert await asyncio.to_thread(service.process.wait, 20) == 0
+    assert WORDS.closing not in words_of(peer)
     assert "Traceback" not in service.log
+
+
+async def status(http: aiohttp.ClientSession, method: str, path: str) -> tuple[int, str, str]:
+    """Return the status of a reply, the code of its error, and when to come again."""
+    body = {} if method == "POST" else None
+    async with http.request(method, path, json=body) as response:
+        code = (await response.json()).get("error", {}).get("code", "")
+        return response.status, code, response.headers.get("Retry-After", "")
+
+
+def words_of(peer: Peer) -> str:
+    """Return what the bot said, as its voice took it."""
+    said = [m["data"]["text"] for m in peer.messages if m["type"] == "bot-tts-text"]
+    return " ".join(" ".join(said).split())
+
+
+async def ended(url: str, reason: str) -> float:
+    """Return how many sessions ended for a reason, as the metrics tell."""
+    async with aiohttp.ClientSession() as http, http.get(f"{url}/metrics") as response:
+        page = await response.text()
+    [value] = re.findall(rf'parlante_sessions_ended_total\{{reason="{reason}"\}} (\S+)', page)
+    return float(value)

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from bots.config import LimitConfig
+from bots.config import AnnouncementConfig, LimitConfig
 from bots.errors import ParlanteError
 from runner import lines
-from runner.lines import EndReason, Health, Line, end_reason
+from runner.lines import EndReason, Health, Line, end_reason, is_nearly_up
 
 LIMITS = LimitConfig(session_duration=100, join_timeout=20, lost_peer_timeout=5)
+WORDS = AnnouncementConfig()
 END_SECS = 5
 
 
@@ -27,6 +28,19 @@ END_SECS = 5
 )
 def test_a_call_ends_for_the_right_reason(health: Health, reason: EndReason | None) -> None:
     assert end_reason(health, LIMITS) is reason
+
+
+@pytest.mark.parametrize(
+    ("now", "warning", "nearly_up"),
+    [(89, 10, False), (91, 10, True), (99, 0, False), (99, 100, False)],
+    ids=["not yet", "nearly", "no warning", "a warning as long as the call"],
+)
+def test_a_user_is_warned_some_time_before_the_longest_duration(
+    now: float, warning: float, nearly_up: bool
+) -> None:
+    limits = LimitConfig(session_duration=100, duration_warning=warning)
+    health = Health(now, started_at=0, connected_at=1, lost_at=None)
+    assert is_nearly_up(health, limits) is nearly_up
 
 
 class Wire:
@@ -46,14 +60,25 @@ class Wire:
 class Talk:
     """A conversation that lasts until it is ended, or fails."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, *, hangs: bool = False) -> None:
         self.over = asyncio.Event()
+        self.said: list[str] = []
+        self.is_deserted = False
         self._error = error
+        self._hangs = hangs
 
     async def hold(self) -> None:
         if self._error:
             raise self._error
         await self.over.wait()
+
+    async def say(self, words: str) -> None:
+        self.said.append(words)
+
+    async def finish(self, words: str) -> None:
+        self.said.append(words)
+        if not self._hangs:
+            self.over.set()
 
 
 class Supervised:
@@ -62,7 +87,8 @@ class Supervised:
     def __init__(self, talk: Talk, **limits: float) -> None:
         self.wire = Wire()
         self.ends: list[EndReason] = []
-        self.line = Line("1", self.wire, LimitConfig(**limits))  # type: ignore[arg-type]
+        config = LimitConfig(**limits)  # type: ignore[arg-type]
+        self.line = Line("1", self.wire, config, WORDS)
         held: Any = talk
         self.line.start(held, self.ends.append)
 
@@ -94,14 +120,43 @@ async def test_a_connection_that_carries_nothing_for_too_long_ends_its_call() ->
     assert await call.end() is EndReason.PEER_LOST
 
 
-async def test_a_call_that_lasts_too_long_is_ended() -> None:
-    assert await Supervised(Talk(), session_duration=0.05).end() is EndReason.MAX_DURATION
+async def test_a_call_that_lasts_too_long_is_ended_after_a_warning_and_a_last_word() -> None:
+    talk = Talk()
+    call = Supervised(talk, session_duration=0.3, duration_warning=0.2)
+    assert await call.end() is EndReason.MAX_DURATION
+    assert talk.said == [WORDS.nearly_up, WORDS.time_is_up]
 
 
-async def test_a_call_is_ended_when_it_is_stopped() -> None:
-    call = Supervised(Talk())
+async def test_a_call_that_nobody_speaks_in_any_more_was_ended_by_the_bot() -> None:
+    talk = Talk()
+    call = Supervised(talk)
+    talk.is_deserted = True
+    talk.over.set()
+    assert await call.end() is EndReason.USER_IDLE
+
+
+async def test_a_caller_is_told_when_the_service_cannot_wait_any_longer() -> None:
+    talk = Talk()
+    call = Supervised(talk)
+    await call.line.stop(EndReason.DRAINED)
+    assert call.ends == [EndReason.DRAINED]
+    assert talk.said == [WORDS.closing]
+
+
+async def test_a_pipeline_that_does_not_come_to_its_end_is_ended_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lines, "FAREWELL_SECS", 0.05)
+    call = Supervised(Talk(hangs=True), session_duration=0.05)
+    assert await call.end() is EndReason.MAX_DURATION
+
+
+async def test_a_call_is_ended_at_once_when_it_is_stopped() -> None:
+    talk = Talk()
+    call = Supervised(talk)
     await call.line.stop()
     assert call.ends == [EndReason.STOPPED]
+    assert not talk.said
     assert call.wire.is_closed
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from bots.config import BotEntry
 from processors.eager_turn import HOLDS, OPEN, SURE
+from runner.lines import EndReason
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -73,3 +74,8 @@ def test_the_silences_that_are_shown_are_those_of_the_presets() -> None:
     for name, holds in HOLDS.items():
         assert f"| `{name}` | {holds.sure} s | {holds.likely} s | {holds.cut} s |" in shown
     assert f"| over ({SURE} and more) | perhaps | cut (below {OPEN}) |" in shown
+
+
+def test_every_reason_for_the_end_of_a_call_is_explained() -> None:
+    shown = (ROOT / "docs/running.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", shown, re.MULTILINE) == [r.value for r in EndReason]

@@ -29,6 +29,7 @@ async def vad() -> AsyncIterator[VADAnalyzer]:
         vad=VadConfig(),
         turn=TurnConfig(),
         interruptions=InterruptionConfig(),
+        idle_secs=None,
     )
     assert params.vad_analyzer
     params.vad_analyzer.set_sample_rate(RATE)
