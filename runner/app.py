@@ -1,5 +1,6 @@
 """The service: puts routes, errors, limits and the client together."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -18,6 +19,7 @@ from runner.api import ops, rtvi
 from runner.api.body_limit import BodyLimit
 from runner.errors import InvalidRequest, ServiceError, error_body, http_status
 from runner.sessions import SessionManager
+from runner.watchdog import watch_event_loop
 
 CLIENT_DIR = Path(__file__).parent.parent / "client" / "dist"
 MAX_BODY_BYTES = 1024 * 1024
@@ -33,11 +35,14 @@ def create_app(resources: Resources, *, client_dir: Path = CLIENT_DIR) -> FastAP
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.sessions = SessionManager(resources)
+        sessions = app.state.sessions = SessionManager(resources)
+        watchdog = asyncio.create_task(watch_event_loop(sessions.telemetry.lagged))
         try:
             yield
         finally:
-            await app.state.sessions.close()
+            await sessions.close()
+            watchdog.cancel()
+            await asyncio.gather(watchdog, return_exceptions=True)
 
     app = FastAPI(title="Parlante", lifespan=lifespan)
     app.state.settings = resources.settings

@@ -8,6 +8,7 @@ from processors.latency import TurnLatency
 from runner.lines import EndReason
 
 WAIT_BUCKETS_SECS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0)
+LAG_BUCKETS_SECS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 STAGE_BUCKETS_SECS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 2.0, 5.0)
 
 
@@ -30,6 +31,12 @@ class Telemetry:
         )
         for reason in EndReason:
             self._ended.labels(reason.value)
+        self._lag = Histogram(
+            "parlante_event_loop_lag_seconds",
+            "How much later than it should the event loop came round",
+            buckets=LAG_BUCKETS_SECS,
+            registry=self._registry,
+        )
         self._wait = Histogram(
             "parlante_answer_wait_seconds",
             "From the user's last sound to the bot's first one, as the pipeline sees them",
@@ -55,6 +62,10 @@ class Telemetry:
     def ended(self, reason: EndReason) -> None:
         """Take the end of one session."""
         self._ended.labels(reason.value).inc()
+
+    def lagged(self, secs: float) -> None:
+        """Take how late the event loop was."""
+        self._lag.observe(secs)
 
     def answered(self, latency: TurnLatency) -> None:
         """Take the wait for one answer."""
