@@ -170,7 +170,7 @@ class ServerConfig(Section):
         host: Address to listen on.
         port: 0 picks a free one.
         allowed_origins: Web pages of other origins that may use it (`https://example.com`).
-        drain_timeout: How long calls may go on after SIGTERM, in seconds.
+        drain_timeout: How long calls may go on after SIGTERM, in seconds; 0 to end them at once.
     """
 
     host: str = "127.0.0.1"

@@ -14,7 +14,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import uvicorn
 from loguru import logger
@@ -29,6 +29,9 @@ from runner import memory
 
 if TYPE_CHECKING:
     import loguru
+
+Drain: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+"""Takes no more calls and returns when those under way have ended."""
 
 SHUTDOWN_SECS = 15
 """How long requests may take after the service was asked to stop."""
@@ -78,7 +81,9 @@ def serve(config: Path | None, overrides: Mapping[str, Any], *, reload: bool) ->
         return 0
     root = Path(__file__).parent.parent
     watch = uvicorn.Config("", reload=True, reload_dirs=[str(root / d) for d in WATCHED_DIRS])
-    ChangeReload(watch, target=partial(_run, config, overrides), sockets=[sock]).run()
+    # Whoever has changed the code does not want to wait for a call.
+    at_once = {**overrides, "server": {**overrides.get("server", {}), "drain_timeout": 0}}
+    ChangeReload(watch, target=partial(_run, config, at_once), sockets=[sock]).run()
     return 0
 
 
@@ -112,18 +117,15 @@ class _Server(uvicorn.Server):
 
     Args:
         config: Of uvicorn.
-        drain: Lets calls end.
+        drain: Lets calls end; None where SIGTERM is not to wait for them.
     """
 
-    def __init__(
-        self, config: uvicorn.Config, drain: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, drain: Drain | None) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
         self._drain = drain
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_told_to_stop = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -139,14 +141,14 @@ class _Server(uvicorn.Server):
             await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if sig == signal.SIGTERM and self._loop and not self._is_told_to_stop:
-            self._is_told_to_stop = True
-            self._loop.call_soon_threadsafe(self._start_draining)
+        if sig == signal.SIGTERM and self._loop and self._drain:
+            drain, self._drain = self._drain, None
+            self._loop.call_soon_threadsafe(self._start_draining, drain)
         else:
             super().handle_exit(sig, frame)
 
-    def _start_draining(self) -> None:
-        self._draining = asyncio.create_task(self._drain())
+    def _start_draining(self, drain: Drain) -> None:
+        self._draining = asyncio.create_task(drain())
         self._draining.add_done_callback(self._stop)
 
     def _stop(self, draining: asyncio.Task[None]) -> None:
@@ -209,7 +211,8 @@ async def running(
             ws_ping_interval=PING_INTERVAL_SECS,
             ws_ping_timeout=settings.voice.realtime.limits.lost_peer_timeout,
         )
-        server = _Server(config, lambda: app.state.sessions.drain())
+        drain = (lambda: app.state.sessions.drain()) if settings.server.drain_timeout else None
+        server = _Server(config, drain)
         starting.close()
         spare_the_collector()
         serving = asyncio.create_task(server.serve(sockets=[sock]))

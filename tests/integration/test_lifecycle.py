@@ -146,11 +146,16 @@ async def test_a_service_that_is_told_to_stop_ends_the_calls_that_go_on_for_too_
     assert "Traceback" not in service.log
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]])
-async def test_a_service_that_is_interrupted_or_told_twice_stops_at_once(
-    tmp_path: Path, signals: list[signal.Signals]
+@pytest.mark.parametrize(
+    ("signals", "drain_timeout"),
+    [([signal.SIGINT], "60"), ([signal.SIGTERM, signal.SIGTERM], "60"), ([signal.SIGTERM], "0")],
+    ids=["interrupted", "told twice", "not to wait"],
+)
+async def test_a_service_stops_at_once(
+    tmp_path: Path, signals: list[signal.Signals], drain_timeout: str
 ) -> None:
-    with run_service(tmp_path) as service:
+    wait = {"PARLANTE_SERVER__DRAIN_TIMEOUT": drain_timeout}
+    with run_service(tmp_path, environment=wait) as service:
         async with connect(service.url) as peer:
             await peer.wait_for_state("listening", timeout=20)
             for number in signals:
