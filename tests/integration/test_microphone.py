@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 REPLY_SECS = 30
-GREETING_SECS = 4
+GREETING_SECS = 6.0
 """The end of the greeting is printed when it begins to sound."""
 SOUND_SERVER = (
     *("pulseaudio", "-n", "--exit-idle-time=-1", "--daemonize=no"),

@@ -1,6 +1,7 @@
 """A client without WebRTC calls the receptionist of the real service over a WebSocket."""
 
 import asyncio
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ async def test_the_bot_falls_silent_when_the_user_speaks_over_it(
         await peer.microphone.say(await speaker.say("Sorry, one moment, are you open on Sunday?"))
         [cut] = peer.interrupted_at
         assert rms(np.concatenate(peer.heard[cut - 5 : cut])) > 0, "the bot was speaking"
-        assert len(peer.heard) == cut, "nothing comes after, that a client would play"
+        assert len(peer.heard) <= cut + 1, "nothing comes after but a piece that was on its way"
 
 
 async def test_two_calls_over_socket_and_webrtc_are_answered_in_sound_and_stay_apart(
@@ -48,7 +49,7 @@ async def test_two_calls_over_socket_and_webrtc_are_answered_in_sound_and_stay_a
         assert voiced_secs(np.concatenate(one.heard)) > GREETING_VOICED_SECS, "the greeting"
         took_secs = one.heard_at[-1] - one.heard_at[0]
         lasts_secs = sum(piece.size for piece in one.heard) / SAMPLE_RATE_HZ
-        assert lasts_secs == pytest.approx(took_secs, abs=0.5), "as fast as it is played"
+        assert took_secs > lasts_secs - 0.5, "no faster than it is played"
         (heard_one, answer_one, voiced), (heard_two, answer_two, _) = await asyncio.gather(
             ask(one, speaker, QUESTION), ask(two, speaker, "Are you open on Sunday?")
         )
@@ -146,14 +147,14 @@ async def test_long_calls_and_calls_of_a_service_that_is_stopped_are_ended(
     }
     with run_service(tmp_path, environment=limits) as service:
         async with connect_by_socket(service.url) as peer:
-            await asyncio.wait_for(peer.closed.wait(), 8)
+            await asyncio.wait_for(peer.closed.wait(), REPLY_SECS)
             assert peer.socket.close_code == HUNG_UP
         await until_no_session(service.url, timeout=3)
         assert "max_duration" in service.log
         assert "nobody joined" not in service.log
         async with connect_by_socket(service.url) as peer:
             await peer.wait_for_state("listening", timeout=20)
-            service.process.terminate()
+            service.process.send_signal(signal.SIGINT)
             assert await asyncio.to_thread(service.process.wait, 20) == 0
             await asyncio.wait_for(peer.closed.wait(), 5)
             assert peer.socket.close_code == RESTARTING

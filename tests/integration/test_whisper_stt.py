@@ -156,7 +156,7 @@ class SlowEngine:
 
 @pytest.mark.parametrize(
     ("sound_secs", "read_secs"),
-    [(0.58, 0.7), (0.64, 0.82)],
+    [(0.58, 0.7), (0.64, 0.8)],
     ids=["it has", "it lacks the end"],
 )
 async def test_a_pause_is_read_unless_what_is_being_read_has_all_of_it(
