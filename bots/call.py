@@ -179,6 +179,7 @@ class Conversation:
             idle_timeout_secs=None,
         )
         self._announcements = call.resources.settings.voice.realtime.announcements
+        # How many messages of the user there were when the bot asked whether anybody is there.
         self._asked_after: int | None = None
         self._connected = asyncio.Event()
         self._ready = asyncio.Event()
@@ -261,8 +262,10 @@ class Conversation:
 
         @self._assembly.user.event_handler("on_user_turn_idle")
         async def on_user_turn_idle(user: LLMUserAggregator) -> None:
-            said = sum(message["role"] == "user" for message in user.context.messages)
-            if self._asked_after == said:
+            messages = user.context.get_messages()
+            said = sum(isinstance(m, dict) and m["role"] == "user" for m in messages)
+            # Without a question that is heard, Pipecat would not wait a second time.
+            if self._asked_after == said or not self._announcements.anybody_there:
                 self.is_deserted = True
                 await self.finish(self._announcements.nobody_there)
             else:

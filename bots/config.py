@@ -149,7 +149,7 @@ class AnnouncementConfig(Section):
     """What the bot says of the call itself; nothing where a text is empty.
 
     Attributes:
-        anybody_there: After a long silence.
+        anybody_there: After a long silence; where it is empty, that ends the call.
         nobody_there: When a silence ends the call.
         nearly_up: Some time before the call's longest duration.
         time_is_up: When that ends the call.

@@ -86,14 +86,18 @@ async def test_a_session_that_nobody_joins_ends(tmp_path: Path) -> None:
         await until_no_session(service.url, timeout=3)
 
 
-async def test_a_caller_who_says_nothing_is_asked_and_then_left(tmp_path: Path) -> None:
-    limit = {"PARLANTE_VOICE__REALTIME__LIMITS__IDLE_TIMEOUT": "2"}
-    with run_service(tmp_path, environment=limit) as service:
+@pytest.mark.parametrize("question", [WORDS.anybody_there, ""], ids=["asked", "not asked"])
+async def test_a_caller_who_says_nothing_is_left(tmp_path: Path, question: str) -> None:
+    settings = {
+        "PARLANTE_VOICE__REALTIME__LIMITS__IDLE_TIMEOUT": "2",
+        "PARLANTE_VOICE__REALTIME__ANNOUNCEMENTS__ANYBODY_THERE": question,
+    }
+    with run_service(tmp_path, environment=settings) as service:
         async with connect(service.url) as peer:
             await asyncio.wait_for(peer.closed.wait(), 60)
         said = words_of(peer)
-        assert said.index(WORDS.anybody_there) < said.index(WORDS.nobody_there)
-        assert said.count(WORDS.anybody_there) == 1
+        assert said.endswith(f"{question} {WORDS.nobody_there}")
+        assert said.count(WORDS.anybody_there) == bool(question)
         await until_no_session(service.url, timeout=5)
         assert await ended(service.url, "user_idle") == 1
 
