@@ -11,6 +11,7 @@ from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
     InputTransportMessageFrame,
+    OutputAudioRawFrame,
     OutputTransportMessageUrgentFrame,
 )
 from pipecat.frames.protobufs import frames_pb2
@@ -43,8 +44,14 @@ class RTVISerializer(ProtobufFrameSerializer):
         self._rate_hz = setup.audio_in_sample_rate
 
     async def serialize(self, frame: Frame) -> str | bytes | None:
-        """Return a frame as it is sent; None for the end, which the closing socket tells."""
+        """Return a frame as it is sent.
+
+        None for the end, which the closing socket tells, and for what an `OutputPause` has
+        dropped, which would come to the client behind the interruption.
+        """
         if isinstance(frame, EndFrame | CancelFrame):
+            return None
+        if isinstance(frame, OutputAudioRawFrame) and not frame.audio:
             return None
         return await super().serialize(frame)
 

@@ -100,8 +100,10 @@ async def test_sound_that_comes_too_fast_has_to_wait(
     assert time.monotonic() - started_at > 0.15
 
 
-@pytest.mark.parametrize("frame", [EndFrame(), CancelFrame()])
-async def test_the_end_is_not_sent(serializer: RTVISerializer, frame: Frame) -> None:
+@pytest.mark.parametrize("frame", [EndFrame(), CancelFrame(), OutputAudioRawFrame(b"", 24_000, 1)])
+async def test_the_end_and_sound_that_was_dropped_are_not_sent(
+    serializer: RTVISerializer, frame: Frame
+) -> None:
     assert await serializer.serialize(frame) is None
 
 

@@ -80,17 +80,26 @@ class TestTheEndOfATurn:
         play(script)
         assert silences == [pytest.approx(HOLDS.likely, abs=0.03)]
 
-    @pytest.mark.parametrize(("late", "counted_late"), [(0.1, 0.0), (0.5, 0.35)])
-    def test_is_counted_from_the_last_sound_though_silence_is_noticed_late(
-        self, late: float, counted_late: float
+    @pytest.mark.parametrize(
+        ("last_sound_secs", "noticed_secs", "hold"),
+        [
+            (0.0, VAD_SECS + 0.1, HOLDS.likely),
+            (0.0, VAD_SECS + 0.5, HOLDS.likely + 0.35),
+            (0.1, VAD_SECS - 0.1, HOLDS.likely),
+        ],
+        ids=["noticed late", "noticed so late that it cannot be known", "no voice, but a sound"],
+    )
+    def test_is_counted_from_the_last_sound(
+        self, last_sound_secs: float, noticed_secs: float, hold: float
     ) -> None:
         silences: list[float] = []
 
         async def script(caller: Caller) -> None:
             caller.judge.probability = 0.1
             await caller.speak()
+            await caller.hear(last_sound_secs, loud=True)
             silent_since = asyncio.get_running_loop().time()
-            await caller.hear(VAD_SECS + late, loud=False)
+            await caller.hear(noticed_secs, loud=False)
             await caller.send(
                 VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS, timestamp=time.time())
             )
@@ -99,26 +108,7 @@ class TestTheEndOfATurn:
             silences.append(caller.spoken.ends[0] - silent_since)
 
         play(script)
-        assert silences == [pytest.approx(HOLDS.likely + counted_late, abs=0.03)]
-
-    def test_is_counted_from_the_last_sound_though_that_was_no_voice(self) -> None:
-        silences: list[float] = []
-
-        async def script(caller: Caller) -> None:
-            caller.judge.probability = 0.1
-            await caller.speak()
-            await caller.hear(0.1, loud=True)
-            silent_since = asyncio.get_running_loop().time()
-            await caller.hear(VAD_SECS - 0.1, loud=False)
-            await caller.send(
-                VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS, timestamp=time.time())
-            )
-            await caller.final("When do you open?")
-            await caller.settle()
-            silences.append(caller.spoken.ends[0] - silent_since)
-
-        play(script)
-        assert silences == [pytest.approx(HOLDS.likely, abs=0.03)]
+        assert silences == [pytest.approx(hold, abs=0.03)]
 
     def test_does_not_come_while_the_user_begins_to_speak_again(self) -> None:
         ends: list[int] = []
