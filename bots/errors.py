@@ -2,7 +2,8 @@
 
 ParlanteError
 ├── ConfigError           voice.yaml or an environment variable is wrong
-└── ServiceUnavailable    a provider cannot be used: key, extra or model missing
+├── ServiceUnavailable    a provider cannot be used: key, extra or model missing
+└── DatabaseUnavailable   the database cannot be reached now
 """
 
 
@@ -40,3 +41,9 @@ class ServiceUnavailable(ParlanteError):
     """A speech or language service cannot be made from what is configured and installed."""
 
     code = "SERVICE_UNAVAILABLE"
+
+
+class DatabaseUnavailable(ParlanteError):
+    """The database cannot be reached; it may be back in a moment."""
+
+    code = "DATABASE_UNAVAILABLE"

@@ -6,8 +6,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from bots import providers
 from bots.config import KINDS
+from bots.database import connect, reachable
 from bots.facts import load_encoder, read_knowledge, study_facts, study_sounds
 from bots.llm_clients import LLMClients
 from bots.local import LocalServices
@@ -30,6 +33,7 @@ class Resources:
         llm_clients: Of language models in the cloud.
         encoder: Finds facts by their meaning; None where the language model is not a small local
             one.
+        database: Connections to the one database.
         appointments: The clinic's calendar.
     """
 
@@ -38,6 +42,7 @@ class Resources:
     local: LocalServices
     llm_clients: LLMClients
     encoder: Encoder | None
+    database: AsyncEngine
     appointments: AppointmentStore
 
 
@@ -53,6 +58,7 @@ async def open_resources(
 
     Raises:
         ServiceUnavailable: If a key or a package is missing.
+        DatabaseUnavailable: If the database cannot be reached.
         ModelError: If a model is not on this machine.
         ConfigError: If a profile has no provider that can be used.
         UnknownBot: If a bot of the settings cannot be loaded.
@@ -61,10 +67,11 @@ async def open_resources(
         providers.check(kind, *settings.service(kind))
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        database = settings.data_dir.resolve() / "parlante.db"
-        appointments = AppointmentStore(f"sqlite+aiosqlite:///{database}", clock=datetime.now)
-        stack.push_async_callback(appointments.close)
-        await appointments.open()
+        database = connect(settings.database_url, settings.data_dir)
+        stack.push_async_callback(database.dispose)
+        appointments = AppointmentStore(database, clock=datetime.now)
+        async with reachable():
+            await appointments.open()
         speech = await asyncio.to_thread(SpeechModels)
         encoder = await asyncio.to_thread(load_encoder, settings)
         bots = [load_bot(name, settings) for name in settings.bots]
@@ -78,7 +85,7 @@ async def open_resources(
         # Calls need not wait for this: what they come upon first is read for them.
         studying = asyncio.create_task(_study(settings, bots, encoder, local))
         stack.push_async_callback(_cancel, studying)
-        yield Resources(settings, speech, local, llm_clients, encoder, appointments)
+        yield Resources(settings, speech, local, llm_clients, encoder, database, appointments)
 
 
 async def _study(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -45,7 +45,8 @@ class Settings(BaseSettings):
 
     Attributes:
         profile: Name of the service profile in use.
-        data_dir: Where databases are kept.
+        data_dir: Where the database is kept, if it is a file.
+        database_url: Where it is else; None for the file.
         models_dir: Where offline models are kept; None for the user's cache.
         server: Where the service listens.
         default_bot: The bot that is started when a client names none.
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
 
     profile: str = "auto"
     data_dir: Path = Path("data")
+    database_url: SecretStr | None = None
     models_dir: Path | None = None
     server: ServerConfig = ServerConfig()
     default_bot: str = "receptionist"

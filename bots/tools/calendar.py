@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Index, event, select, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import Index, select, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SLOT = timedelta(minutes=30)
@@ -127,21 +126,21 @@ class Wish:
 class AppointmentStore:
     """Appointments in a database.
 
-    Call `open` before anything else and `close` at the end.
+    Call `open` before anything else.
     """
 
     def __init__(
         self,
-        url: str,
+        engine: AsyncEngine,
         *,
         clock: Callable[[], datetime],
         hours: OpeningHours = CLINIC_HOURS,
         doctors: Sequence[str] = CLINIC_DOCTORS,
     ) -> None:
-        """Use the database at `url`.
+        """Use a database.
 
         Args:
-            url: For SQLAlchemy, with an async driver: `sqlite+aiosqlite:///appointments.db`.
+            engine: Connections to it, closed by their owner.
             clock: The clinic's local time, without a zone.
             hours: Opening and closing time by weekday, 0 for Monday; closed on days left out.
             doctors: Who sees patients. The first one free is taken where the caller names none.
@@ -149,8 +148,8 @@ class AppointmentStore:
         self.hours = hours
         self._clock = clock
         self._doctors = tuple(doctors)
-        self._engine = _engine(url)
-        self._session = async_sessionmaker(self._engine, expire_on_commit=False)
+        self._engine = engine
+        self._session = async_sessionmaker(engine, expire_on_commit=False)
 
     @property
     def now(self) -> datetime:
@@ -161,10 +160,6 @@ class AppointmentStore:
         """Make the table where there is none yet."""
         async with self._engine.begin() as connection:
             await connection.run_sync(_Table.metadata.create_all)
-
-    async def close(self) -> None:
-        """Give back all connections."""
-        await self._engine.dispose()
 
     async def book(self, wish: Wish) -> Appointment:
         """Store an appointment; the same wish again returns the same appointment.
@@ -322,19 +317,6 @@ class AppointmentStore:
 
 def _not_found() -> AppointmentError:
     return AppointmentError("not_found", "Ask for the name, the day and the time once more.")
-
-
-def _engine(url: str) -> AsyncEngine:
-    engine = create_async_engine(url)
-    if make_url(url).get_backend_name() == "sqlite":
-
-        @event.listens_for(engine.sync_engine, "connect")
-        def _durable(connection: Any, _record: Any) -> None:
-            # What was confirmed to a caller is on the disk, also after a power cut.
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-                connection.execute(f"PRAGMA {pragma}")
-
-    return engine
 
 
 def digits(phone: str) -> str:

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, cast
 import pytest
 from pipecat.services.llm_service import FunctionCallParams
 
+from bots.database import connect
 from bots.tools.appointments import (
     APPOINTMENT_TOOLS,
     CLINIC_SERVICES,
@@ -43,17 +45,19 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path / 'appointments.db'}"
-
-
-@pytest.fixture
-async def store(url: str, clock: Clock) -> AsyncIterator[AppointmentStore]:
-    store = AppointmentStore(url, clock=clock)
+@asynccontextmanager
+async def open_store(data_dir: Path, clock: Clock) -> AsyncIterator[AppointmentStore]:
+    engine = connect(None, data_dir)
+    store = AppointmentStore(engine, clock=clock)
     await store.open()
     yield store
-    await store.close()
+    await engine.dispose()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[AppointmentStore]:
+    async with open_store(tmp_path, clock) as store:
+        yield store
 
 
 @dataclass
@@ -100,15 +104,11 @@ class TestBooking:
             assert [row.id for row in found] == [booked.id]
         assert await store.upcoming(phone="555 9999") == []
 
-    async def test_a_booking_is_there_for_another_process(self, store, url, clock):
+    async def test_a_booking_is_there_for_another_process(self, store, tmp_path, clock):
         await store.book(DANA)
 
-        other = AppointmentStore(url, clock=clock)
-        await other.open()
-        try:
+        async with open_store(tmp_path, clock) as other:
             assert len(await other.upcoming(phone=DANA.phone)) == 1
-        finally:
-            await other.close()
 
     async def test_the_same_wish_twice_is_one_booking(self, store):
         first = await store.book(DANA)
