@@ -8,7 +8,7 @@ MODELS ?= default
 CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/*.ts client/*.json -type f 2>/dev/null)
 
 .PHONY: help run setup models client test client-test lint format unit integration e2e soak \
-  bench answers costs latency interruptions accuracy lock clean
+  bench answers costs latency interruptions accuracy migration lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,6 +82,9 @@ accuracy: setup .make/voices ## measure words misheard, signals for the end of a
 	$(BIN)/python tests/bench/silences.py
 	$(BIN)/python tests/bench/half_way.py --count 100
 
+migration: .venv/installed ## write a migration after a change of runner/tables.py (NAME=what_it_does)
+	$(BIN)/python scripts/migration.py $(NAME)
+
 lock: .venv/installed ## resolve the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header --extra local --extra dev \
@@ -113,6 +116,7 @@ client/dist/index.html: client/node_modules/installed $(CLIENT_SOURCES)
 	@command -v chromium >/dev/null || scripts/need chromium
 	@{ command -v ip && command -v parec; } >/dev/null || scripts/need \
 	  iproute2 pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 || echo "Two tests are left out."
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || scripts/need postgresql || echo "Tests with PostgreSQL are left out."
 	@mkdir -p .make && touch $@
 
 .make/voices:

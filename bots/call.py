@@ -1,12 +1,12 @@
 """One call, from the client's arrival to the end of the pipeline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from loguru import logger
 from pipecat.frames.frames import TTSSpeakFrame
+from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallObserver
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
 from pipecat.processors.frameworks.rtvi.observer import (
@@ -21,25 +21,19 @@ from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 from pipecat.workers.runner import WorkerRunner
 
 from bots.audio_receiver import hear_without_delay
+from bots.listener import CallListener
 from bots.pipeline import assemble
 from bots.registry import Bot
 from bots.resources import Resources
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
 from processors.rtvi_serializer import RTVISerializer
+from processors.transcript import TranscriptObserver, tool_call
 from processors.voice_state import State, VoiceState, VoiceStateObserver
 
 CLIENT_READY_TIMEOUT_SECS = 2.0
 """How long the greeting waits for an RTVI client to say that it is ready; a plain peer never
 does."""
-
-
-async def ignore_state(_: State) -> None:
-    """Take no notice of a state."""
-
-
-def ignore_answer(_: TurnLatency) -> None:
-    """Take no notice of an answer."""
 
 
 @dataclass(frozen=True)
@@ -51,24 +45,21 @@ class Call:
         transport: Where the user is.
         output: Pauses what the transport plays.
         resources: What calls share.
-        on_state: Told of every state the call enters.
-        on_answer: Told how long the user waited for each answer.
+        listener: Told what happens in it.
     """
 
     session_id: str
     transport: BaseTransport
     output: OutputPause
     resources: Resources
-    on_state: Callable[[State], Awaitable[None]] = ignore_state
-    on_answer: Callable[[TurnLatency], None] = ignore_answer
+    listener: CallListener
 
 
 async def make_call(
     session_id: str,
     runner_args: RunnerArguments,
     resources: Resources,
-    on_state: Callable[[State], Awaitable[None]] = ignore_state,
-    on_answer: Callable[[TurnLatency], None] = ignore_answer,
+    listener: CallListener,
 ) -> Call:
     """Make what a bot is given for one call; see `Call`.
 
@@ -76,15 +67,14 @@ async def make_call(
         session_id: Names the call in logs.
         runner_args: Which transport the session asks for.
         resources: What calls share.
-        on_state: Told of every state the call enters.
-        on_answer: Told how long the user waited for each answer.
+        listener: Told what happens in it.
 
     Raises:
         ValueError: If Pipecat does not know the kind of session.
     """
     output = OutputPause()
     transport = await make_transport(runner_args, output)
-    return Call(session_id, transport, output, resources, on_state, on_answer)
+    return Call(session_id, transport, output, resources, listener)
 
 
 async def make_transport(runner_args: RunnerArguments, output: OutputPause) -> BaseTransport:
@@ -164,10 +154,17 @@ class Conversation:
         self._call = call
         self._assembly = assemble(bot, call.transport, call.output, call.resources)
         self._state = VoiceState(self._publish)
+        tools = FunctionCallObserver(include_results=True)
+        tools.add_event_handler("on_function_call_event", self._on_tool)
         self._worker = PipelineWorker(
             self._assembly.pipeline,
             params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
-            observers=[VoiceStateObserver(self._state), TurnLatencyObserver(self._tell_latency)],
+            observers=[
+                VoiceStateObserver(self._state),
+                TurnLatencyObserver(self._tell_latency),
+                TranscriptObserver(self._assembly.assistant, call.listener.on_turn),
+                tools,
+            ],
             app_resources=call.resources,
             # What the model is told, knowledge included, is none of the client's business.
             rtvi_observer_params=RTVIObserverParams(
@@ -215,14 +212,14 @@ class Conversation:
         await self._worker.stop_when_done()
 
     async def _publish(self, state: State) -> None:
-        await self._call.on_state(state)
+        await self._call.listener.on_state(state)
         if state not in (State.CONNECTING, State.DISCONNECTING, State.DISCONNECTED):
             message = {"type": "voice-state", "state": state.value}
             await self._worker.rtvi.send_server_message(message)
 
     async def _tell_latency(self, latency: TurnLatency) -> None:
         """Tell everybody how long the user waited, and for what."""
-        self._call.on_answer(latency)
+        await self._call.listener.on_answer(latency)
         stages = {name: round(ms) for name, ms in latency.stages_ms.items()}
         logger.info(
             "answered after {:.0f} ms{}: {}",
@@ -239,6 +236,10 @@ class Conversation:
                 "withdrawn": latency.withdrawn,
             }
         )
+
+    async def _on_tool(self, _: object, event: FunctionCallEvent) -> None:
+        if call := tool_call(event):
+            await self._call.listener.on_tool_call(call)
 
     def _listen_to_client(self) -> None:
         @self._call.transport.event_handler("on_client_connected")

@@ -12,6 +12,7 @@ from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.aggregators.llm_response_universal import (
+    LLMAssistantAggregator,
     LLMContextAggregatorPair,
     LLMUserAggregator,
     LLMUserAggregatorParams,
@@ -48,11 +49,13 @@ class Assembly:
     Attributes:
         pipeline: The whole.
         user: Tells of the user's turns.
+        assistant: Tells of the bot's.
         prefill: Has a local model read its instructions ahead; None where there is none.
     """
 
     pipeline: Pipeline
     user: LLMUserAggregator
+    assistant: LLMAssistantAggregator
     prefill: Callable[[], Awaitable[None]] | None
 
 
@@ -127,7 +130,8 @@ def assemble(
             turns.assistant(),
         ]
     )
-    return Assembly(pipeline, turns.user(), partial(read, context) if read else None)
+    prefill = partial(read, context) if read else None
+    return Assembly(pipeline, turns.user(), turns.assistant(), prefill)
 
 
 async def _read_along(

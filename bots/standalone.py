@@ -12,6 +12,7 @@ from pathlib import Path
 from pipecat.runner.types import RunnerArguments
 
 from bots.call import Conversation, make_call
+from bots.listener import CallListener
 from bots.local_models import loading_models
 from bots.loopback import connect_over_loopback_when_alone
 from bots.registry import load_bot
@@ -39,7 +40,8 @@ async def run_bot(file: str, runner_args: RunnerArguments) -> None:
     resources = await _shared_resources()
     bot = load_bot(Path(file).stem, resources.settings)
     session_id = runner_args.session_id or str(uuid.uuid4())
-    await Conversation(bot, await make_call(session_id, runner_args, resources)).hold()
+    call = await make_call(session_id, runner_args, resources, CallListener())
+    await Conversation(bot, call).hold()
 
 
 async def _shared_resources() -> Resources:

@@ -15,10 +15,17 @@ from starlette.exceptions import HTTPException
 
 from bots.errors import ParlanteError
 from bots.resources import Resources
-from runner.api import ops, rtvi
+from runner.api import ops, rtvi, sessions
 from runner.api.body_limit import BodyLimit
-from runner.errors import InvalidRequest, ServiceError, error_body, http_status
+from runner.errors import (
+    InvalidRequest,
+    error_body,
+    http_status,
+    is_retryable,
+    retry_after_secs,
+)
 from runner.sessions import SessionManager
+from runner.store import Store
 from runner.watchdog import watch_event_loop
 
 CLIENT_DIR = Path(__file__).parent.parent / "client" / "dist"
@@ -35,12 +42,14 @@ def create_app(resources: Resources, *, client_dir: Path = CLIENT_DIR) -> FastAP
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        sessions = app.state.sessions = SessionManager(resources)
-        watchdog = asyncio.create_task(watch_event_loop(sessions.telemetry.lagged))
+        store = app.state.store = Store(resources.database)
+        await store.open()
+        manager = app.state.sessions = SessionManager(resources, store)
+        watchdog = asyncio.create_task(watch_event_loop(manager.telemetry.lagged))
         try:
             yield
         finally:
-            await sessions.close()
+            await manager.close()
             watchdog.cancel()
             await asyncio.gather(watchdog, return_exceptions=True)
 
@@ -53,6 +62,7 @@ def create_app(resources: Resources, *, client_dir: Path = CLIENT_DIR) -> FastAP
         )
     _handle_errors(app)
     app.include_router(rtvi.router)
+    app.include_router(sessions.router)
     app.include_router(ops.router)
     prebuilt = files("pipecat_ai_prebuilt") / "client" / "dist"
     app.mount("/client", StaticFiles(directory=str(prebuilt), html=True))
@@ -72,10 +82,9 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(ParlanteError)
     async def on_known(_request: Request, error: ParlanteError) -> JSONResponse:
-        retryable = isinstance(error, ServiceError) and error.retryable
-        retry_after = error.retry_after_secs if isinstance(error, ServiceError) else None
+        retry_after = retry_after_secs(error)
         return JSONResponse(
-            error_body(error.code, error.message, retryable=retryable),
+            error_body(error.code, error.message, retryable=is_retryable(error)),
             http_status(error),
             {"Retry-After": str(retry_after)} if retry_after else None,
         )

@@ -1,5 +1,6 @@
 """Says what is missing on this machine, and how to mend it."""
 
+import asyncio
 import dataclasses
 import socket
 import sys
@@ -11,12 +12,14 @@ from rich.console import Console
 
 from bots import providers
 from bots.config import KINDS, Kind
+from bots.database import connect
 from bots.errors import ConfigError, ParlanteError
 from bots.local_files import find_local_files
 from bots.registry import load_bot
 from bots.settings import Settings, load_settings
 from runner.app import CLIENT_DIR
 from runner.server import bind
+from runner.store import Store
 
 
 def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
@@ -49,7 +52,7 @@ def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
     for name in settings.bots:
         report(f"bot {name}", lambda name=name: load_bot(name, settings).description)  # type: ignore[misc]
     report("port", lambda: _port(settings))
-    report("data", lambda: _data(settings))
+    report("database", lambda: _database(settings))
     report("client", _client)
     report("ice", lambda: _ice(settings))
     return 0 if healthy else 1
@@ -71,12 +74,18 @@ def _port(settings: Settings) -> str:
     return f"{settings.server.host}:{settings.server.port} is free"
 
 
-def _data(settings: Settings) -> str:
+def _database(settings: Settings) -> str:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    probe = settings.data_dir / ".probe"
-    probe.touch()
-    probe.unlink()
-    return f"{settings.data_dir.resolve()} can be written"
+
+    async def look() -> str:
+        engine = connect(settings.database_url, settings.data_dir)
+        try:
+            await Store(engine).ping()
+        finally:
+            await engine.dispose()
+        return f"{engine.url!r} answers"
+
+    return asyncio.run(look())
 
 
 def _client() -> str:

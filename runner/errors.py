@@ -1,7 +1,7 @@
 """Errors of the service, and what a client sees of them.
 
 ParlanteError (bots.errors)
-├── ConfigError, ServiceUnavailable, UnknownBot
+├── ConfigError, ServiceUnavailable, DatabaseUnavailable, UnknownBot
 └── ServiceError
     ├── SessionNotFound       404  4003
     ├── SessionTaken          409  4003
@@ -16,10 +16,11 @@ ParlanteError (bots.errors)
 
 from typing import Any
 
-from bots.errors import ParlanteError, ServiceUnavailable
+from bots.errors import DatabaseUnavailable, ParlanteError, ServiceUnavailable
 from bots.registry import UnknownBot
 
 WS_INTERNAL_ERROR = 1011
+DATABASE_RETRY_SECS = 5
 WS_REFUSED = 4003
 """What Pipecat's own runner closes a WebSocket with that it does not want."""
 
@@ -118,10 +119,28 @@ def http_status(error: ParlanteError) -> int:
             return error.http_status
         case UnknownBot():
             return 404
-        case ServiceUnavailable():
+        case ServiceUnavailable() | DatabaseUnavailable():
             return 503
         case _:
             return 500
+
+
+def retry_after_secs(error: ParlanteError) -> int | None:
+    """Return when the same request may work; None if nobody can say."""
+    match error:
+        case ServiceError():
+            return error.retry_after_secs
+        case DatabaseUnavailable():
+            return DATABASE_RETRY_SECS
+        case _:
+            return None
+
+
+def is_retryable(error: ParlanteError) -> bool:
+    """Say whether the same request may work later."""
+    return isinstance(error, DatabaseUnavailable) or (
+        isinstance(error, ServiceError) and error.retryable
+    )
 
 
 def ws_close_code(error: ParlanteError) -> int:

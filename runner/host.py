@@ -19,10 +19,9 @@ from pipecat.transports.smallwebrtc.request_handler import (
 
 from bots.call import Conversation, make_call
 from bots.errors import ParlanteError
+from bots.listener import CallListener
 from bots.registry import Bot
 from bots.resources import Resources
-from processors.latency import TurnLatency
-from processors.voice_state import State
 from runner.errors import ConnectionFailed, SessionNotFound, SessionTaken
 from runner.lines import Connection, EndReason, Line
 from runner.sockets import SocketConnection
@@ -36,8 +35,6 @@ class SessionHost:
 
     Args:
         resources: What calls share.
-        on_state: Told of every state of every call, with the session's id.
-        on_answer: Told how long the user waited for each answer.
         on_end: Told of the end of every call, with the session's id.
     """
 
@@ -45,26 +42,25 @@ class SessionHost:
         self,
         resources: Resources,
         *,
-        on_state: Callable[[str, State], None],
-        on_answer: Callable[[TurnLatency], None],
         on_end: Callable[[str, EndReason], None],
     ) -> None:
         self._resources = resources
         self._realtime = resources.settings.voice.realtime
-        self._on_state = on_state
-        self._on_answer = on_answer
         self._on_end = on_end
         self._lines: dict[str, Line] = {}
         self._webrtc = SmallWebRTCRequestHandler(
             ice_servers=[IceServer(**server.model_dump()) for server in self._realtime.ice_servers]
         )
 
-    async def offer(self, session_id: str, bot: Bot, request: SmallWebRTCRequest) -> dict[str, str]:
+    async def offer(
+        self, session_id: str, bot: Bot, listener: CallListener, request: SmallWebRTCRequest
+    ) -> dict[str, str]:
         """Answer an offer: start the call, or renegotiate the one that is under way.
 
         Args:
             session_id: Whose offer it is.
             bot: Who answers a new call.
+            listener: Told what happens in it.
             request: The client's offer.
 
         Returns:
@@ -76,8 +72,10 @@ class SessionHost:
         """
         line = self._lines.get(session_id)
         if line and (request.pc_id is None or request.pc_id != _pc_id(line)):
-            # The page was reloaded: the old connection is of no use to anybody.
-            await self.stop(session_id)
+            # The page was reloaded: the old connection is of no use to anybody, and ends without
+            # the session.
+            del self._lines[session_id]
+            await line.stop()
         elif not line and request.pc_id:
             raise SessionNotFound("this connection has ended: start a new session")
 
@@ -90,7 +88,7 @@ class SessionHost:
                 webrtc_connection=connection, session_id=session_id
             )
             try:
-                await self._start(session_id, bot, connection, arguments)
+                await self._start(session_id, bot, listener, connection, arguments)
             except ParlanteError as error:
                 failure = error
                 await connection.disconnect()
@@ -103,6 +101,10 @@ class SessionHost:
             raise failure
         assert answer is not None
         return answer
+
+    def has_call(self, session_id: str) -> bool:
+        """Say whether a session has a call now."""
+        return session_id in self._lines
 
     def session_of(self, pc_id: str | None) -> str | None:
         """Return the session whose connection `pc_id` is; None if there is none."""
@@ -125,12 +127,15 @@ class SessionHost:
         except (ValueError, AssertionError, IndexError) as error:
             raise ConnectionFailed(f"a candidate cannot be read: {error}") from error
 
-    async def join(self, session_id: str, bot: Bot, socket: SocketConnection) -> Line:
+    async def join(
+        self, session_id: str, bot: Bot, listener: CallListener, socket: SocketConnection
+    ) -> Line:
         """Start the call of a client that has opened a WebSocket.
 
         Args:
             session_id: Whose client it is.
             bot: Who answers.
+            listener: Told what happens in the call.
             socket: The connection, accepted.
 
         Returns:
@@ -143,7 +148,7 @@ class SessionHost:
         arguments = WebSocketRunnerArguments(
             websocket=socket, transport_type="websocket", session_id=session_id
         )
-        return await self._start(session_id, bot, socket, arguments)
+        return await self._start(session_id, bot, listener, socket, arguments)
 
     async def stop(self, session_id: str) -> None:
         """End a call and wait until it has ended; do nothing if there is none."""
@@ -164,7 +169,12 @@ class SessionHost:
         await self._webrtc.close()
 
     async def _start(
-        self, session_id: str, bot: Bot, connection: Connection, arguments: RunnerArguments
+        self,
+        session_id: str,
+        bot: Bot,
+        listener: CallListener,
+        connection: Connection,
+        arguments: RunnerArguments,
     ) -> Line:
         """Make the bot and let it wait for its client.
 
@@ -175,10 +185,7 @@ class SessionHost:
         if session_id in self._lines:
             raise SessionTaken("this session has its client: start a new one")
 
-        async def on_state(state: State) -> None:
-            self._on_state(session_id, state)
-
-        call = await make_call(session_id, arguments, self._resources, on_state, self._on_answer)
+        call = await make_call(session_id, arguments, self._resources, listener)
         conversation = Conversation(bot, call)
         rules = self._realtime
         line = Line(session_id, connection, rules.limits, rules.announcements)
@@ -186,7 +193,7 @@ class SessionHost:
         def on_end(reason: EndReason) -> None:
             if self._lines.get(session_id) is line:
                 del self._lines[session_id]
-            self._on_end(session_id, reason)
+                self._on_end(session_id, reason)
 
         self._lines[session_id] = line
         line.start(conversation, on_end)

@@ -223,21 +223,26 @@ def _is(kind: str) -> Callable[[dict[str, Any]], bool]:
 
 
 @asynccontextmanager
-async def connect(url: str, *, bot: str | None = None) -> AsyncIterator[Peer]:
+async def connect(
+    url: str, *, bot: str | None = None, session_id: str | None = None
+) -> AsyncIterator[Peer]:
     """Call a bot; hangs up at the end.
 
     Args:
         url: The service, such as `http://localhost:7860`.
         bot: Who is called; None for the default bot.
+        session_id: The session to come back to, with a new connection; None for a new session.
 
     Raises:
         TalkFailed: If the service cannot be reached or refuses.
     """
     connect_over_loopback_when_alone()
     async with aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(30)) as http:
-        started = await _post(http, "/start", {"transport": "webrtc", "body": {"bot": bot}})
-        session_id = started["sessionId"]
-        servers = started.get("iceConfig", {}).get("iceServers", [])
+        servers = []
+        if session_id is None:
+            started = await _post(http, "/start", {"transport": "webrtc", "body": {"bot": bot}})
+            session_id = started["sessionId"]
+            servers = started.get("iceConfig", {}).get("iceServers", [])
         pc = RTCPeerConnection(RTCConfiguration([RTCIceServer(**server) for server in servers]))
         peer = Peer(session_id, pc)
         tasks: list[asyncio.Task[None]] = []

@@ -1,8 +1,9 @@
 """Sessions: who may start one, which bot it has, and what it is doing."""
 
 import asyncio
+import dataclasses
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from loguru import logger
@@ -11,19 +12,28 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCRequest,
 )
 
+from bots.listener import CallListener
 from bots.local_models import cpu_threads
 from bots.registry import Bot, load_bot
 from bots.resources import Resources
 from bots.settings import Settings
+from processors.latency import TurnLatency
+from processors.transcript import ToolCall, Turn
 from processors.voice_state import State
 from runner.errors import ServiceDraining, SessionLimitExceeded, SessionNotFound
 from runner.host import SessionHost
+from runner.journal import Journal
 from runner.lines import EndReason
 from runner.sockets import SocketConnection
+from runner.store import Store
+from runner.tables import SessionRow
 from runner.telemetry import Telemetry
 
 LINES = 10
 """Calls at once where other machines do the work."""
+
+FLUSH_SECS = 5.0
+"""How long the service waits, when it stops, for a database that is away."""
 
 
 @dataclass
@@ -35,16 +45,39 @@ class Session:
         bot_name: Who answers.
         bot: The same, loaded.
         created_at: When it was started, UTC.
+        journal: Writes down what happens in it.
         state: What its bot is doing.
-        expiry: Ends it if nobody joins; None once somebody has.
+        expiry: Ends it if nobody joins; None while it has a call.
     """
 
     id: str
     bot_name: str
     bot: Bot
-    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    created_at: datetime
+    journal: Journal
     state: State = State.DISCONNECTED
     expiry: asyncio.TimerHandle | None = None
+
+
+class _Reporter(CallListener):
+    """Hands on what happens in the calls of one session."""
+
+    def __init__(self, session: Session, telemetry: Telemetry) -> None:
+        self._session = session
+        self._telemetry = telemetry
+
+    async def on_state(self, state: State) -> None:
+        self._session.state = state
+
+    async def on_answer(self, latency: TurnLatency) -> None:
+        self._telemetry.answered(latency)
+        await self._session.journal.event("answer", dataclasses.asdict(latency))
+
+    async def on_turn(self, turn: Turn) -> None:
+        await self._session.journal.turn(turn)
+
+    async def on_tool_call(self, call: ToolCall) -> None:
+        await self._session.journal.tool_call(call)
 
 
 class SessionManager:
@@ -52,33 +85,31 @@ class SessionManager:
 
     Args:
         resources: What calls share.
+        store: Where sessions are kept.
 
     Attributes:
         telemetry: What is counted and timed of them.
         is_draining: Whether no more sessions are started, because the service stops.
     """
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, store: Store) -> None:
         self._settings = resources.settings
+        self._store = store
         self._limits = resources.settings.voice.realtime.limits
         self._lines = self._limits.sessions or _lines_of_this_machine(resources.settings)
         self._sessions: dict[str, Session] = {}
         self.is_draining = False
         self.telemetry = Telemetry(lambda: self.count)
-        self._host = SessionHost(
-            resources,
-            on_state=self._set_state,
-            on_answer=self.telemetry.answered,
-            on_end=self._forget,
-        )
+        self._host = SessionHost(resources, on_end=self._end)
+        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def count(self) -> int:
         """Sessions now, joined or not."""
         return len(self._sessions)
 
-    def create(self, bot_name: str | None = None) -> Session:
-        """Start a session that waits for its client.
+    async def create(self, bot_name: str | None = None) -> Session:
+        """Start a session that waits for its client, and is in the store.
 
         Args:
             bot_name: Who answers; None for the default bot.
@@ -87,6 +118,7 @@ class SessionManager:
             ServiceDraining: If the service is about to stop.
             UnknownBot: If there is no such bot.
             SessionLimitExceeded: If all lines are busy.
+            DatabaseUnavailable: If the session cannot be stored.
         """
         if self.is_draining:
             raise ServiceDraining("the service is about to stop: please try again in a moment")
@@ -94,12 +126,20 @@ class SessionManager:
         bot = load_bot(bot_name, self._settings)
         if len(self._sessions) >= self._lines:
             raise SessionLimitExceeded("all lines are busy: please try again in a moment")
-        session = Session(str(uuid.uuid4()), bot_name, bot)
-        session.expiry = asyncio.get_running_loop().call_later(
-            self._limits.join_timeout, self._forget, session.id, EndReason.NEVER_JOINED
-        )
-        self._sessions[session.id] = session
-        logger.info("session {} started with {}", session.id, bot_name)
+        session_id = str(uuid.uuid4())
+        row = SessionRow(id=session_id, bot=bot_name, created_at=datetime.now(UTC))
+        # Its line is taken from now on, also while the store is slow.
+        journal = Journal(session_id, self._store)
+        session = Session(session_id, bot_name, bot, row.created_at, journal)
+        self._sessions[session_id] = session
+        try:
+            await self._store.save([row])
+        except BaseException:
+            self._sessions.pop(session_id, None)
+            await journal.close()
+            raise
+        self._wait_for_client(session)
+        logger.info("session {} started with {}", session_id, bot_name)
         return session
 
     def get(self, session_id: str) -> Session:
@@ -124,11 +164,17 @@ class SessionManager:
             ConnectionFailed: If the offer cannot be answered.
         """
         session = self.get(session_id)
-        answer = await self._host.offer(session_id, session.bot, request)
-        # A client that came back for a new connection has ended the old one, and with it the
-        # record of the session.
-        self._sessions[session_id] = session
-        _joined(session)
+        is_new = request.pc_id is None
+        try:
+            answer = await self._host.offer(
+                session_id, session.bot, _Reporter(session, self.telemetry), request
+            )
+        finally:
+            if not self._host.has_call(session_id) and session_id in self._sessions:
+                self._wait_for_client(session)
+        _stop_waiting(session)
+        if is_new:
+            await session.journal.joined()
         return answer
 
     async def join(self, session_id: str, socket: SocketConnection) -> None:
@@ -140,8 +186,11 @@ class SessionManager:
             ParlanteError: If the bot cannot be made.
         """
         session = self.get(session_id)
-        line = await self._host.join(session_id, session.bot, socket)
-        _joined(session)
+        line = await self._host.join(
+            session_id, session.bot, _Reporter(session, self.telemetry), socket
+        )
+        _stop_waiting(session)
+        await session.journal.joined()
         await line.until_ended()
 
     async def add_candidates(self, request: SmallWebRTCPatchRequest) -> None:
@@ -154,32 +203,42 @@ class SessionManager:
         waiting = [session.id for session in self._sessions.values() if session.expiry]
         logger.info("the service stops: {} calls go on", self.count - len(waiting))
         for session_id in waiting:
-            self._forget(session_id, EndReason.DRAINED)
+            self._end(session_id, EndReason.DRAINED)
         await self._host.drain(self._settings.server.drain_timeout)
 
     async def close(self) -> None:
-        """End all sessions and wait until they have ended."""
+        """End all sessions, and wait until they have ended and everything of them is written."""
         await self._host.close()
-        for session in list(self._sessions.values()):
-            self._forget(session.id, EndReason.STOPPED)
+        for session_id in list(self._sessions):
+            self._end(session_id, EndReason.STOPPED)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=FLUSH_SECS)
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
-    def _set_state(self, session_id: str, state: State) -> None:
-        if session := self._sessions.get(session_id):
-            session.state = state
+    def _wait_for_client(self, session: Session) -> None:
+        """End a session that is not joined in time."""
+        _stop_waiting(session)
+        session.expiry = asyncio.get_running_loop().call_later(
+            self._limits.join_timeout, self._end, session.id, EndReason.NEVER_JOINED
+        )
 
-    def _forget(self, session_id: str, reason: EndReason) -> None:
+    def _end(self, session_id: str, reason: EndReason) -> None:
+        """Forget a session, and free its line at once; its records are written beside."""
         session = self._sessions.pop(session_id, None)
         if not session:
             return
         self.telemetry.ended(reason)
-        if session.expiry:
-            session.expiry.cancel()
-        if reason is EndReason.NEVER_JOINED:
-            logger.info("session {} ended: nobody joined", session_id)
+        _stop_waiting(session)
+        logger.info("session {} ended: {}", session_id, reason.value)
+        closing = asyncio.create_task(session.journal.ended(reason))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
 
-def _joined(session: Session) -> None:
-    """Take note that the session has its client, and so does not expire."""
+def _stop_waiting(session: Session) -> None:
+    """Let a session be, because it has its client or has ended."""
     if session.expiry:
         session.expiry.cancel()
         session.expiry = None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from loguru import logger
 
+from tests.database import Postgres, postgres_programs, run_postgres
 from tests.service import Service, run_service
 from tests.speech import Speaker, open_speaker
 
@@ -68,3 +69,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     lines = {"PARLANTE_VOICE__REALTIME__LIMITS__SESSIONS": "10"}
     with run_service(folder, environment={**NO_WAY_OUT, **lines}) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    programs = postgres_programs()
+    if not programs:
+        pytest.skip("PostgreSQL is not installed: make .make/test-tools")
+    with run_postgres(programs) as server:
+        yield server

@@ -20,10 +20,16 @@ async def health() -> dict[str, str]:
 
 @router.get("/ready")
 async def ready(request: Request) -> dict[str, Any]:
-    """Say that calls are taken: models are loaded, else the service would not listen."""
+    """Say that calls are taken: models are loaded, else the service would not listen.
+
+    Raises:
+        ServiceDraining: If the service is about to stop.
+        DatabaseUnavailable: If the database cannot be reached.
+    """
     sessions = request.app.state.sessions
     if sessions.is_draining:
         raise ServiceDraining("the service is about to stop: it takes no more calls")
+    await request.app.state.store.ping()
     return {"status": "ready", "sessions": sessions.count}
 
 

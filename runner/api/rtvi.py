@@ -118,7 +118,7 @@ async def start(
     if wish.transport not in TRANSPORTS:
         offered = " or ".join(f"'{transport}'" for transport in TRANSPORTS)
         raise TransportUnavailable(f"transport '{wish.transport}' is not offered: use {offered}")
-    session = sessions.create(wish.body.bot)
+    session = await sessions.create(wish.body.bot)
     if wish.transport == "websocket":
         return SocketResponse(wsUrl=str(request.url_for("client_socket", session_id=session.id)))
     servers = request.app.state.settings.voice.realtime.ice_servers
@@ -171,7 +171,7 @@ async def offer(sessions: Sessions, offer: Offer, session_id: str | None = None)
     """Connect a client that has no session yet: one is started for it."""
     if session_id is None:
         bot = offer.request_data.bot if offer.request_data else None
-        session_id = sessions.session_of(offer.pc_id) or sessions.create(bot).id
+        session_id = sessions.session_of(offer.pc_id) or (await sessions.create(bot)).id
     return Answer(**await sessions.offer(session_id, offer.to_pipecat()))
 
 

@@ -58,6 +58,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from bots.call import Call, Conversation  # noqa: E402
+from bots.listener import CallListener  # noqa: E402
 from bots.local_models import loading_models  # noqa: E402
 from bots.registry import load_bot  # noqa: E402
 from bots.resources import open_resources  # noqa: E402
@@ -243,7 +244,7 @@ async def ours(standin: OpenAIStandin, folder: Path) -> AsyncIterator[Line]:
         models = await stack.enter_async_context(loading_models(settings))
         resources = await stack.enter_async_context(open_resources(settings, models))
         bot = load_bot("receptionist", settings)
-        conversation = Conversation(bot, Call("bench", line, output, resources))
+        conversation = Conversation(bot, Call("bench", line, output, resources, CallListener()))
         holding = asyncio.create_task(conversation.hold())
         try:
             yield line

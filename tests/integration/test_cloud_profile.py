@@ -5,6 +5,7 @@ from pathlib import Path
 
 from runner.peer import connect
 from tests.integration.test_call import ask
+from tests.integration.test_transcript import entries, read_when
 from tests.service import run_service
 from tests.speech import Speaker
 from tests.standins.openai_server import OpenAIStandin, run_openai_standin
@@ -34,6 +35,7 @@ async def test_a_booking_is_heard_made_in_the_table_and_confirmed(
             async with connect(service.url) as peer:
                 await peer.hear_out(timeout=20)
                 heard, answer, voiced = await ask(peer, speaker, "May I come on Tuesday?")
+                transcript = await read_when(service.url, peer.session_id, entries(4))
 
     assert heard == standin.heard
     assert answer.strip() == CONFIRMATION
@@ -53,6 +55,12 @@ async def test_a_booking_is_heard_made_in_the_table_and_confirmed(
     assert "cannot book" not in str(first["messages"]), "the offline facts stay offline"
     assert second["messages"][-1]["role"] == "tool"
     assert '"booked": true' in second["messages"][-1]["content"].lower()
+
+    _greeting, asked, tool, confirmed = transcript["entries"]
+    assert (asked["heard"], confirmed["heard"]) == (standin.heard, CONFIRMATION)
+    assert (tool["tool"], tool["outcome"]) == ("book_appointment", "completed")
+    assert tool["arguments"] == BOOKING
+    assert tool["result"]["booked"] is True
 
     with sqlite3.connect(tmp_path / "data" / "parlante.db") as database:
         [row] = database.execute("SELECT name, reason FROM appointments").fetchall()

@@ -62,6 +62,23 @@ async def test_a_client_that_hangs_up_ends_its_call_at_once(service: Service) ->
     await until_no_session(service.url, timeout=3)
 
 
+async def test_a_client_that_comes_back_with_a_new_connection_stays_in_its_session(
+    service: Service,
+) -> None:
+    stopped = await ended(service.url, "stopped")
+    async with connect(service.url) as old:
+        await old.wait_for_state("listening", timeout=20)
+        async with connect(service.url, session_id=old.session_id) as new:
+            await new.wait_for_state("listening", timeout=20)
+            await asyncio.wait_for(old.closed.wait(), 5)
+            assert (await get(f"{service.url}/ready"))["sessions"] == 1
+            before = len(new.messages)
+            new.send("send-text", {"content": "When do you open on Monday?"})
+            await new.hear_out(timeout=30, after=before)
+    await until_no_session(service.url, timeout=3)
+    assert await ended(service.url, "stopped") == stopped, "it has not ended between"
+
+
 async def test_when_all_lines_are_busy_the_next_caller_is_told_so(tmp_path: Path) -> None:
     limit = {"PARLANTE_VOICE__REALTIME__LIMITS__SESSIONS": "1"}
     with run_service(tmp_path, environment=limit) as service:

@@ -2,15 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import pytest
 
+from bots.database import connect
 from bots.local_models import cpu_threads
 from bots.resources import Resources
 from bots.settings import DEFAULT_CONFIG, load_settings
 from runner.app import MAX_BODY_BYTES, create_app
+from tests.database import Postgres
 
 BROKEN_OFFER = {"sdp": "v=0\r\nm=audio nowhere RTP/AVP 0\r\n", "type": "offer"}
 
@@ -21,13 +25,16 @@ NO_CANDIDATES: dict[str, object] = {"pc_id": "x", "candidates": []}
 async def service(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     loaded = load_settings(DEFAULT_CONFIG, settings)
     nothing = dict.fromkeys(("speech", "local", "llm_clients", "encoder", "appointments"))
-    app = create_app(Resources(loaded, **nothing))  # type: ignore[arg-type]
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
-    ):
-        yield client
+    with TemporaryDirectory() as folder:
+        database = connect(loaded.database_url, Path(folder))
+        app = create_app(Resources(loaded, database=database, **nothing))  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+        ):
+            yield client
+        await database.dispose()
 
 
 @pytest.fixture
@@ -53,6 +60,23 @@ async def test_where_others_do_the_work_there_are_ten_lines(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
     async with service() as http:
         assert await starts(http, 11) == [200] * 10 + [429]
+
+
+async def test_while_the_database_is_away_nobody_is_let_in_and_no_line_is_lost(
+    postgres: Postgres,
+) -> None:
+    async with service(database_url=postgres.url, profile="offline") as http:
+        assert (await http.get("/ready")).status_code == 200
+        postgres.stop()
+        for method, path in (("GET", "/ready"), *[("POST", "/start")] * 2 * cpu_threads()):
+            answer = await http.request(method, path, json={})
+            assert answer.status_code == 503
+            assert answer.json()["error"]["code"] == "DATABASE_UNAVAILABLE"
+            assert answer.json()["error"]["retryable"] is True
+            assert int(answer.headers["Retry-After"]) > 0
+        assert (await http.get("/health")).status_code == 200, "a restart would not help"
+        postgres.start()
+        assert await starts(http, 1) == [200]
 
 
 async def test_pipecats_clients_get_a_session(http: httpx.AsyncClient) -> None:

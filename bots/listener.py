@@ -1,0 +1,24 @@
+"""What whoever runs bots is told of a call."""
+
+from processors.latency import TurnLatency
+from processors.transcript import ToolCall, Turn
+from processors.voice_state import State
+
+
+class CallListener:
+    """Takes no notice; to be derived from by who does.
+
+    It is told in tasks beside the pipeline, which does not wait for it.
+    """
+
+    async def on_state(self, state: State) -> None:
+        """Hear of every state that the call enters."""
+
+    async def on_answer(self, latency: TurnLatency) -> None:
+        """Hear how long the user waited for an answer."""
+
+    async def on_turn(self, turn: Turn) -> None:
+        """Hear what was said, when it has been."""
+
+    async def on_tool_call(self, call: ToolCall) -> None:
+        """Hear of a tool, when it begins and when it is over."""

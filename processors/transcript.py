@@ -1,0 +1,167 @@
+"""Who said what in a call, and which tools ran: put together from what its pipeline does."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    BotStartedSpeakingFrame,
+    LLMContextUserTurnFrame,
+    LLMTextFrame,
+    TTSTextFrame,
+)
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallEventKind
+from pipecat.processors.aggregators.llm_response_universal import (
+    AssistantTurnStoppedMessage,
+    LLMAssistantAggregator,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
+
+
+class Speaker(StrEnum):
+    """Whose turn it was."""
+
+    USER = "user"
+    BOT = "bot"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What somebody said, and what came of it.
+
+    Attributes:
+        speaker: Who.
+        heard: What the other side heard of it: the transcript of what the user said; of the bot's
+            words those whose sound was played.
+        started_at: When it began to sound, UTC; of a turn of the bot that never did, when the bot
+            began to think of it.
+        ended_at: When it was over, UTC.
+        generated: What the language model wrote; "" for the user, and for words that are the
+            bot's own, such as a greeting.
+        spoken: What was given to the voice; "" for the user.
+        interrupted: Whether the user spoke over it.
+    """
+
+    speaker: Speaker
+    heard: str
+    started_at: datetime
+    ended_at: datetime
+    generated: str = ""
+    spoken: str = ""
+    interrupted: bool = False
+
+
+class ToolOutcome(StrEnum):
+    """What became of the call of a tool."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """The call of a tool, when it begins and again when it is over.
+
+    Attributes:
+        call_id: The language model's name for it, unique within a call.
+        tool: Which tool.
+        outcome: What became of it.
+        at: When it came to that, UTC.
+        arguments: What the tool was given; None when it is over.
+        result: What it returned, where it did.
+        error: What went wrong, where something did.
+    """
+
+    call_id: str
+    tool: str
+    outcome: ToolOutcome
+    at: datetime
+    arguments: Any = None
+    result: Any = None
+    error: str | None = None
+
+
+_OUTCOMES = {
+    FunctionCallEventKind.IN_PROGRESS: ToolOutcome.RUNNING,
+    FunctionCallEventKind.COMPLETED: ToolOutcome.COMPLETED,
+    FunctionCallEventKind.FAILED: ToolOutcome.FAILED,
+    FunctionCallEventKind.TIMED_OUT: ToolOutcome.TIMED_OUT,
+    FunctionCallEventKind.CANCELLED: ToolOutcome.CANCELLED,
+}
+
+
+def tool_call(event: FunctionCallEvent) -> ToolCall | None:
+    """Return what Pipecat tells of a tool; None for one that only waits to be run."""
+    if event.kind not in _OUTCOMES:
+        return None
+    return ToolCall(
+        event.tool_call_id,
+        event.function_name,
+        _OUTCOMES[event.kind],
+        datetime.fromtimestamp(event.timestamp, UTC),
+        event.arguments,
+        event.result,
+        event.error,
+    )
+
+
+class TranscriptObserver(BaseObserver):
+    """Reports every turn when it is over.
+
+    Args:
+        assistant: Knows which of the bot's words were played.
+        report: Called with each turn, in their order.
+    """
+
+    def __init__(
+        self, assistant: LLMAssistantAggregator, report: Callable[[Turn], Awaitable[None]]
+    ) -> None:
+        super().__init__(observe_every_push=False)
+        self._report = report
+        self._generated: list[str] = []
+        self._spoken: list[str] = []
+        self._sounds_since: datetime | None = None
+        assistant.add_event_handler("on_assistant_turn_stopped", self._on_bot_turn)
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        """Follow a frame that was pushed for the first time."""
+        match data.frame:
+            case LLMTextFrame(text=text):
+                self._generated.append(text)
+            case TTSTextFrame():
+                pass
+            case AggregatedTextFrame(text=text, will_be_spoken=True):
+                self._spoken.append(text.strip())
+            case BotStartedSpeakingFrame():
+                self._sounds_since = self._sounds_since or datetime.now(UTC)
+            case LLMContextUserTurnFrame(text=text, timestamp=timestamp):
+                # It is sent both ways.
+                if data.direction is FrameDirection.DOWNSTREAM:
+                    await self._report_user(text, datetime.fromisoformat(timestamp))
+            case RTVISendTextFrame(text=text):
+                await self._report_user(text, datetime.now(UTC))
+
+    async def _report_user(self, text: str, started_at: datetime) -> None:
+        await self._report(Turn(Speaker.USER, text, started_at, datetime.now(UTC)))
+
+    async def _on_bot_turn(self, _: object, message: AssistantTurnStoppedMessage) -> None:
+        turn = Turn(
+            Speaker.BOT,
+            message.content,
+            self._sounds_since or datetime.fromisoformat(message.timestamp),
+            datetime.now(UTC),
+            generated="".join(self._generated).strip(),
+            spoken=" ".join(self._spoken),
+            interrupted=message.interrupted,
+        )
+        self._generated, self._spoken, self._sounds_since = [], [], None
+        if turn.heard or turn.generated or turn.spoken:
+            await self._report(turn)

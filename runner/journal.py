@@ -1,0 +1,158 @@
+"""Writes down what happens in one session, in its order, without making the call wait."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import chain, repeat
+from typing import Any
+
+from loguru import logger
+from sqlalchemy.exc import SQLAlchemyError
+
+from bots.errors import DatabaseUnavailable
+from processors.transcript import ToolCall, ToolOutcome, Turn
+from runner.lines import EndReason
+from runner.store import Store
+from runner.tables import EventRow, SessionRow, Table, ToolCallRow, TurnRow
+
+BACKLOG_ROWS = 1000
+"""What may wait for the database; beyond, whoever reports waits, which is never the sound."""
+
+RETRY_SECS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Pauses between the tries to reach the database; the last one again and again."""
+
+
+class Journal:
+    """The records of one session. Nothing is left out: a database that is away is waited for.
+
+    Args:
+        session_id: Whose they are.
+        store: Where they go.
+    """
+
+    def __init__(self, session_id: str, store: Store) -> None:
+        self._session_id = session_id
+        self._store = store
+        self._last_sequence = 0
+        self._unwritten = 0
+        self._running_tools: dict[str, int] = {}
+        self._rows: asyncio.Queue[Table] = asyncio.Queue(BACKLOG_ROWS)
+        self._writer = asyncio.create_task(self._write(), name=f"journal {session_id}")
+
+    async def joined(self) -> None:
+        """Record that the client is there."""
+        now = datetime.now(UTC)
+        await self._put(SessionRow(id=self._session_id, joined_at=now))
+        await self.event("joined")
+
+    async def turn(self, turn: Turn) -> None:
+        """Record what somebody said."""
+        await self._put(
+            TurnRow(
+                session_id=self._session_id,
+                sequence=self._next(),
+                speaker=turn.speaker.value,
+                heard=turn.heard,
+                generated=turn.generated,
+                spoken=turn.spoken,
+                started_at=turn.started_at,
+                ended_at=turn.ended_at,
+                interrupted=turn.interrupted,
+            )
+        )
+
+    async def tool_call(self, call: ToolCall) -> None:
+        """Record that a tool has begun, or what became of it."""
+        if call.outcome is ToolOutcome.RUNNING:
+            sequence = self._running_tools[call.call_id] = self._next()
+            await self._put(
+                ToolCallRow(
+                    session_id=self._session_id,
+                    sequence=sequence,
+                    call_id=call.call_id,
+                    tool=call.tool,
+                    outcome=call.outcome.value,
+                    arguments=call.arguments,
+                    result=None,
+                    started_at=call.at,
+                )
+            )
+        elif sequence := self._running_tools.pop(call.call_id, 0):
+            await self._put(
+                ToolCallRow(
+                    session_id=self._session_id,
+                    sequence=sequence,
+                    outcome=call.outcome.value,
+                    result=call.result,
+                    error=call.error,
+                    ended_at=call.at,
+                )
+            )
+
+    async def event(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
+        """Record anything else."""
+        now = datetime.now(UTC)
+        await self._put(
+            EventRow(
+                session_id=self._session_id,
+                sequence=self._next(),
+                at=now,
+                kind=kind,
+                data=dict(data or {}),
+            )
+        )
+
+    async def ended(self, reason: EndReason) -> None:
+        """Record the end of the session, wait until everything is written, and write no more.
+
+        It takes as long as the database is away. When cancelled, it tells in the log what is lost.
+        """
+        await self.event("ended", {"reason": reason.value})
+        now = datetime.now(UTC)
+        await self._put(SessionRow(id=self._session_id, ended_at=now, end_reason=reason.value))
+        try:
+            await self._rows.join()
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Write no more, and tell in the log what that loses."""
+        self._writer.cancel()
+        await asyncio.gather(self._writer, return_exceptions=True)
+        if self._unwritten:
+            logger.error("session {}: {} records are lost", self._session_id, self._unwritten)
+
+    def _next(self) -> int:
+        self._last_sequence += 1
+        return self._last_sequence
+
+    async def _put(self, row: Table) -> None:
+        self._unwritten += 1
+        await self._rows.put(row)
+
+    async def _write(self) -> None:
+        while True:
+            rows = [await self._rows.get()]
+            while not self._rows.empty():
+                rows.append(self._rows.get_nowait())
+            await self._save(rows)
+            self._unwritten -= len(rows)
+            for _ in rows:
+                self._rows.task_done()
+
+    async def _save(self, rows: list[Table]) -> None:
+        for pause_secs in chain(RETRY_SECS, repeat(RETRY_SECS[-1])):
+            try:
+                return await self._store.save(rows)
+            except DatabaseUnavailable as error:
+                logger.warning("session {}: {}", self._session_id, error.message)
+            except SQLAlchemyError as error:
+                if len(rows) == 1:
+                    kind = type(error).__name__
+                    logger.error("session {}: {}: a record is lost", self._session_id, kind)
+                    return None
+                # The others are as good as ever.
+                for row in rows:
+                    await self._save([row])
+                return None
+            await asyncio.sleep(pause_secs)

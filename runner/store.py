@@ -1,0 +1,135 @@
+"""Sessions and what happened in them, in the database."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from bots.database import reachable
+from bots.errors import ServiceUnavailable
+from runner.tables import EventRow, SessionRow, Table, ToolCallRow, TurnRow
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATION_LOCK = 7_266_737_836
+"""Held in PostgreSQL by the one process that migrates; any number that nobody else takes."""
+
+QUERY_SECS = 5.0
+"""How long the database may take; then it counts as one that cannot be reached."""
+
+
+Happening = TypeVar("Happening", TurnRow, ToolCallRow, EventRow)
+
+
+@dataclass(frozen=True)
+class History:
+    """Everything that is kept of one session, each kind in its order."""
+
+    session: SessionRow
+    turns: list[TurnRow]
+    tool_calls: list[ToolCallRow]
+    events: list[EventRow]
+
+
+class Store:
+    """Reads and writes the tables of the service.
+
+    Every method raises `DatabaseUnavailable` if the database cannot be reached.
+
+    Args:
+        engine: Connections to the database, closed by their owner.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._session = async_sessionmaker(engine, expire_on_commit=False)
+
+    async def open(self) -> None:
+        """Bring the tables to the form of this version; those of a new database are made."""
+        async with reachable(), self._engine.begin() as connection:
+            if self._engine.dialect.name == "postgresql":
+                await connection.execute(
+                    text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK}
+                )
+            await connection.run_sync(migrate)
+
+    async def ping(self) -> None:
+        """See whether the database answers."""
+        async with self._reading() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def save(self, rows: Iterable[Table]) -> None:
+        """Insert rows or, where there is one of that key, change what is set; all of them or none.
+
+        The same rows again change nothing, so that a write whose confirmation was lost can be
+        repeated.
+        """
+        async with reachable(QUERY_SECS), self._session.begin() as session:
+            for row in rows:
+                await session.merge(row)
+
+    async def history(self, session_id: str) -> History | None:
+        """Return what is kept of a session; None if there never was one."""
+        async with self._reading() as session:
+            row = await session.get(SessionRow, session_id)
+            if row is None:
+                return None
+            return History(
+                row,
+                await _of_session(session, TurnRow, session_id),
+                await _of_session(session, ToolCallRow, session_id),
+                await _of_session(session, EventRow, session_id),
+            )
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncSession]:
+        async with reachable(QUERY_SECS), self._session() as session:
+            yield session
+
+
+async def _of_session(
+    session: AsyncSession, table: type[Happening], session_id: str
+) -> list[Happening]:
+    query = select(table).where(table.session_id == session_id).order_by(table.sequence)
+    return list(await session.scalars(query))
+
+
+def head() -> str:
+    """Return the revision of the tables in this version."""
+    return max(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def migrate(connection: Connection) -> None:
+    """Run the migrations that a database has not had, over an open connection.
+
+    Raises:
+        ServiceUnavailable: If the database has had some that this version does not know.
+    """
+    if inspect(connection).has_table("alembic_version"):
+        current = connection.scalar(text("SELECT version_num FROM alembic_version")) or ""
+        if current == head():
+            return
+        if current > head():
+            raise ServiceUnavailable(
+                "the database is of a newer version of Parlante: use that, or another database"
+            )
+    # These take half a second to import, and most starts need none of it.
+    from alembic import command
+
+    command.upgrade(alembic_config(connection), "head")
+
+
+def alembic_config(connection: Connection) -> "Config":
+    """Return what Alembic's commands take, to work over an open connection."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config

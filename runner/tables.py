@@ -1,0 +1,110 @@
+"""What the service keeps of its sessions, as tables.
+
+What happens in a session is told by three tables that share one sequence: a number is given once in
+a session, whichever table it is given in.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, MetaData, String, TypeDecorator
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment, kept in UTC; SQLite knows no zones and would lose it."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn a moment into one of UTC."""
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Say of a moment that it is of UTC."""
+        return value and value.replace(tzinfo=UTC)
+
+
+class Text(TypeDecorator[str]):
+    """Text of any origin; PostgreSQL takes none with a NUL in it."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Leave out every NUL."""
+        return value and value.replace("\0", "")
+
+
+class Table(DeclarativeBase):
+    """What all tables have in common."""
+
+    # Migrations can only change a constraint that has a name.
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime, str: Text}  # noqa: RUF012 - read by SQLAlchemy
+
+
+class SessionRow(Table):
+    """A session, from its start on; one that has ended stays."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    bot: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    joined_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None]
+
+
+class TurnRow(Table):
+    """What somebody said; see `processors.transcript.Turn`."""
+
+    __tablename__ = "turns"
+
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    speaker: Mapped[str]
+    heard: Mapped[str]
+    generated: Mapped[str]
+    spoken: Mapped[str]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
+    interrupted: Mapped[bool]
+
+
+class ToolCallRow(Table):
+    """The call of a tool, from its start on; see `processors.transcript.ToolCall`."""
+
+    __tablename__ = "tool_calls"
+
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    call_id: Mapped[str]
+    tool: Mapped[str]
+    outcome: Mapped[str]
+    arguments: Mapped[Any] = mapped_column(JSON)
+    result: Mapped[Any] = mapped_column(JSON)
+    error: Mapped[str | None]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class EventRow(Table):
+    """Anything else that happened: a client that joined, the wait for an answer."""
+
+    __tablename__ = "events"
+
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    kind: Mapped[str]
+    data: Mapped[Any] = mapped_column(JSON)

@@ -1,0 +1,223 @@
+"""What the service keeps, in SQLite and in PostgreSQL."""
+
+import asyncio
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from pydantic import SecretStr
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bots.database import connect
+from bots.errors import DatabaseUnavailable, ServiceUnavailable
+from runner import store as store_module
+from runner.store import MIGRATIONS, Store, alembic_config, head
+from runner.tables import EventRow, SessionRow, Table, ToolCallRow, TurnRow
+from tests.database import Postgres
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def session(name: str = "s1") -> SessionRow:
+    return SessionRow(id=name, bot="receptionist", created_at=NOON)
+
+
+def turn(sequence: int, heard: str, of: str = "s1") -> TurnRow:
+    return TurnRow(
+        session_id=of,
+        sequence=sequence,
+        speaker="user",
+        heard=heard,
+        generated="",
+        spoken="",
+        started_at=NOON,
+        ended_at=NOON + timedelta(seconds=2),
+        interrupted=False,
+    )
+
+
+async def test_what_is_saved_is_there_for_another_process(
+    store: Store, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    await store.save([session(), session("s2")])
+    await store.save([turn(2, "On Sunday?"), turn(1, "Hello."), turn(1, "Not mine.", of="s2")])
+    url = engine.url.render_as_string(hide_password=False)
+    other = connect(SecretStr(url), tmp_path)
+    history = await Store(other).history("s1")
+    await other.dispose()
+    assert history
+    assert (history.session.bot, history.session.created_at) == ("receptionist", NOON)
+    assert [(row.sequence, row.heard) for row in history.turns] == [
+        (1, "Hello."),
+        (2, "On Sunday?"),
+    ]
+    assert history.turns[0].ended_at == NOON + timedelta(seconds=2)
+    assert await store.history("of-nobody") is None
+
+
+async def test_a_moment_of_another_zone_is_the_same_moment(store: Store) -> None:
+    there = NOON.astimezone(timezone(timedelta(hours=9)))
+    await store.save([SessionRow(id="s1", bot="receptionist", created_at=there)])
+    history = await store.history("s1")
+    assert history
+    assert history.session.created_at == NOON
+    assert history.session.created_at.tzinfo is UTC
+
+
+async def test_saving_again_changes_what_is_set_and_nothing_else(store: Store) -> None:
+    for _ in range(2):
+        await store.save([session(), turn(1, "Hello.")])
+    await store.save([SessionRow(id="s1", ended_at=NOON, end_reason="client_left")])
+    history = await store.history("s1")
+    assert history
+    assert history.session.bot == "receptionist"
+    assert history.session.end_reason == "client_left"
+    assert [row.heard for row in history.turns] == ["Hello."]
+
+
+async def test_all_rows_are_saved_or_none(store: Store) -> None:
+    await store.save([session()])
+    with pytest.raises(Exception, match=r"(?i)foreign key"):
+        await store.save([turn(1, "Hello."), turn(1, "Whose?", of="nobody")])
+    history = await store.history("s1")
+    assert history
+    assert not history.turns
+
+
+@pytest.mark.parametrize(
+    ("result", "kept"),
+    [
+        ({"day": "Sunday", "fee": 25.5}, {"day": "Sunday", "fee": 25.5}),
+        (None, None),
+        ("Grüße 🦜", "Grüße 🦜"),
+        ("a\0b", "a\0b"),
+        ({"at": NOON}, {"at": str(NOON)}),
+        ({"ratio": math.nan}, "{'ratio': nan}"),
+        ({(1, 2): "odd"}, "{(1, 2): 'odd'}"),
+    ],
+)
+async def test_whatever_a_tool_returns_is_kept(store: Store, result: object, kept: object) -> None:
+    call = ToolCallRow(
+        session_id="s1",
+        sequence=1,
+        call_id="c1",
+        tool="opening_hours",
+        outcome="completed",
+        arguments={},
+        result=result,
+        started_at=NOON,
+    )
+    await store.save([session(), call])
+    history = await store.history("s1")
+    assert history
+    assert history.tool_calls[0].result == kept
+
+
+async def test_text_that_a_database_cannot_keep_is_kept_as_far_as_it_can(store: Store) -> None:
+    await store.save([session(), turn(1, "be\0fore"), turn(2, "'; DROP TABLE turns; --")])
+    history = await store.history("s1")
+    assert history
+    assert [row.heard for row in history.turns] == ["before", "'; DROP TABLE turns; --"]
+
+
+async def test_migrations_make_the_tables_that_the_code_has(
+    store: Store, engine: AsyncEngine
+) -> None:
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return compare_metadata(context, Table.metadata)
+
+    async with engine.connect() as connection:
+        assert not await connection.run_sync(differences)
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [head()]
+
+
+async def test_migrations_lead_back_as_well(store: Store, engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda c: command.downgrade(alembic_config(c), "base"))
+    async with engine.connect() as connection:
+        with pytest.raises(Exception, match=r"(?i)no such table|does not exist"):
+            await connection.execute(text("SELECT * FROM sessions"))
+    await store.open()
+    await store.save([session()])
+
+
+async def test_opening_again_leaves_all_as_it_is(store: Store) -> None:
+    await store.save([session()])
+    await store.open()
+    assert await store.history("s1")
+
+
+async def test_services_that_start_together_migrate_once(on_server: AsyncEngine) -> None:
+    await asyncio.gather(*(Store(on_server).open() for _ in range(4)))
+    await Store(on_server).save([session()])
+
+
+async def test_a_database_of_a_newer_version_is_refused(store: Store, engine: AsyncEngine) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(ServiceUnavailable, match="newer version"):
+        await store.open()
+
+
+async def test_a_server_that_is_away_is_told_as_such_and_found_again(
+    postgres: Postgres, on_server: AsyncEngine
+) -> None:
+    store = Store(on_server)
+    await store.open()
+    await store.save([session("before")])
+    postgres.stop()
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
+            await store.ping()
+    with pytest.raises(DatabaseUnavailable):
+        await store.save([session("meanwhile")])
+    postgres.start()
+    await store.ping()
+    assert await store.history("before")
+
+
+async def test_a_server_that_does_not_answer_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "QUERY_SECS", 0.2)
+    callers: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: callers.append(writer), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    engine = connect(SecretStr(f"postgres://parlante@127.0.0.1:{port}/postgres"), tmp_path)
+    with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
+        await Store(engine).ping()
+    await engine.dispose()
+    silent.close()
+    for writer in callers:
+        writer.close()
+    assert callers
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://me:secret@host/db", "'mysql' is not supported"),
+        ("host:secret", "cannot be read"),
+    ],
+)
+def test_a_url_of_no_use_is_refused_without_its_password(
+    url: str, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ServiceUnavailable, match=words) as refused:
+        connect(SecretStr(url), tmp_path)
+    assert "secret" not in refused.value.message
+
+
+async def test_events_keep_their_data(store: Store) -> None:
+    joined = EventRow(session_id="s1", sequence=1, at=NOON, kind="joined", data={"by": "webrtc"})
+    await store.save([session(), joined])
+    history = await store.history("s1")
+    assert history
+    assert [(row.kind, row.data) for row in history.events] == [("joined", {"by": "webrtc"})]
