@@ -3,9 +3,9 @@
 Times are in seconds unless a name says otherwise.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from processors.eager_turn import Preset
 
@@ -16,6 +16,10 @@ KINDS: tuple[Kind, ...] = ("stt", "llm", "tts")
 
 Seconds = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+MIN_JWT_SECRET_BYTES = 32
+"""Of a key for HS256, by RFC 7518."""
 
 
 class Section(BaseModel):
@@ -163,6 +167,32 @@ class AnnouncementConfig(Section):
     closing: str = "I am sorry, I have to hang up now. Please call again in a moment."
 
 
+class JwtConfig(Section):
+    """Which JSON Web Tokens let a user in; they need an expiry (`exp`) and a user (`sub`).
+
+    Attributes:
+        secret: What they are signed with, by HS256.
+        jwks_url: Where the public keys are that they are signed with, by RS256 or ES256.
+        issuer: Who must have made them; None for anybody who has the key.
+        audience: Whom they must be for; None for anybody.
+        operator_scope: What the claim `scope` of an operator's token holds.
+    """
+
+    secret: SecretStr | None = None
+    jwks_url: str | None = None
+    issuer: str | None = None
+    audience: str | None = None
+    operator_scope: str = "operator"
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_key(self) -> Self:
+        if (self.secret is None) == (self.jwks_url is None):
+            raise ValueError("expected either secret or jwks_url")
+        if self.secret and len(self.secret.get_secret_value()) < MIN_JWT_SECRET_BYTES:
+            raise ValueError(f"expected a secret of at least {MIN_JWT_SECRET_BYTES} characters")
+        return self
+
+
 class ServerConfig(Section):
     """Where the service listens.
 
@@ -171,12 +201,14 @@ class ServerConfig(Section):
         port: 0 picks a free one.
         allowed_origins: Web pages of other origins that may use it (`https://example.com`).
         drain_timeout: How long calls may go on after SIGTERM, in seconds; 0 to end them at once.
+        jwt: Which JSON Web Tokens are taken beside API keys; None for none.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 7860
     allowed_origins: list[str] = []
     drain_timeout: Annotated[float, Field(ge=0)] = 60
+    jwt: JwtConfig | None = None
 
 
 class LoggingConfig(Section):

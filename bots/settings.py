@@ -239,7 +239,11 @@ def _explain(error: ErrorDetails) -> str:
             return f"{where}: is required"
         case _:
             expectation = error["msg"].removeprefix("Value error, ")
-            return f"{where}: {expectation[:1].lower()}{expectation[1:]}, not {error['input']!r}"
+            expectation = f"{expectation[:1].lower()}{expectation[1:]}"
+            # A whole section may hold secrets.
+            given = error["input"]
+            instead = "" if isinstance(given, dict) else f", not {given!r}"
+            return f"{where}: {expectation}{instead}"
 
 
 def _inconsistencies(settings: Settings) -> list[str]:

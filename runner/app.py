@@ -17,12 +17,13 @@ from bots.errors import ParlanteError
 from bots.resources import Resources
 from runner.api import ops, rtvi, sessions
 from runner.api.body_limit import BodyLimit
+from runner.auth import Gate, is_loopback
 from runner.errors import (
     InvalidRequest,
     error_body,
+    http_headers,
     http_status,
     is_retryable,
-    retry_after_secs,
 )
 from runner.sessions import SessionManager
 from runner.store import Store
@@ -32,11 +33,14 @@ CLIENT_DIR = Path(__file__).parent.parent / "client" / "dist"
 MAX_BODY_BYTES = 1024 * 1024
 
 
-def create_app(resources: Resources, *, client_dir: Path = CLIENT_DIR) -> FastAPI:
+def create_app(
+    resources: Resources, *, own_key: str | None = None, client_dir: Path = CLIENT_DIR
+) -> FastAPI:
     """Build the service.
 
     Args:
         resources: What calls share; opened before and closed after.
+        own_key: Lets in whoever has started the service; None for none.
         client_dir: The built client, served at `/`; if it is missing, Pipecat's is.
     """
 
@@ -44,6 +48,10 @@ def create_app(resources: Resources, *, client_dir: Path = CLIENT_DIR) -> FastAP
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         store = app.state.store = Store(resources.database)
         await store.open()
+        server = resources.settings.server
+        app.state.gate = Gate(
+            store, server.jwt, may_be_open=is_loopback(server.host), own_key=own_key
+        )
         manager = app.state.sessions = SessionManager(resources, store)
         watchdog = asyncio.create_task(watch_event_loop(manager.telemetry.lagged))
         try:
@@ -82,11 +90,10 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(ParlanteError)
     async def on_known(_request: Request, error: ParlanteError) -> JSONResponse:
-        retry_after = retry_after_secs(error)
         return JSONResponse(
             error_body(error.code, error.message, retryable=is_retryable(error)),
             http_status(error),
-            {"Retry-After": str(retry_after)} if retry_after else None,
+            http_headers(error),
         )
 
     @app.exception_handler(RequestValidationError)

@@ -1,4 +1,4 @@
-"""The command line: serve, models, doctor, talk.
+"""The command line: serve, models, keys, doctor, talk.
 
 Heavy modules are imported by the commands that need them, so that `--help` is instant.
 """
@@ -76,6 +76,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     models_cli.add_parser(commands).set_defaults(run=_models)
 
+    keys = commands.add_parser("keys", help="make, list and revoke the keys that users need")
+    actions = keys.add_subparsers(dest="action", required=True)
+    storage = argparse.ArgumentParser(add_help=False)
+    storage.add_argument("--config", type=Path, metavar="FILE", help="settings (voice.yaml)")
+    add = actions.add_parser("add", parents=[storage], help="make a key, and show it once")
+    add.add_argument("user", help="whose it is; a user may have several")
+    add.add_argument("--operator", action="store_true", help="it opens everybody's sessions")
+    actions.add_parser("list", parents=[storage], help="list the keys, without their secrets")
+    revoke = actions.add_parser("revoke", parents=[storage], help="make a key good for nothing")
+    revoke.add_argument("id", help="its name in the list")
+    keys.set_defaults(run=_keys)
+
     doctor = commands.add_parser(
         "doctor", parents=[common], help="check keys, models, ports and say how to mend them"
     )
@@ -83,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
     talk = commands.add_parser("talk", parents=[common], help="hold a conversation in the terminal")
     talk.add_argument("--url", help="a running service; without it, one is started for the talk")
+    talk.add_argument("--key", help="an API key of that service, where it is not open")
     talk.add_argument("--wav", type=Path, metavar="IN", help="say what is in this file")
     talk.add_argument("--out", type=Path, metavar="OUT", help="write the bot's voice to this file")
     talk.add_argument("--text", action="store_true", help="type instead of speaking")
@@ -106,6 +119,20 @@ def _models(args: argparse.Namespace) -> int:
     return models_cli.run(args, default_dir=settings.models_dir)
 
 
+def _keys(args: argparse.Namespace) -> int:
+    from bots.settings import load_settings
+    from runner import keys
+
+    settings = load_settings(args.config)
+    match args.action:
+        case "add":
+            return keys.add(settings, args.user, is_operator=args.operator)
+        case "revoke":
+            return keys.revoke(settings, args.id)
+        case _:
+            return keys.show(settings)
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from runner import doctor
 
@@ -119,6 +146,7 @@ def _talk(args: argparse.Namespace) -> int:
         args.config,
         settings_overrides(args),
         url=args.url,
+        key=args.key,
         wav=args.wav,
         out=args.out,
         text=args.text,

@@ -3,6 +3,8 @@
 ParlanteError (bots.errors)
 ├── ConfigError, ServiceUnavailable, DatabaseUnavailable, UnknownBot
 └── ServiceError
+    ├── Unauthenticated       401
+    ├── KeySetUnavailable     503
     ├── SessionNotFound       404  4003
     ├── SessionTaken          409  4003
     ├── OriginNotAllowed      403  4003
@@ -39,6 +41,22 @@ class ServiceError(ParlanteError):
     ws_close_code = WS_INTERNAL_ERROR
     retryable = False
     retry_after_secs: int | None = None
+
+
+class Unauthenticated(ServiceError):
+    """Nobody knows who is asking."""
+
+    code = "UNAUTHENTICATED"
+    http_status = 401
+
+
+class KeySetUnavailable(ServiceError):
+    """The keys that tokens are signed with cannot be had."""
+
+    code = "KEY_SET_UNAVAILABLE"
+    http_status = 503
+    retryable = True
+    retry_after_secs = 10
 
 
 class SessionNotFound(ServiceError):
@@ -125,15 +143,17 @@ def http_status(error: ParlanteError) -> int:
             return 500
 
 
-def retry_after_secs(error: ParlanteError) -> int | None:
-    """Return when the same request may work; None if nobody can say."""
+def http_headers(error: ParlanteError) -> dict[str, str]:
+    """Return what an HTTP client is told beside the error itself."""
     match error:
-        case ServiceError():
-            return error.retry_after_secs
+        case Unauthenticated():
+            return {"WWW-Authenticate": "Bearer"}
         case DatabaseUnavailable():
-            return DATABASE_RETRY_SECS
+            return {"Retry-After": str(DATABASE_RETRY_SECS)}
+        case ServiceError(retry_after_secs=int(secs)):
+            return {"Retry-After": str(secs)}
         case _:
-            return None
+            return {}
 
 
 def is_retryable(error: ParlanteError) -> bool:

@@ -95,7 +95,7 @@ class Peer:
     """One client in one call; use `connect` to make one.
 
     Attributes:
-        session_id: The session it is in.
+        session_id: The session it is in, with what lets into it.
         microphone: What it says.
         on_heard: Takes each packet of what the bot says; by default they are kept in `heard`.
         heard: Everything the bot has sent, 16-bit mono at 48 kHz, a piece for each packet.
@@ -224,20 +224,24 @@ def _is(kind: str) -> Callable[[dict[str, Any]], bool]:
 
 @asynccontextmanager
 async def connect(
-    url: str, *, bot: str | None = None, session_id: str | None = None
+    url: str, *, bot: str | None = None, session_id: str | None = None, key: str | None = None
 ) -> AsyncIterator[Peer]:
     """Call a bot; hangs up at the end.
 
     Args:
         url: The service, such as `http://localhost:7860`.
         bot: Who is called; None for the default bot.
-        session_id: The session to come back to, with a new connection; None for a new session.
+        session_id: The session to come back to, with a new connection, as `Peer.session_id` was;
+            None for a new session.
+        key: An API key; None where the service is open.
 
     Raises:
         TalkFailed: If the service cannot be reached or refuses.
     """
     connect_over_loopback_when_alone()
-    async with aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(30)) as http:
+    headers = {"X-API-Key": key} if key else None
+    timeout = aiohttp.ClientTimeout(30)
+    async with aiohttp.ClientSession(url, timeout=timeout, headers=headers) as http:
         servers = []
         if session_id is None:
             started = await _post(http, "/start", {"transport": "webrtc", "body": {"bot": bot}})

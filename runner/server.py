@@ -171,7 +171,10 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def running(
-    settings: Settings, sock: socket.socket, progress: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    sock: socket.socket,
+    progress: Callable[[str], None] = lambda _: None,
+    own_key: str | None = None,
 ) -> AsyncIterator["asyncio.Task[None]"]:
     """Load everything, serve, and free everything at the end.
 
@@ -179,6 +182,7 @@ async def running(
         settings: The settings of the process.
         sock: Where to listen; closed at the end.
         progress: Told what is being loaded.
+        own_key: Lets the caller of this in; None for none.
 
     Yields:
         The task that serves, already listening; it ends when the process is told to stop.
@@ -200,7 +204,7 @@ async def running(
 
         connect_over_loopback_when_alone()
         resources = await stack.enter_async_context(open_resources(settings, models))
-        app = create_app(resources)
+        app = create_app(resources, own_key=own_key)
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -291,26 +295,24 @@ def _run(
 async def _serve(settings: Settings, sock: socket.socket) -> None:
     console = Console(stderr=True, highlight=False)
     with console.status("loading") as status:
+        from runner.auth import check_exposure
+
+        is_open = await check_exposure(settings)
         async with running(
             settings, sock, lambda what: status.update(f"loading {what}")
         ) as serving:
             status.stop()
             host, port = sock.getsockname()[:2]
-            _welcome(console, settings, host, port)
+            _welcome(console, settings, host, port, is_open=is_open)
             await serving
 
 
-def _welcome(console: Console, settings: Settings, host: str, port: int) -> None:
+def _welcome(console: Console, settings: Settings, host: str, port: int, *, is_open: bool) -> None:
     address = ipaddress.ip_address(host)
     shown = "localhost" if address.is_loopback or address.is_unspecified else host
     for kind in KINDS:
         provider, service = settings.service(kind)
         console.print(f"  {kind}  {provider}  {service.model or service.voice or ''}", style="dim")
-    if address.is_loopback:
-        console.print("  open to every program on this machine, and to no other", style="dim")
-    else:
-        console.print(
-            f"  WARNING: {host} can be reached by other machines, and nobody is asked for a key",
-            style="bold red",
-        )
+    who = "every program on this machine, and no other" if is_open else "whoever has a key"
+    console.print(f"  open to {who}", style="dim")
     console.print(f"Parlante is ready: [bold]http://{shown}:{port}[/bold]")

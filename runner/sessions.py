@@ -2,9 +2,10 @@
 
 import asyncio
 import dataclasses
+import secrets
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 from pipecat.transports.smallwebrtc.request_handler import (
@@ -26,11 +27,16 @@ from runner.journal import Journal
 from runner.lines import EndReason
 from runner.sockets import SocketConnection
 from runner.store import Store
-from runner.tables import SessionRow
+from runner.tables import SessionRow, UserRow
 from runner.telemetry import Telemetry
 
 LINES = 10
 """Calls at once where other machines do the work."""
+
+SECRET_BYTES = 16
+TOKEN_SEPARATOR = "."
+TOKEN_LIFETIME = timedelta(hours=2)
+"""How long a token lets in; a call that is under way goes on."""
 
 FLUSH_SECS = 5.0
 """How long the service waits, when it stops, for a database that is away."""
@@ -41,7 +47,9 @@ class Session:
     """A conversation that somebody started.
 
     Attributes:
-        id: Names it everywhere.
+        id: Names it everywhere, and opens nothing.
+        user: Whose it is.
+        secret: Lets a client into it, and nowhere else.
         bot_name: Who answers.
         bot: The same, loaded.
         created_at: When it was started, UTC.
@@ -51,12 +59,24 @@ class Session:
     """
 
     id: str
+    user: str
+    secret: str
     bot_name: str
     bot: Bot
     created_at: datetime
     journal: Journal
     state: State = State.DISCONNECTED
     expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def token(self) -> str:
+        """What a client has to show to be let in: the session's name and its secret."""
+        return f"{self.id}{TOKEN_SEPARATOR}{self.secret}"
+
+
+def session_id(token_or_id: str) -> str:
+    """Return the session that a token, or just its name, is of."""
+    return token_or_id.partition(TOKEN_SEPARATOR)[0]
 
 
 class _Reporter(CallListener):
@@ -108,10 +128,11 @@ class SessionManager:
         """Sessions now, joined or not."""
         return len(self._sessions)
 
-    async def create(self, bot_name: str | None = None) -> Session:
+    async def create(self, user: str, bot_name: str | None = None) -> Session:
         """Start a session that waits for its client, and is in the store.
 
         Args:
+            user: Whose it is.
             bot_name: Who answers; None for the default bot.
 
         Raises:
@@ -126,68 +147,70 @@ class SessionManager:
         bot = load_bot(bot_name, self._settings)
         if len(self._sessions) >= self._lines:
             raise SessionLimitExceeded("all lines are busy: please try again in a moment")
-        session_id = str(uuid.uuid4())
-        row = SessionRow(id=session_id, bot=bot_name, created_at=datetime.now(UTC))
+        row = SessionRow(
+            id=str(uuid.uuid4()), user_id=user, bot=bot_name, created_at=datetime.now(UTC)
+        )
+        secret = secrets.token_urlsafe(SECRET_BYTES)
+        journal = Journal(row.id, self._store)
+        session = Session(row.id, user, secret, bot_name, bot, row.created_at, journal)
         # Its line is taken from now on, also while the store is slow.
-        journal = Journal(session_id, self._store)
-        session = Session(session_id, bot_name, bot, row.created_at, journal)
-        self._sessions[session_id] = session
+        self._sessions[session.id] = session
         try:
-            await self._store.save([row])
+            await self._store.save([UserRow(id=user), row])
         except BaseException:
-            self._sessions.pop(session_id, None)
+            self._sessions.pop(session.id, None)
             await journal.close()
             raise
         self._wait_for_client(session)
-        logger.info("session {} started with {}", session_id, bot_name)
+        logger.info("session {} started with {}", session.id, bot_name)
         return session
 
-    def get(self, session_id: str) -> Session:
-        """Return a session.
+    def admit(self, token: str) -> Session:
+        """Return the session that a token lets into.
 
         Raises:
-            SessionNotFound: If it has ended or never was.
+            SessionNotFound: If it has ended or never was, or this is not, or no more, its token.
         """
-        if session := self._sessions.get(session_id):
-            return session
-        raise SessionNotFound("there is no such session, or it has ended: start a new one")
+        session = self._sessions.get(session_id(token))
+        if not session or not secrets.compare_digest(session.token.encode(), token.encode()):
+            raise SessionNotFound("there is no such session, or it has ended: start a new one")
+        if datetime.now(UTC) - session.created_at > TOKEN_LIFETIME:
+            raise SessionNotFound("the token of this session has expired: start a new one")
+        return session
 
-    def session_of(self, pc_id: str | None) -> str | None:
+    def session_of(self, pc_id: str | None) -> Session | None:
         """Return the session whose connection `pc_id` is; None if there is none."""
-        return self._host.session_of(pc_id)
+        return self._sessions.get(self._host.session_of(pc_id) or "")
 
-    async def offer(self, session_id: str, request: SmallWebRTCRequest) -> dict[str, str]:
+    async def offer(self, session: Session, request: SmallWebRTCRequest) -> dict[str, str]:
         """Connect the client of a session; see `SessionHost.offer`.
 
         Raises:
-            SessionNotFound: If the session has ended or never was.
+            SessionNotFound: If the offer is for a connection of another session.
             ConnectionFailed: If the offer cannot be answered.
         """
-        session = self.get(session_id)
         is_new = request.pc_id is None
         try:
             answer = await self._host.offer(
-                session_id, session.bot, _Reporter(session, self.telemetry), request
+                session.id, session.bot, _Reporter(session, self.telemetry), request
             )
         finally:
-            if not self._host.has_call(session_id) and session_id in self._sessions:
+            if not self._host.has_call(session.id) and session.id in self._sessions:
                 self._wait_for_client(session)
         _stop_waiting(session)
         if is_new:
             await session.journal.joined()
         return answer
 
-    async def join(self, session_id: str, socket: SocketConnection) -> None:
+    async def join(self, session: Session, socket: SocketConnection) -> None:
         """Hold the call of a client that has opened a WebSocket, until the call has ended.
 
         Raises:
-            SessionNotFound: If the session has ended or never was.
             SessionTaken: If it has a client.
             ParlanteError: If the bot cannot be made.
         """
-        session = self.get(session_id)
         line = await self._host.join(
-            session_id, session.bot, _Reporter(session, self.telemetry), socket
+            session.id, session.bot, _Reporter(session, self.telemetry), socket
         )
         _stop_waiting(session)
         await session.journal.joined()

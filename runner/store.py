@@ -1,4 +1,4 @@
-"""Sessions and what happened in them, in the database."""
+"""Users, sessions and what happened in them, in the database."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from bots.database import reachable
+from bots.database import connect, reachable
 from bots.errors import ServiceUnavailable
-from runner.tables import EventRow, SessionRow, Table, ToolCallRow, TurnRow
+from bots.settings import Settings
+from runner.tables import ApiKeyRow, EventRow, SessionRow, Table, ToolCallRow, TurnRow
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -74,6 +75,21 @@ class Store:
             for row in rows:
                 await session.merge(row)
 
+    async def has_keys(self) -> bool:
+        """Say whether a key was ever made, be it revoked or not."""
+        async with self._reading() as session:
+            return await session.scalar(select(ApiKeyRow.id).limit(1)) is not None
+
+    async def api_key(self, key_id: str) -> ApiKeyRow | None:
+        """Return what is kept of an API key; None if there is none of that name."""
+        async with self._reading() as session:
+            return await session.get(ApiKeyRow, key_id)
+
+    async def api_keys(self) -> list[ApiKeyRow]:
+        """Return what is kept of all API keys, the oldest first."""
+        async with self._reading() as session:
+            return list(await session.scalars(select(ApiKeyRow).order_by(ApiKeyRow.created_at)))
+
     async def history(self, session_id: str) -> History | None:
         """Return what is kept of a session; None if there never was one."""
         async with self._reading() as session:
@@ -91,6 +107,23 @@ class Store:
     async def _reading(self) -> AsyncIterator[AsyncSession]:
         async with reachable(QUERY_SECS), self._session() as session:
             yield session
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """Open the store of the settings for a moment, beside no service or one that runs.
+
+    Raises:
+        DatabaseUnavailable: If the database cannot be reached.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    engine = connect(settings.database_url, settings.data_dir)
+    try:
+        store = Store(engine)
+        await store.open()
+        yield store
+    finally:
+        await engine.dispose()
 
 
 async def _of_session(

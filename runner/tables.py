@@ -1,4 +1,4 @@
-"""What the service keeps of its sessions, as tables.
+"""What the service keeps of its users and their sessions, as tables.
 
 What happens in a session is told by three tables that share one sequence: a number is given once in
 a session, whichever table it is given in.
@@ -52,12 +52,34 @@ class Table(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime, str: Text}  # noqa: RUF012 - read by SQLAlchemy
 
 
+class UserRow(Table):
+    """Somebody who has a key, or has started a session."""
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+
+
+class ApiKeyRow(Table):
+    """A key; one that is revoked stays."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    secret_hash: Mapped[str]
+    is_operator: Mapped[bool]
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
 class SessionRow(Table):
     """A session, from its start on; one that has ended stays."""
 
     __tablename__ = "sessions"
 
     id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
     bot: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(index=True)
     joined_at: Mapped[datetime | None]

@@ -1,6 +1,7 @@
 """A conversation in the terminal: with the microphone, with a recording, or typed."""
 
 import asyncio
+import secrets
 import sys
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -25,6 +26,7 @@ def converse(
     overrides: Mapping[str, Any],
     *,
     url: str | None,
+    key: str | None,
     wav: Path | None,
     out: Path | None,
     text: bool,
@@ -35,6 +37,7 @@ def converse(
         config: The settings file; None for the default one.
         overrides: Settings that replace those of the file.
         url: A running service; None starts one for the time of the talk.
+        key: An API key of that service; None where it is open.
         wav: A recording to say.
         out: Where the bot's voice is written as WAV; None throws it away.
         text: Whether the user types; without this and `wav`, the microphone is used.
@@ -54,7 +57,7 @@ def converse(
             return _speak(peer, recording)
     else:
         way = _type if text else _use_microphone
-    asyncio.run(_converse(config, overrides, url, way, out))
+    asyncio.run(_converse(config, overrides, url, key, way, out))
     return 0
 
 
@@ -86,11 +89,15 @@ async def _converse(
     config: Path | None,
     overrides: Mapping[str, Any],
     url: str | None,
+    key: str | None,
     way: Callable[[Peer], Awaitable[None]],
     out: Path | None,
 ) -> None:
     bot: str | None = overrides["default_bot"]
-    async with _service(config, overrides, url) as address, connect(address, bot=bot) as peer:
+    async with (
+        _service(config, overrides, url, key) as (address, its_key),
+        connect(address, bot=bot, key=its_key) as peer,
+    ):
         printing = asyncio.create_task(_print_messages(peer))
         try:
             await way(peer)
@@ -103,17 +110,20 @@ async def _converse(
 
 @asynccontextmanager
 async def _service(
-    config: Path | None, overrides: Mapping[str, Any], url: str | None
-) -> AsyncIterator[str]:
-    """Yield the address of the service: the one that runs, or one for this talk alone."""
+    config: Path | None, overrides: Mapping[str, Any], url: str | None, key: str | None
+) -> AsyncIterator[tuple[str, str | None]]:
+    """Yield the address and a key of the service: the one that runs, or one for this talk alone."""
     if url:
-        yield url
+        yield url, key
         return
     settings = load_settings(config, overrides)
     setup_logging(settings.voice.realtime.logging.model_copy(update={"level": "WARNING"}))
     sock = bind("127.0.0.1", 0)
-    async with running(settings, sock, lambda what: print(f"loading {what}", file=sys.stderr)):
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    own_key = secrets.token_urlsafe()
+    async with running(
+        settings, sock, lambda what: print(f"loading {what}", file=sys.stderr), own_key
+    ):
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}", own_key
 
 
 async def _speak(peer: Peer, pcm: Pcm) -> None:

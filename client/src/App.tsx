@@ -22,10 +22,10 @@ export function App() {
   const selected = wanted ?? (agents.status === "ready" ? agents.default : null);
   const [lastAgent, setLastAgent] = useState("agent");
 
-  const start = (): void => {
+  const start = (key: string | null): void => {
     if (selected === null) return;
     setLastAgent(selected);
-    session.start(selected, preferences.microphoneId);
+    session.start(selected, preferences.microphoneId, key);
   };
 
   if (state.voiceState !== "disconnected" && client) {
@@ -49,7 +49,11 @@ export function App() {
       session={state}
       agentLabel={humanize(lastAgent)}
       onSelect={(agent) => setPreferences({ ...preferences, agent })}
-      onStart={start}
+      onStart={() => start(preferences.key)}
+      onKey={(key) => {
+        setPreferences({ ...preferences, key });
+        start(key);
+      }}
       onReloadAgents={reloadAgents}
       onDismissError={session.dismissError}
     />

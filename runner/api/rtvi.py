@@ -2,31 +2,22 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request, WebSocket
+from fastapi import APIRouter, Request, WebSocket
 from pipecat.transports.smallwebrtc.request_handler import (
     IceCandidate,
     SmallWebRTCPatchRequest,
     SmallWebRTCRequest,
 )
 from pydantic import AliasChoices, BaseModel, Field
-from starlette.requests import HTTPConnection
 
 from bots.errors import ParlanteError
+from runner.api.deps import Caller, Sessions
 from runner.errors import SessionNotFound, TransportUnavailable, ws_close_code
-from runner.sessions import SessionManager
 from runner.sockets import SocketConnection, check_origin
 
 TRANSPORTS = ("webrtc", "websocket")
 
 router = APIRouter(tags=["Pipecat clients"])
-
-
-def _sessions(connection: HTTPConnection) -> SessionManager:
-    manager: SessionManager = connection.app.state.sessions
-    return manager
-
-
-Sessions = Annotated[SessionManager, Depends(_sessions)]
 
 
 class StartBody(BaseModel):
@@ -112,23 +103,23 @@ class Candidates(BaseModel):
 
 @router.post("/start", response_model_exclude_none=True)
 async def start(
-    sessions: Sessions, request: Request, wish: StartRequest
+    caller: Caller, sessions: Sessions, request: Request, wish: StartRequest
 ) -> StartResponse | SocketResponse:
     """Start a session; its bot answers when the client connects."""
     if wish.transport not in TRANSPORTS:
         offered = " or ".join(f"'{transport}'" for transport in TRANSPORTS)
         raise TransportUnavailable(f"transport '{wish.transport}' is not offered: use {offered}")
-    session = await sessions.create(wish.body.bot)
+    session = await sessions.create(caller.user, wish.body.bot)
     if wish.transport == "websocket":
-        return SocketResponse(wsUrl=str(request.url_for("client_socket", session_id=session.id)))
+        return SocketResponse(wsUrl=str(request.url_for("client_socket", token=session.token)))
     servers = request.app.state.settings.voice.realtime.ice_servers
     ice = IceServers(iceServers=[s.model_dump(exclude_none=True) for s in servers])
-    return StartResponse(sessionId=session.id, iceConfig=ice if servers else None)
+    return StartResponse(sessionId=session.token, iceConfig=ice if servers else None)
 
 
 @router.websocket("/ws-client")
-@router.websocket("/ws-client/{session_id}")
-async def client_socket(sessions: Sessions, websocket: WebSocket, session_id: str = "") -> None:
+@router.websocket("/ws-client/{token}")
+async def client_socket(sessions: Sessions, websocket: WebSocket, token: str = "") -> None:
     """Hold the call of a session, in the protocol of Pipecat's websocket transport.
 
     A refusal comes after the connection is accepted: before, a page would not learn the reason.
@@ -138,7 +129,7 @@ async def client_socket(sessions: Sessions, websocket: WebSocket, session_id: st
     await socket.accept()
     try:
         check_origin(socket, settings.server.allowed_origins)
-        await sessions.join(session_id, socket)
+        await sessions.join(sessions.admit(token), socket)
     except ParlanteError as error:
         await socket.refuse(ws_close_code(error), error.message)
 
@@ -149,30 +140,29 @@ async def status() -> dict[str, Any]:
     return {"status": "ready", "transports": TRANSPORTS}
 
 
-@router.post("/sessions/{session_id}/api/offer")
-async def session_offer(sessions: Sessions, session_id: str, offer: Offer) -> Answer:
+@router.post("/sessions/{token}/api/offer")
+async def session_offer(sessions: Sessions, token: str, offer: Offer) -> Answer:
     """Connect the client of a session."""
-    return Answer(**await sessions.offer(session_id, offer.to_pipecat()))
+    return Answer(**await sessions.offer(sessions.admit(token), offer.to_pipecat()))
 
 
-@router.patch("/sessions/{session_id}/api/offer")
+@router.patch("/sessions/{token}/api/offer")
 async def session_candidates(
-    sessions: Sessions, session_id: str, candidates: Candidates
+    sessions: Sessions, token: str, candidates: Candidates
 ) -> dict[str, str]:
     """Take late ICE candidates of a session's client."""
-    if sessions.session_of(candidates.pc_id) != session_id:
+    if sessions.session_of(candidates.pc_id) is not sessions.admit(token):
         raise SessionNotFound("this session has no such connection: start a new one")
     await sessions.add_candidates(candidates.to_pipecat())
     return {"status": "success"}
 
 
 @router.post("/api/offer")
-async def offer(sessions: Sessions, offer: Offer, session_id: str | None = None) -> Answer:
+async def offer(caller: Caller, sessions: Sessions, offer: Offer) -> Answer:
     """Connect a client that has no session yet: one is started for it."""
-    if session_id is None:
-        bot = offer.request_data.bot if offer.request_data else None
-        session_id = sessions.session_of(offer.pc_id) or (await sessions.create(bot)).id
-    return Answer(**await sessions.offer(session_id, offer.to_pipecat()))
+    bot = offer.request_data.bot if offer.request_data else None
+    session = sessions.session_of(offer.pc_id) or await sessions.create(caller.user, bot)
+    return Answer(**await sessions.offer(session, offer.to_pipecat()))
 
 
 @router.patch("/api/offer")

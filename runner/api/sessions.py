@@ -2,9 +2,11 @@
 
 from enum import StrEnum
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 
+from runner import sessions
+from runner.api.deps import Caller, Records
 from runner.errors import SessionNotFound
 from runner.transcripts import Transcript, to_text, to_vtt, transcript
 
@@ -25,11 +27,14 @@ class TranscriptFormat(StrEnum):
     responses={200: {"content": {"text/plain": {}, "text/vtt": {}}}},
 )
 async def session_transcript(
-    request: Request, session_id: str, format: TranscriptFormat = TranscriptFormat.JSON
+    caller: Caller,
+    records: Records,
+    session_id: str,
+    format: TranscriptFormat = TranscriptFormat.JSON,
 ) -> Transcript | Response:
     """Return what was said and done in a session so far; it stays after the session."""
-    history = await request.app.state.store.history(session_id)
-    if history is None:
+    history = await records.history(sessions.session_id(session_id))
+    if history is None or not caller.may_see(history.session.user_id):
         raise SessionNotFound("there never was such a session")
     whole = transcript(history)
     match format:

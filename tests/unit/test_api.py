@@ -1,40 +1,18 @@
 """The service's answers, over its real routes, without any model."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import httpx
 import pytest
 
-from bots.database import connect
 from bots.local_models import cpu_threads
-from bots.resources import Resources
-from bots.settings import DEFAULT_CONFIG, load_settings
-from runner.app import MAX_BODY_BYTES, create_app
+from runner.app import MAX_BODY_BYTES
+from tests.app import service
 from tests.database import Postgres
 
 BROKEN_OFFER = {"sdp": "v=0\r\nm=audio nowhere RTP/AVP 0\r\n", "type": "offer"}
 
 NO_CANDIDATES: dict[str, object] = {"pc_id": "x", "candidates": []}
-
-
-@asynccontextmanager
-async def service(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
-    loaded = load_settings(DEFAULT_CONFIG, settings)
-    nothing = dict.fromkeys(("speech", "local", "llm_clients", "encoder", "appointments"))
-    with TemporaryDirectory() as folder:
-        database = connect(loaded.database_url, Path(folder))
-        app = create_app(Resources(loaded, database=database, **nothing))  # type: ignore[arg-type]
-        transport = httpx.ASGITransport(app)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
-        ):
-            yield client
-        await database.dispose()
 
 
 @pytest.fixture

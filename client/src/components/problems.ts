@@ -45,6 +45,16 @@ const PROBLEMS: Record<SessionErrorKind, Problem> = {
     advice: "Every place is taken at the moment. Try again in a little while.",
     action: "Try again",
   },
+  "key-needed": {
+    title: "This service asks for a key.",
+    advice: "Whoever runs it can make one for you. It is forgotten when you close this tab.",
+    action: "Start with this key",
+  },
+  "key-refused": {
+    title: "This key is not good.",
+    advice: "It may have been revoked, or a letter is missing. Whoever runs the service knows.",
+    action: "Start with this key",
+  },
   "start-refused": {
     title: "The call could not be started.",
     advice: "The server did not accept it.",

@@ -10,6 +10,8 @@ export interface SoundPreferences {
 export interface Preferences {
   agent: string | null;
   microphoneId: string | null;
+  /** What lets into the service; null where nothing was asked for. */
+  key: string | null;
   sound: SoundPreferences;
 }
 
@@ -18,6 +20,7 @@ const KEY = "parlante";
 export const DEFAULT_PREFERENCES: Preferences = {
   agent: null,
   microphoneId: null,
+  key: null,
   sound: { volume: 1, silent: false },
 };
 
@@ -29,6 +32,7 @@ export function loadPreferences(): Preferences {
     return {
       agent: typeof stored.agent === "string" ? stored.agent : null,
       microphoneId: typeof stored.microphoneId === "string" ? stored.microphoneId : null,
+      key: typeof stored.key === "string" ? stored.key : null,
       sound: {
         volume: typeof volume === "number" && volume >= 0 && volume <= 1 ? volume : 1,
         silent: stored.sound?.silent === true,

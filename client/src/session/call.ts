@@ -37,6 +37,8 @@ export class VoiceClient extends PipecatClient {
 
 export interface CallOptions {
   microphoneId: string | null;
+  /** What lets into the service; null where nothing is needed. */
+  key: string | null;
   onMicrophoneLost: (error: MicrophoneError) => void;
 }
 
@@ -57,7 +59,7 @@ export interface Call {
   botTrack(): MediaStreamTrack | null;
 }
 
-export function createCall(options: CallOptions): Call {
+export function createCall({ key, ...options }: CallOptions): Call {
   let closed = false;
   let ready = false;
   const hungUp = (): boolean => closed;
@@ -108,6 +110,7 @@ export function createCall(options: CallOptions): Call {
       // What startBotAndConnect() does, with a chance to hang up in between.
       const connection = await client.startBot({
         endpoint: serverUrl("start"),
+        ...(key !== null && { headers: new Headers({ "X-API-Key": key }) }),
         requestData: { transport, body: { bot: agent } },
         timeout: START_TIMEOUT_MS,
       });

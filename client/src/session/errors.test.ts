@@ -8,6 +8,12 @@ import { transcriptAsText } from "./transcript";
 import { toBotOutput, toVoiceState } from "./useVoiceSession";
 
 describe("an error", () => {
+  it("tells a key that is missing from one that is not good", () => {
+    const refusal = new StartBotError("This key is not good.", 401);
+    expect(toSessionError(refusal).kind).toBe("key-needed");
+    expect(toSessionError(refusal, "parlante_1_2").kind).toBe("key-refused");
+  });
+
   it.each([
     [new MicrophoneError("denied"), "microphone-denied"],
     [new MicrophoneError("missing"), "microphone-missing"],
@@ -15,6 +21,7 @@ describe("an error", () => {
     [new MicrophoneError("insecure"), "insecure-context"],
     [new MicrophoneError("unknown"), "microphone-failed"],
     [new StartBotError("You have three calls.", 429), "server-busy"],
+    [new StartBotError("A key is needed.", 401), "key-needed"],
     [new StartBotError("Draining.", 503), "server-busy"],
     [new StartBotError("Bad Gateway", 502), "server-unreachable"],
     [new StartBotError("Failed to fetch"), "server-unreachable"],

@@ -19,12 +19,12 @@ const MICROPHONE_KINDS: Record<MicrophoneProblem, SessionErrorKind> = {
 /** How browsers word a `fetch` that reached nobody, and client-js a timeout. */
 const NO_ANSWER = /failed to fetch|networkerror|load failed|fetch failed|timed out|aborted/i;
 
-export function toSessionError(error: unknown): SessionError {
+export function toSessionError(error: unknown, key: string | null = null): SessionError {
   if (error instanceof MicrophoneError) {
     return { kind: MICROPHONE_KINDS[error.problem] };
   }
   if (error instanceof BotSilentError) return { kind: "bot-silent" };
-  if (error instanceof StartBotError) return startError(error);
+  if (error instanceof StartBotError) return startError(error, key);
   if (error instanceof RTVIError) return { kind: "connection-failed", detail: error.message };
   // A gateway that answers with a page in place of JSON.
   if (error instanceof SyntaxError) return { kind: "server-unreachable" };
@@ -34,10 +34,12 @@ export function toSessionError(error: unknown): SessionError {
   };
 }
 
-function startError(error: StartBotError): SessionError {
+function startError(error: StartBotError, key: string | null): SessionError {
   // client-js reports a server that cannot be reached as status 500 with the browser's words.
   if (NO_ANSWER.test(error.message)) return { kind: "server-unreachable" };
   switch (error.status) {
+    case 401:
+      return { kind: key === null ? "key-needed" : "key-refused" };
     case 429:
     case 503:
       return { kind: "server-busy", detail: error.message };

@@ -26,6 +26,8 @@ export type SessionErrorKind =
   | "insecure-context"
   | "server-unreachable"
   | "server-busy"
+  | "key-needed"
+  | "key-refused"
   | "start-refused"
   | "connection-failed"
   | "connection-lost"

@@ -26,7 +26,7 @@ export interface VoiceSession {
   client: VoiceClient | null;
   /** What the bot says, while the connection is up. */
   botTrack: MediaStreamTrack | null;
-  start: (agent: string, microphoneId: string | null) => void;
+  start: (agent: string, microphoneId: string | null, key?: string | null) => void;
   end: () => void;
   setMuted: (muted: boolean) => void;
   setNotice: (notice: SessionNotice | null) => void;
@@ -42,10 +42,11 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
   const current = useRef<Call | null>(null);
 
   const start = useCallback(
-    (agent: string, microphoneId: string | null) => {
+    (agent: string, microphoneId: string | null, key: string | null = null) => {
       if (current.current) return;
       const call = createCall({
         microphoneId,
+        key,
         onMicrophoneLost: () => {
           if (current.current === call) {
             dispatch({ type: "notice", notice: { kind: "microphone-lost" } });
@@ -73,7 +74,7 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
         finish,
       );
       call.open(agent).catch((error: unknown) => {
-        finish({ type: "failed", error: toSessionError(error), at: Date.now() });
+        finish({ type: "failed", error: toSessionError(error, key), at: Date.now() });
       });
     },
     [createCall],

@@ -9,6 +9,7 @@ import type { HomeProps } from "./Home";
 const callbacks = {
   onSelect: vi.fn(),
   onStart: vi.fn(),
+  onKey: vi.fn(),
   onReloadAgents: vi.fn(),
   onDismissError: vi.fn(),
 };
@@ -99,6 +100,19 @@ describe("a call that could not be made or was lost", () => {
     expect(callbacks.onStart).toHaveBeenCalledOnce();
     fireEvent.click(screen.getByRole("button", { name: "Dismiss" }));
     expect(callbacks.onDismissError).toHaveBeenCalledOnce();
+  });
+});
+
+describe("a service that is not open", () => {
+  it("asks for a key, and starts with it", () => {
+    show({}, { error: { kind: "key-needed" }, endedAt: 1 });
+    const field = screen.getByLabelText<HTMLInputElement>("Access key");
+    expect(document.activeElement).toBe(field);
+    expect(field.type).toBe("password");
+    fireEvent.change(field, { target: { value: " parlante_1_2 " } });
+    fireEvent.click(screen.getByRole("button", { name: "Start with this key" }));
+    expect(callbacks.onKey).toHaveBeenCalledExactlyOnceWith("parlante_1_2");
+    expect(callbacks.onStart).not.toHaveBeenCalled();
   });
 });
 

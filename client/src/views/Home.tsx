@@ -2,12 +2,13 @@ import { useEffect, useRef } from "react";
 import { AgentPicker } from "../components/AgentPicker";
 import { ErrorCard } from "../components/ErrorCard";
 import { Grille } from "../components/Grille";
+import { KeyForm } from "../components/KeyForm";
 import { Transcript } from "../components/Transcript";
 import { MicIcon } from "../components/icons";
 import { describeError } from "../components/problems";
 import type { AgentsState } from "../session/useAgents";
 import { STATE_LABELS, formatDuration } from "../session/labels";
-import type { SessionState } from "../session/types";
+import type { SessionError, SessionState } from "../session/types";
 
 export interface HomeProps {
   agents: AgentsState;
@@ -17,6 +18,8 @@ export interface HomeProps {
   agentLabel: string;
   onSelect: (name: string) => void;
   onStart: () => void;
+  /** The user has given a key, with which to start. */
+  onKey: (key: string) => void;
   onReloadAgents: () => void;
   onDismissError: () => void;
 }
@@ -26,10 +29,12 @@ export function Home(props: HomeProps) {
   const hasCall = session.transcript.some((entry) => entry.text);
   const startButton = useRef<HTMLButtonElement>(null);
 
-  // Back from a call: go on from the button that led there, without a jump past what went wrong.
+  // Back from a call: go on from the button that led there, without a jump past what went wrong,
+  // unless that asks for something.
+  const asks = session.error !== null && asksForKey(session.error);
   useEffect(() => {
-    if (session.endedAt !== null) startButton.current?.focus({ preventScroll: true });
-  }, [session.endedAt]);
+    if (session.endedAt !== null && !asks) startButton.current?.focus({ preventScroll: true });
+  }, [session.endedAt, asks]);
 
   return (
     <main className={`home${hasCall ? " home--after" : ""}`}>
@@ -72,14 +77,23 @@ export function Home(props: HomeProps) {
   );
 }
 
-function Problems({ agents, session, onStart, onReloadAgents, onDismissError }: HomeProps) {
+function asksForKey({ kind }: SessionError): boolean {
+  return kind === "key-needed" || kind === "key-refused";
+}
+
+function Problems(props: HomeProps) {
+  const { agents, session, onStart, onKey, onReloadAgents, onDismissError } = props;
   if (session.error) {
     const problem = describeError(session.error);
     return (
       <ErrorCard title={problem.title} advice={problem.advice} detail={session.error.detail}>
-        <button type="button" className="button" onClick={onStart}>
-          {problem.action}
-        </button>
+        {asksForKey(session.error) ? (
+          <KeyForm action={problem.action} onKey={onKey} />
+        ) : (
+          <button type="button" className="button" onClick={onStart}>
+            {problem.action}
+          </button>
+        )}
         <button type="button" className="button button--plain" onClick={onDismissError}>
           Dismiss
         </button>

@@ -1,4 +1,4 @@
-"""Sessions, and what happens in them."""
+"""Users, their keys and sessions, and what happens in those."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,15 +12,34 @@ down_revision = None
 def upgrade() -> None:
     """Bring a database to this revision."""
     op.create_table(
+        "users",
+        sa.Column("id", Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_users"),
+    )
+    op.create_table(
+        "api_keys",
+        sa.Column("id", Text(), nullable=False),
+        sa.Column("user_id", Text(), nullable=False),
+        sa.Column("secret_hash", Text(), nullable=False),
+        sa.Column("is_operator", sa.Boolean(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("revoked_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_api_keys_user_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
+    )
+    op.create_table(
         "sessions",
         sa.Column("id", Text(), nullable=False),
+        sa.Column("user_id", Text(), nullable=False),
         sa.Column("bot", Text(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("joined_at", UtcDateTime(), nullable=True),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
         sa.Column("end_reason", Text(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_sessions_user_id"),
         sa.PrimaryKeyConstraint("id", name="pk_sessions"),
     )
+    op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
     op.create_index("ix_sessions_created_at", "sessions", ["created_at"])
     op.create_table(
         "turns",
@@ -56,7 +75,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Bring a database back to the revision before."""
-    for table in ("events", "tool_calls", "turns", "sessions"):
+    for table in ("events", "tool_calls", "turns", "sessions", "api_keys", "users"):
         op.drop_table(table)
 
 

@@ -1,0 +1,40 @@
+"""What routes ask for by its type: who is asking, and the parts of the service."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection
+
+from runner.auth import Gate, Principal
+from runner.sessions import SessionManager
+from runner.store import Store
+
+_API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False)
+_BEARER = HTTPBearer(auto_error=False, description="An API key or a JSON Web Token.")
+
+
+async def _caller(
+    request: Request,
+    api_key: Annotated[str | None, Security(_API_KEY)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+) -> Principal:
+    gate: Gate = request.app.state.gate
+    return await gate.admit(api_key, bearer.credentials if bearer else None)
+
+
+def _sessions(connection: HTTPConnection) -> SessionManager:
+    manager: SessionManager = connection.app.state.sessions
+    return manager
+
+
+def _store(connection: HTTPConnection) -> Store:
+    store: Store = connection.app.state.store
+    return store
+
+
+Caller = Annotated[Principal, Depends(_caller)]
+"""Who is asking; nobody gets past it without a key, where keys are needed."""
+
+Sessions = Annotated[SessionManager, Depends(_sessions)]
+Records = Annotated[Store, Depends(_store)]

@@ -1,0 +1,36 @@
+"""The service's routes, limits and store, without any model."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+from bots.database import connect
+from bots.resources import Resources
+from bots.settings import DEFAULT_CONFIG, load_settings
+from runner.app import create_app
+
+
+@asynccontextmanager
+async def service(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Open the service with these settings instead of those of voice.yaml; yield a client.
+
+    The application is `client.app`.
+    """
+    loaded = load_settings(DEFAULT_CONFIG, settings)
+    nothing = dict.fromkeys(("speech", "local", "llm_clients", "encoder", "appointments"))
+    with TemporaryDirectory() as folder:
+        database = connect(loaded.database_url, Path(folder))
+        app = create_app(Resources(loaded, database=database, **nothing))  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app)
+        async with (
+            AsyncExitStack() as stack,
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+        ):
+            stack.push_async_callback(database.dispose)
+            client.app = app  # type: ignore[attr-defined]
+            yield client
