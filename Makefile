@@ -114,6 +114,7 @@ client/dist/index.html: client/node_modules/installed $(CLIENT_SOURCES)
 
 .make/test-tools:
 	@command -v chromium >/dev/null || scripts/need chromium
+	@command -v curl >/dev/null || scripts/need curl
 	@{ command -v ip && command -v parec; } >/dev/null || scripts/need \
 	  iproute2 pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 || echo "Two tests are left out."
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || scripts/need postgresql || echo "Tests with PostgreSQL are left out."

@@ -266,11 +266,10 @@ class ServiceProfile(Section):
     voice: dict[str, Any] = {}
 
 
-class BotEntry(Section):
-    """A bot that is offered, and what this installation changes about it.
+class BotChanges(Section):
+    """What is changed about a bot, by an installation or for one session.
 
     Attributes:
-        module: Python module with the bot.
         greeting: Its first words; "" for none; None keeps the bot's own.
         instructions: Replaces the bot's prompt; None keeps it.
         voice_profile: One of `voice.voice_profiles`; None keeps the bot's own.
@@ -278,9 +277,18 @@ class BotEntry(Section):
         max_tokens: Longest reply; None keeps the bot's own.
     """
 
-    module: str
     greeting: str | None = None
     instructions: str | None = None
     voice_profile: str | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
+
+
+class BotEntry(BotChanges):
+    """A bot that is offered, and what this installation changes about it.
+
+    Attributes:
+        module: Python module with the bot.
+    """
+
+    module: str

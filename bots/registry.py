@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bots.config import BotEntry
+from bots.config import BotChanges
 from bots.errors import ParlanteError
 from bots.settings import Settings
 
@@ -82,20 +82,10 @@ def load_bot(name: str, settings: Settings) -> Bot:
     bot = getattr(module, "BOT", None)
     if not isinstance(bot, Bot):
         raise UnknownBot(f"bots.{name}.module: {entry.module} has no BOT = Bot(...)")
-    return with_entry(bot, entry)
+    return with_changes(bot, entry)
 
 
-def with_entry(bot: Bot, entry: BotEntry) -> Bot:
-    """Return `bot` with what an installation changes about it."""
-    changes = {
-        key: value
-        for key in (
-            "greeting",
-            "instructions",
-            "voice_profile",
-            "temperature",
-            "max_tokens",
-        )
-        if (value := getattr(entry, key)) is not None
-    }
-    return replace(bot, **changes)
+def with_changes(bot: Bot, changes: BotChanges) -> Bot:
+    """Return `bot` with what is changed about it."""
+    wanted = changes.model_dump(include=set(BotChanges.model_fields), exclude_none=True)
+    return replace(bot, **wanted)

@@ -5,6 +5,7 @@ ParlanteError (bots.errors)
 └── ServiceError
     ├── Unauthenticated       401
     ├── KeySetUnavailable     503
+    ├── Forbidden             403
     ├── SessionNotFound       404  4003
     ├── SessionTaken          409  4003
     ├── OriginNotAllowed      403  4003
@@ -57,6 +58,13 @@ class KeySetUnavailable(ServiceError):
     http_status = 503
     retryable = True
     retry_after_secs = 10
+
+
+class Forbidden(ServiceError):
+    """Only operators may do that."""
+
+    code = "FORBIDDEN"
+    http_status = 403
 
 
 class SessionNotFound(ServiceError):

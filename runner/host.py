@@ -106,6 +106,11 @@ class SessionHost:
         """Say whether a session has a call now."""
         return session_id in self._lines
 
+    def has_client(self, session_id: str) -> bool:
+        """Say whether the client of a session is connected now."""
+        line = self._lines.get(session_id)
+        return line is not None and line.connection.is_connected()
+
     def session_of(self, pc_id: str | None) -> str | None:
         """Return the session whose connection `pc_id` is; None if there is none."""
         for session_id, line in self._lines.items():
@@ -150,10 +155,10 @@ class SessionHost:
         )
         return await self._start(session_id, bot, listener, socket, arguments)
 
-    async def stop(self, session_id: str) -> None:
+    async def stop(self, session_id: str, reason: EndReason = EndReason.STOPPED) -> None:
         """End a call and wait until it has ended; do nothing if there is none."""
         if line := self._lines.get(session_id):
-            await line.stop()
+            await line.stop(reason)
 
     async def drain(self, timeout_secs: float) -> None:
         """Let calls go on for so long, then tell those that are left, and end them."""

@@ -40,6 +40,8 @@ class EndReason(StrEnum):
     """The user said nothing any more, not even when asked."""
     DRAINED = "drained"
     """The service was asked to stop, and could not wait any longer for the end of the call."""
+    DELETED = "deleted"
+    """Its user, or an operator, ended it through the API."""
     STOPPED = "stopped"
     """The service ended it at once."""
     ERROR = "error"

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import re
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -13,15 +14,16 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCRequest,
 )
 
+from bots.config import BotChanges
 from bots.listener import CallListener
 from bots.local_models import cpu_threads
-from bots.registry import Bot, load_bot
+from bots.registry import Bot, load_bot, with_changes
 from bots.resources import Resources
 from bots.settings import Settings
 from processors.latency import TurnLatency
 from processors.transcript import ToolCall, Turn
 from processors.voice_state import State
-from runner.errors import ServiceDraining, SessionLimitExceeded, SessionNotFound
+from runner.errors import InvalidRequest, ServiceDraining, SessionLimitExceeded, SessionNotFound
 from runner.host import SessionHost
 from runner.journal import Journal
 from runner.lines import EndReason
@@ -33,13 +35,17 @@ from runner.telemetry import Telemetry
 LINES = 10
 """Calls at once where other machines do the work."""
 
+AS_IT_IS = BotChanges()
+BOT_IS_THERE = {State.LISTENING, State.PROCESSING, State.THINKING, State.SPEAKING}
+NOT_IN_ROOM_NAMES = re.compile(r"[^a-zA-Z0-9-]+")
+
 SECRET_BYTES = 16
 TOKEN_SEPARATOR = "."
 TOKEN_LIFETIME = timedelta(hours=2)
 """How long a token lets in; a call that is under way goes on."""
 
 FLUSH_SECS = 5.0
-"""How long the service waits, when it stops, for a database that is away."""
+"""How long the end of a session, and of the service, waits for a database that is away."""
 
 
 @dataclass
@@ -50,8 +56,9 @@ class Session:
         id: Names it everywhere, and opens nothing.
         user: Whose it is.
         secret: Lets a client into it, and nowhere else.
+        room_name: Names the place where it is held.
         bot_name: Who answers.
-        bot: The same, loaded.
+        bot: The same, loaded, as this session wants it.
         created_at: When it was started, UTC.
         journal: Writes down what happens in it.
         state: What its bot is doing.
@@ -61,6 +68,7 @@ class Session:
     id: str
     user: str
     secret: str
+    room_name: str
     bot_name: str
     bot: Bot
     created_at: datetime
@@ -74,9 +82,35 @@ class Session:
         return f"{self.id}{TOKEN_SEPARATOR}{self.secret}"
 
 
-def session_id(token_or_id: str) -> str:
+def session_id_of(token_or_id: str) -> str:
     """Return the session that a token, or just its name, is of."""
     return token_or_id.partition(TOKEN_SEPARATOR)[0]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody wants of a session.
+
+    Attributes:
+        user: Whose it is to be.
+        transport: How the client will come.
+        bot_name: Who answers; None for the default bot.
+        changes: What is different about the bot.
+    """
+
+    user: str
+    transport: str
+    bot_name: str | None = None
+    changes: BotChanges = AS_IT_IS
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Who is there in a session, and what the bot does."""
+
+    has_client: bool
+    has_bot: bool
+    state: State
 
 
 class _Reporter(CallListener):
@@ -121,45 +155,67 @@ class SessionManager:
         self.is_draining = False
         self.telemetry = Telemetry(lambda: self.count)
         self._host = SessionHost(resources, on_end=self._end)
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[str, asyncio.Task[None]] = {}
 
     @property
     def count(self) -> int:
         """Sessions now, joined or not."""
         return len(self._sessions)
 
-    async def create(self, user: str, bot_name: str | None = None) -> Session:
-        """Start a session that waits for its client, and is in the store.
+    @property
+    def calls(self) -> int:
+        """Sessions whose client is connected now."""
+        return sum(self._host.has_client(session_id) for session_id in self._sessions)
 
-        Args:
-            user: Whose it is.
-            bot_name: Who answers; None for the default bot.
+    @property
+    def is_full(self) -> bool:
+        """Whether all lines are busy."""
+        return self.count >= self._lines
+
+    async def create(self, wish: Wish) -> Session:
+        """Start a session that waits for its client, and is in the store.
 
         Raises:
             ServiceDraining: If the service is about to stop.
             UnknownBot: If there is no such bot.
+            InvalidRequest: If the bot cannot be changed in such a way.
             SessionLimitExceeded: If all lines are busy.
             DatabaseUnavailable: If the session cannot be stored.
         """
         if self.is_draining:
             raise ServiceDraining("the service is about to stop: please try again in a moment")
-        bot_name = bot_name or self._settings.default_bot
-        bot = load_bot(bot_name, self._settings)
-        if len(self._sessions) >= self._lines:
+        bot_name = wish.bot_name or self._settings.default_bot
+        bot = with_changes(load_bot(bot_name, self._settings), wish.changes)
+        voices = self._settings.voice.voice_profiles
+        if wish.changes.voice_profile not in (None, *voices):
+            raise InvalidRequest(f"voice_profile is none of {sorted(voices)}")
+        if self.is_full:
             raise SessionLimitExceeded("all lines are busy: please try again in a moment")
         row = SessionRow(
-            id=str(uuid.uuid4()), user_id=user, bot=bot_name, created_at=datetime.now(UTC)
+            id=str(uuid.uuid4()),
+            user_id=wish.user,
+            room_name=self._new_room(wish.user),
+            transport=wish.transport,
+            bot=bot_name,
+            created_at=datetime.now(UTC),
         )
-        secret = secrets.token_urlsafe(SECRET_BYTES)
-        journal = Journal(row.id, self._store)
-        session = Session(row.id, user, secret, bot_name, bot, row.created_at, journal)
+        session = Session(
+            row.id,
+            wish.user,
+            secrets.token_urlsafe(SECRET_BYTES),
+            row.room_name,
+            bot_name,
+            bot,
+            row.created_at,
+            Journal(row.id, self._store),
+        )
         # Its line is taken from now on, also while the store is slow.
         self._sessions[session.id] = session
         try:
-            await self._store.save([UserRow(id=user), row])
+            await self._store.save([UserRow(id=wish.user), row])
         except BaseException:
             self._sessions.pop(session.id, None)
-            await journal.close()
+            await session.journal.close()
             raise
         self._wait_for_client(session)
         logger.info("session {} started with {}", session.id, bot_name)
@@ -171,12 +227,27 @@ class SessionManager:
         Raises:
             SessionNotFound: If it has ended or never was, or this is not, or no more, its token.
         """
-        session = self._sessions.get(session_id(token))
+        session = self._sessions.get(session_id_of(token))
         if not session or not secrets.compare_digest(session.token.encode(), token.encode()):
             raise SessionNotFound("there is no such session, or it has ended: start a new one")
         if datetime.now(UTC) - session.created_at > TOKEN_LIFETIME:
             raise SessionNotFound("the token of this session has expired: start a new one")
         return session
+
+    def presence(self, session_id: str) -> Presence | None:
+        """Return who is in a session; None if it has ended."""
+        session = self._sessions.get(session_id)
+        if not session:
+            return None
+        has_bot = session.state in BOT_IS_THERE
+        return Presence(self._host.has_client(session_id), has_bot, session.state)
+
+    async def end(self, session_id: str, reason: EndReason) -> None:
+        """End a session, and wait until it has ended and that is written; do nothing if it has."""
+        await self._host.stop(session_id, reason)
+        self._end(session_id, reason)
+        if closing := self._closing.get(session_id):
+            await asyncio.wait({closing}, timeout=FLUSH_SECS)
 
     def session_of(self, pc_id: str | None) -> Session | None:
         """Return the session whose connection `pc_id` is; None if there is none."""
@@ -234,11 +305,20 @@ class SessionManager:
         await self._host.close()
         for session_id in list(self._sessions):
             self._end(session_id, EndReason.STOPPED)
-        if self._closing:
-            await asyncio.wait(self._closing, timeout=FLUSH_SECS)
-        for task in self._closing:
+        closing = list(self._closing.values())
+        if closing:
+            await asyncio.wait(closing, timeout=FLUSH_SECS)
+        for task in closing:
             task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await asyncio.gather(*closing, return_exceptions=True)
+
+    def _new_room(self, user: str) -> str:
+        """Return a name that no other room has now."""
+        taken = {session.room_name for session in self._sessions.values()}
+        while True:
+            name = f"voice-{NOT_IN_ROOM_NAMES.sub('-', user)}-{secrets.token_hex(4)}"
+            if name not in taken:
+                return name
 
     def _wait_for_client(self, session: Session) -> None:
         """End a session that is not joined in time."""
@@ -256,8 +336,8 @@ class SessionManager:
         _stop_waiting(session)
         logger.info("session {} ended: {}", session_id, reason.value)
         closing = asyncio.create_task(session.journal.ended(reason))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        self._closing[session_id] = closing
+        closing.add_done_callback(lambda _: self._closing.pop(session_id))
 
 
 def _stop_waiting(session: Session) -> None:

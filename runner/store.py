@@ -90,17 +90,30 @@ class Store:
         async with self._reading() as session:
             return list(await session.scalars(select(ApiKeyRow).order_by(ApiKeyRow.created_at)))
 
-    async def history(self, session_id: str) -> History | None:
-        """Return what is kept of a session; None if there never was one."""
+    async def session(self, session_id: str) -> SessionRow | None:
+        """Return what is kept of a session itself; None if there never was one."""
         async with self._reading() as session:
-            row = await session.get(SessionRow, session_id)
-            if row is None:
-                return None
+            return await session.get(SessionRow, session_id)
+
+    async def sessions(self, user: str, limit: int) -> list[SessionRow]:
+        """Return the sessions of a user, the newest first, and at most so many."""
+        query = (
+            select(SessionRow)
+            .where(SessionRow.user_id == user)
+            .order_by(SessionRow.created_at.desc(), SessionRow.id)
+            .limit(limit)
+        )
+        async with self._reading() as session:
+            return list(await session.scalars(query))
+
+    async def history(self, row: SessionRow) -> History:
+        """Return everything that is kept of a session."""
+        async with self._reading() as session:
             return History(
                 row,
-                await _of_session(session, TurnRow, session_id),
-                await _of_session(session, ToolCallRow, session_id),
-                await _of_session(session, EventRow, session_id),
+                await _of_session(session, TurnRow, row.id),
+                await _of_session(session, ToolCallRow, row.id),
+                await _of_session(session, EventRow, row.id),
             )
 
     @asynccontextmanager

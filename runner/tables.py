@@ -80,6 +80,8 @@ class SessionRow(Table):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
+    room_name: Mapped[str]
+    transport: Mapped[str]
     bot: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(index=True)
     joined_at: Mapped[datetime | None]

@@ -12,6 +12,9 @@ from bots.database import connect
 from bots.resources import Resources
 from bots.settings import DEFAULT_CONFIG, load_settings
 from runner.app import create_app
+from runner.auth import new_key
+from runner.store import Store
+from runner.tables import UserRow
 
 
 @asynccontextmanager
@@ -34,3 +37,11 @@ async def service(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
             stack.push_async_callback(database.dispose)
             client.app = app  # type: ignore[attr-defined]
             yield client
+
+
+async def key_of(http: httpx.AsyncClient, user: str, *, is_operator: bool = False) -> str:
+    """Make a key for a user of the service."""
+    store: Store = http.app.state.store  # type: ignore[attr-defined]
+    key, row = new_key(user, is_operator=is_operator)
+    await store.save([UserRow(id=user), row])
+    return key

@@ -78,6 +78,20 @@ def run_service(
             raise AssertionError("the service does not stop") from None
 
 
+def keys(folder: Path, *arguments: str) -> str:
+    """Run `keys` beside the service of a folder; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "keys", *arguments],
+        cwd=ROOT,
+        env={"PARLANTE_DATA_DIR": str(folder / "data"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.strip()
+
+
 def _wait_until_ready(process: subprocess.Popen[bytes], log_file: Path) -> str:
     deadline = time.monotonic() + START_SECS
     while time.monotonic() < deadline and process.poll() is None:

@@ -1,5 +1,6 @@
 """What operators, load balancers and the client's home page ask."""
 
+import signal
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -7,7 +8,8 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bots.registry import load_bot
-from runner.errors import ServiceDraining
+from runner.api.deps import Caller, Sessions
+from runner.errors import Forbidden, ServiceDraining
 
 router = APIRouter(tags=["Operations"])
 
@@ -31,6 +33,19 @@ async def ready(request: Request) -> dict[str, Any]:
         raise ServiceDraining("the service is about to stop: it takes no more calls")
     await request.app.state.store.ping()
     return {"status": "ready", "sessions": sessions.count}
+
+
+@router.post("/drain", status_code=202)
+async def drain(caller: Caller, sessions: Sessions) -> dict[str, Any]:
+    """Stop the service as SIGTERM does: no more sessions, and calls may end by themselves.
+
+    Raises:
+        Forbidden: If the caller is no operator.
+    """
+    if not caller.is_operator:
+        raise Forbidden("only operators may stop the service")
+    signal.raise_signal(signal.SIGTERM)
+    return {"status": "draining", "sessions": sessions.count}
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

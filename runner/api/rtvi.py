@@ -13,6 +13,7 @@ from pydantic import AliasChoices, BaseModel, Field
 from bots.errors import ParlanteError
 from runner.api.deps import Caller, Sessions
 from runner.errors import SessionNotFound, TransportUnavailable, ws_close_code
+from runner.sessions import Wish
 from runner.sockets import SocketConnection, check_origin
 
 TRANSPORTS = ("webrtc", "websocket")
@@ -109,7 +110,7 @@ async def start(
     if wish.transport not in TRANSPORTS:
         offered = " or ".join(f"'{transport}'" for transport in TRANSPORTS)
         raise TransportUnavailable(f"transport '{wish.transport}' is not offered: use {offered}")
-    session = await sessions.create(caller.user, wish.body.bot)
+    session = await sessions.create(Wish(caller.user, wish.transport, wish.body.bot))
     if wish.transport == "websocket":
         return SocketResponse(wsUrl=str(request.url_for("client_socket", token=session.token)))
     servers = request.app.state.settings.voice.realtime.ice_servers
@@ -161,7 +162,8 @@ async def session_candidates(
 async def offer(caller: Caller, sessions: Sessions, offer: Offer) -> Answer:
     """Connect a client that has no session yet: one is started for it."""
     bot = offer.request_data.bot if offer.request_data else None
-    session = sessions.session_of(offer.pc_id) or await sessions.create(caller.user, bot)
+    session = sessions.session_of(offer.pc_id)
+    session = session or await sessions.create(Wish(caller.user, "webrtc", bot))
     return Answer(**await sessions.offer(session, offer.to_pipecat()))
 
 

@@ -1,16 +1,128 @@
 """Sessions, for whoever builds on the service."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response
+from pydantic import BaseModel, ConfigDict
 
-from runner import sessions
-from runner.api.deps import Caller, Records
+from bots.config import BotChanges, IceServerConfig
+from bots.errors import DatabaseUnavailable
+from processors.voice_state import State
+from runner.api.deps import Caller, Records, Sessions
+from runner.auth import Principal
 from runner.errors import SessionNotFound
+from runner.lines import EndReason
+from runner.sessions import SessionManager, Wish, session_id_of
+from runner.store import Store
+from runner.tables import SessionRow
 from runner.transcripts import Transcript, to_text, to_vtt, transcript
 
 router = APIRouter(prefix="/voice/realtime", tags=["Sessions"])
+
+ROUTER_BOT = "smart_router"
+LISTED = 50
+MOST_LISTED = 500
+
+
+class SessionRequest(BaseModel):
+    """A wish for a session.
+
+    Attributes:
+        agent_type: Whether one bot answers, or one that hands over to others.
+        agent_config: What is different about the bot in this session.
+        initial_greeting: Whether the bot speaks first.
+        transport: How the client will come.
+        bot: Which bot a single agent is; None for the default one.
+        voice_profile: One of `voice.voice_profiles`; None for the bot's own.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    agent_type: Literal["smart_router", "single_agent"]
+    agent_config: BotChanges = BotChanges()
+    initial_greeting: bool = True
+    transport: Literal["webrtc", "websocket"] = "webrtc"
+    bot: str | None = None
+    voice_profile: str | None = None
+
+    def to_wish(self, user: str) -> Wish:
+        """Return it as sessions are made from it."""
+        changes = self.agent_config.model_dump(exclude_none=True)
+        if not self.initial_greeting:
+            changes["greeting"] = ""
+        if self.voice_profile is not None:
+            changes["voice_profile"] = self.voice_profile
+        bot = ROUTER_BOT if self.agent_type == "smart_router" else self.bot
+        return Wish(user, self.transport, bot, BotChanges(**changes))
+
+
+class SessionResponse(BaseModel):
+    """A session that waits for its client.
+
+    Attributes:
+        session_id: Names it.
+        room_name: Names the place where it is held.
+        token: Lets its client in, and nobody anywhere else.
+        url: Where the client sends its WebRTC offer, or opens its WebSocket; the token is in it.
+        ice_servers: STUN and TURN servers, for WebRTC.
+    """
+
+    session_id: str
+    room_name: str
+    token: str
+    url: str
+    ice_servers: list[IceServerConfig]
+
+
+class SessionStatus(BaseModel):
+    """What is going on in a session.
+
+    Attributes:
+        is_active: Whether it has not ended.
+        participant_count: Who is there now, the bot included.
+        agent_connected: Whether the bot is.
+        agent_state: What it does.
+        duration_seconds: Since its start, or from that to its end.
+        end_reason: Why it ended; None while it goes on.
+    """
+
+    session_id: str
+    room_name: str
+    bot: str
+    is_active: bool
+    participant_count: int
+    agent_connected: bool
+    agent_state: State
+    created_at: datetime
+    duration_seconds: float
+    end_reason: str | None
+
+
+class SessionList(BaseModel):
+    """Sessions of one user, the newest first."""
+
+    sessions: list[SessionStatus]
+
+
+class Health(BaseModel):
+    """How the service is.
+
+    Attributes:
+        status: Degraded if it takes no more sessions at the moment, unhealthy if something that it
+            needs is away.
+        transport_connected: Whether clients can come.
+        active_rooms: Sessions now.
+        active_sessions: Those of them whose client is there.
+    """
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    transport_connected: bool
+    active_rooms: int
+    active_sessions: int
+    timestamp: datetime
 
 
 class TranscriptFormat(StrEnum):
@@ -19,6 +131,70 @@ class TranscriptFormat(StrEnum):
     JSON = "json"
     TEXT = "txt"
     VTT = "vtt"
+
+
+@router.get("/health")
+async def health(records: Records, sessions: Sessions) -> Health:
+    """Tell how the service is, to anybody."""
+    status: Literal["healthy", "degraded", "unhealthy"] = "healthy"
+    if sessions.is_draining or sessions.is_full:
+        status = "degraded"
+    try:
+        await records.ping()
+    except DatabaseUnavailable:
+        status = "unhealthy"
+    return Health(
+        status=status,
+        transport_connected=not sessions.is_draining,
+        active_rooms=sessions.count,
+        active_sessions=sessions.calls,
+        timestamp=datetime.now(UTC),
+    )
+
+
+@router.post("/session")
+async def create_session(
+    caller: Caller, sessions: Sessions, request: Request, wish: SessionRequest
+) -> SessionResponse:
+    """Start a session; its bot answers when the client connects."""
+    session = await sessions.create(wish.to_wish(caller.user))
+    route = "client_socket" if wish.transport == "websocket" else "session_offer"
+    return SessionResponse(
+        session_id=session.id,
+        room_name=session.room_name,
+        token=session.token,
+        url=str(request.url_for(route, token=session.token)),
+        ice_servers=request.app.state.settings.voice.realtime.ice_servers,
+    )
+
+
+@router.get("/sessions")
+async def list_sessions(
+    caller: Caller,
+    records: Records,
+    sessions: Sessions,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = LISTED,
+) -> SessionList:
+    """List the sessions of whoever asks, the newest first."""
+    rows = await records.sessions(caller.user, limit)
+    return SessionList(sessions=[_status(row, sessions) for row in rows])
+
+
+@router.get("/session/{session_id}")
+async def session_status(
+    caller: Caller, records: Records, sessions: Sessions, session_id: str
+) -> SessionStatus:
+    """Tell what is going on in a session, or what has."""
+    return _status(await _seen(caller, records, session_id), sessions)
+
+
+@router.delete("/session/{session_id}", status_code=204)
+async def end_session(
+    caller: Caller, records: Records, sessions: Sessions, session_id: str
+) -> None:
+    """End a session: its client is disconnected, and its bot gone. What is kept of it stays."""
+    row = await _seen(caller, records, session_id)
+    await sessions.end(row.id, EndReason.DELETED)
 
 
 @router.get(
@@ -33,13 +209,40 @@ async def session_transcript(
     format: TranscriptFormat = TranscriptFormat.JSON,
 ) -> Transcript | Response:
     """Return what was said and done in a session so far; it stays after the session."""
-    history = await records.history(sessions.session_id(session_id))
-    if history is None or not caller.may_see(history.session.user_id):
-        raise SessionNotFound("there never was such a session")
-    whole = transcript(history)
+    row = await _seen(caller, records, session_id)
+    whole = transcript(await records.history(row))
     match format:
         case TranscriptFormat.TEXT:
             return PlainTextResponse(to_text(whole))
         case TranscriptFormat.VTT:
             return Response(to_vtt(whole), media_type="text/vtt")
     return whole
+
+
+async def _seen(caller: Principal, records: Store, session_id: str) -> SessionRow:
+    """Return a session that the caller may know of.
+
+    Raises:
+        SessionNotFound: If there is none of that name, or it is somebody else's.
+    """
+    row = await records.session(session_id_of(session_id))
+    if row is None or not caller.may_see(row.user_id):
+        raise SessionNotFound("there never was such a session")
+    return row
+
+
+def _status(row: SessionRow, sessions: SessionManager) -> SessionStatus:
+    presence = sessions.presence(row.id)
+    until = row.ended_at or datetime.now(UTC)
+    return SessionStatus(
+        session_id=row.id,
+        room_name=row.room_name,
+        bot=row.bot,
+        is_active=presence is not None,
+        participant_count=presence.has_client + presence.has_bot if presence else 0,
+        agent_connected=presence is not None and presence.has_bot,
+        agent_state=presence.state if presence else State.DISCONNECTED,
+        created_at=row.created_at,
+        duration_seconds=round((until - row.created_at).total_seconds(), 3),
+        end_reason=row.end_reason,
+    )

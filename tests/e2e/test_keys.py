@@ -11,25 +11,11 @@ from playwright.async_api import expect
 from tests.browser import Span
 from tests.e2e.conftest import OpenTab
 from tests.e2e.test_conversation import hear_greeting
-from tests.service import ROOT, Service, run_service
+from tests.service import ROOT, Service, keys, run_service
 
 pytestmark = pytest.mark.browser
 
 ASK_SECS = 20
-
-
-def keys(folder: Path, *arguments: str) -> str:
-    """Run `keys` beside the service of a folder; return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "runner", "keys", *arguments],
-        cwd=ROOT,
-        env={"PARLANTE_DATA_DIR": str(folder / "data"), "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    return done.stdout.strip()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import base64
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,10 +23,9 @@ from jwt import jwks_client
 from bots.errors import ConfigError
 from bots.settings import DEFAULT_CONFIG, load_settings
 from runner import auth, keys
-from runner.auth import OpenToOthers, check_exposure, is_loopback, new_key
-from runner.store import Store
-from runner.tables import ApiKeyRow, UserRow
-from tests.app import service
+from runner.auth import OpenToOthers, check_exposure, is_loopback
+from runner.tables import ApiKeyRow
+from tests.app import key_of, service
 
 SECRET = "a secret that is thirty-two characters long"
 OPEN_TO_ALL = {
@@ -35,17 +34,11 @@ OPEN_TO_ALL = {
     "/metrics",
     "/agents",
     "/status",
+    "/voice/realtime/health",
     # The secret of the session is in the path, or the connection's name in the body.
     "/sessions/{token}/api/offer",
     "PATCH /api/offer",
 }
-
-
-async def key_of(http: httpx.AsyncClient, user: str, *, is_operator: bool = False) -> str:
-    store: Store = http.app.state.store  # type: ignore[attr-defined]
-    key, row = new_key(user, is_operator=is_operator)
-    await store.save([UserRow(id=user), row])
-    return key
 
 
 async def start(http: httpx.AsyncClient, **headers: str) -> httpx.Response:
@@ -196,21 +189,21 @@ OURS = {"iss": "https://issuer", "aud": "parlante"}
 @pytest.mark.parametrize(
     ("credential", "status"),
     [
-        (token(**OURS), 200),
-        (token(**OURS, exp=time.time() - 10), 200),
-        (token(**OURS, exp=time.time() - 60), 401),
-        (token(**OURS, exp=None), 401),
-        (token(**OURS, sub=None), 401),
-        (token(**OURS, sub=7), 401),
-        (token(**OURS, nbf=time.time() + 600), 401),
-        (token(iss="https://issuer", aud="others"), 401),
-        (token(iss="https://others", aud="parlante"), 401),
-        (token(aud="parlante"), 401),
-        (token("another secret that is as long as the first", **OURS), 401),
-        (token("", "none", **OURS), 401),
-        (token(algorithm="HS512", secret=SECRET * 2, **OURS), 401),
-        ("a.b.c", 401),
-        ("", 401),
+        (lambda: token(**OURS), 200),
+        (lambda: token(**OURS, exp=time.time() - 10), 200),
+        (lambda: token(**OURS, exp=time.time() - 60), 401),
+        (lambda: token(**OURS, exp=None), 401),
+        (lambda: token(**OURS, sub=None), 401),
+        (lambda: token(**OURS, sub=7), 401),
+        (lambda: token(**OURS, nbf=time.time() + 600), 401),
+        (lambda: token(iss="https://issuer", aud="others"), 401),
+        (lambda: token(iss="https://others", aud="parlante"), 401),
+        (lambda: token(aud="parlante"), 401),
+        (lambda: token("another secret that is as long as the first", **OURS), 401),
+        (lambda: token("", "none", **OURS), 401),
+        (lambda: token(algorithm="HS512", secret=SECRET * 2, **OURS), 401),
+        (lambda: "a.b.c", 401),
+        (lambda: "", 401),
     ],
     ids=[
         "good",
@@ -230,9 +223,11 @@ OURS = {"iss": "https://issuer", "aud": "parlante"}
         "empty",
     ],
 )
-async def test_a_token_is_looked_at_from_all_sides(credential: str, status: int) -> None:
+async def test_a_token_is_looked_at_from_all_sides(
+    credential: Callable[[], str], status: int
+) -> None:
     async with with_tokens() as http:
-        assert (await start(http, Authorization=f"Bearer {credential}")).status_code == status
+        assert (await start(http, Authorization=f"Bearer {credential()}")).status_code == status
         assert (await start(http)).status_code == 401
 
 

@@ -31,13 +31,20 @@ def tool(outcome: ToolOutcome, call_id: str = "c1", **more: object) -> ToolCall:
 
 
 async def kept(store: Store) -> History:
-    history = await store.history("s1")
-    assert history
-    return history
+    row = await store.session("s1")
+    assert row
+    return await store.history(row)
 
 
 async def begin(store: Store) -> Journal:
-    session = SessionRow(id="s1", user_id="ada", bot="receptionist", created_at=NOON)
+    session = SessionRow(
+        id="s1",
+        user_id="ada",
+        room_name="voice-ada-1",
+        transport="webrtc",
+        bot="receptionist",
+        created_at=NOON,
+    )
     await store.save([UserRow(id="ada"), session])
     return Journal("s1", store)
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bots.database import connect
 from bots.errors import DatabaseUnavailable, ServiceUnavailable
 from runner import store as store_module
-from runner.store import MIGRATIONS, Store, alembic_config, head
+from runner.store import MIGRATIONS, History, Store, alembic_config, head
 from runner.tables import EventRow, SessionRow, Table, ToolCallRow, TurnRow, UserRow
 from tests.database import Postgres
 
@@ -25,8 +25,21 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def started(name: str = "s1", at: datetime = NOON) -> list[Table]:
-    session = SessionRow(id=name, user_id="ada", bot="receptionist", created_at=at)
+    session = SessionRow(
+        id=name,
+        user_id="ada",
+        room_name="voice-ada-1",
+        transport="webrtc",
+        bot="receptionist",
+        created_at=at,
+    )
     return [UserRow(id="ada"), session]
+
+
+async def history_of(store: Store, name: str = "s1") -> History:
+    row = await store.session(name)
+    assert row
+    return await store.history(row)
 
 
 def turn(sequence: int, heard: str, of: str = "s1") -> TurnRow:
@@ -50,23 +63,21 @@ async def test_what_is_saved_is_there_for_another_process(
     await store.save([turn(2, "On Sunday?"), turn(1, "Hello."), turn(1, "Not mine.", of="s2")])
     url = engine.url.render_as_string(hide_password=False)
     other = connect(SecretStr(url), tmp_path)
-    history = await Store(other).history("s1")
+    history = await history_of(Store(other))
     await other.dispose()
-    assert history
     assert (history.session.bot, history.session.created_at) == ("receptionist", NOON)
     assert [(row.sequence, row.heard) for row in history.turns] == [
         (1, "Hello."),
         (2, "On Sunday?"),
     ]
     assert history.turns[0].ended_at == NOON + timedelta(seconds=2)
-    assert await store.history("of-nobody") is None
+    assert await store.session("of-nobody") is None
 
 
 async def test_a_moment_of_another_zone_is_the_same_moment(store: Store) -> None:
     there = NOON.astimezone(timezone(timedelta(hours=9)))
     await store.save(started(at=there))
-    history = await store.history("s1")
-    assert history
+    history = await history_of(store)
     assert history.session.created_at == NOON
     assert history.session.created_at.tzinfo is UTC
 
@@ -75,8 +86,7 @@ async def test_saving_again_changes_what_is_set_and_nothing_else(store: Store) -
     for _ in range(2):
         await store.save([*started(), turn(1, "Hello.")])
     await store.save([SessionRow(id="s1", ended_at=NOON, end_reason="client_left")])
-    history = await store.history("s1")
-    assert history
+    history = await history_of(store)
     assert history.session.bot == "receptionist"
     assert history.session.end_reason == "client_left"
     assert [row.heard for row in history.turns] == ["Hello."]
@@ -86,8 +96,7 @@ async def test_all_rows_are_saved_or_none(store: Store) -> None:
     await store.save(started())
     with pytest.raises(Exception, match=r"(?i)foreign key"):
         await store.save([turn(1, "Hello."), turn(1, "Whose?", of="nobody")])
-    history = await store.history("s1")
-    assert history
+    history = await history_of(store)
     assert not history.turns
 
 
@@ -115,15 +124,13 @@ async def test_whatever_a_tool_returns_is_kept(store: Store, result: object, kep
         started_at=NOON,
     )
     await store.save([*started(), call])
-    history = await store.history("s1")
-    assert history
+    history = await history_of(store)
     assert history.tool_calls[0].result == kept
 
 
 async def test_text_that_a_database_cannot_keep_is_kept_as_far_as_it_can(store: Store) -> None:
     await store.save([*started(), turn(1, "be\0fore"), turn(2, "'; DROP TABLE turns; --")])
-    history = await store.history("s1")
-    assert history
+    history = await history_of(store)
     assert [row.heard for row in history.turns] == ["before", "'; DROP TABLE turns; --"]
 
 
@@ -152,7 +159,7 @@ async def test_migrations_lead_back_as_well(store: Store, engine: AsyncEngine) -
 async def test_opening_again_leaves_all_as_it_is(store: Store) -> None:
     await store.save(started())
     await store.open()
-    assert await store.history("s1")
+    assert await store.session("s1")
 
 
 async def test_services_that_start_together_migrate_once(on_server: AsyncEngine) -> None:
@@ -181,7 +188,7 @@ async def test_a_server_that_is_away_is_told_as_such_and_found_again(
         await store.save(started("meanwhile"))
     postgres.start()
     await store.ping()
-    assert await store.history("before")
+    assert await store.session("before")
 
 
 async def test_a_server_that_does_not_answer_is_not_waited_for(
@@ -219,6 +226,5 @@ def test_a_url_of_no_use_is_refused_without_its_password(
 async def test_events_keep_their_data(store: Store) -> None:
     joined = EventRow(session_id="s1", sequence=1, at=NOON, kind="joined", data={"by": "webrtc"})
     await store.save([*started(), joined])
-    history = await store.history("s1")
-    assert history
+    history = await history_of(store)
     assert [(row.kind, row.data) for row in history.events] == [("joined", {"by": "webrtc"})]

@@ -31,6 +31,8 @@ def upgrade() -> None:
         "sessions",
         sa.Column("id", Text(), nullable=False),
         sa.Column("user_id", Text(), nullable=False),
+        sa.Column("room_name", Text(), nullable=False),
+        sa.Column("transport", Text(), nullable=False),
         sa.Column("bot", Text(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("joined_at", UtcDateTime(), nullable=True),

@@ -1,0 +1,108 @@
+"""Sessions over the API of the real service, and the examples of docs/api.md."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from runner.peer import connect
+from tests.integration.test_call import REPLY_SECS
+from tests.integration.test_lifecycle import until_no_session
+from tests.service import ROOT, Service, keys, run_service
+
+BASE = "/voice/realtime"
+EXAMPLES = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
+ANSWERS = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
+
+
+async def request(service: Service, method: str, path: str, **body: Any) -> tuple[int, Any]:
+    async with (
+        aiohttp.ClientSession(service.url) as http,
+        http.request(method, BASE + path, json=body or None) as response,
+    ):
+        return response.status, await response.json() if response.status != 204 else None
+
+
+async def test_a_status_is_that_of_the_call(service: Service) -> None:
+    status, made = await request(service, "POST", "/session", agent_type="single_agent")
+    assert status == 200
+    path = f"/session/{made['session_id']}"
+
+    async def told() -> tuple[int, bool, str]:
+        _, told = await request(service, "GET", path)
+        return told["participant_count"], told["agent_connected"], told["agent_state"]
+
+    assert await told() == (0, False, "disconnected")
+    async with connect(service.url, session_id=made["token"]) as peer:
+        await peer.wait_for_state("speaking", timeout=REPLY_SECS)
+        assert await told() == (2, True, "speaking")
+        await peer.hear_out(timeout=REPLY_SECS)
+        assert await told() == (2, True, "listening")
+        _, health = await request(service, "GET", "/health")
+        assert (health["active_rooms"], health["active_sessions"]) == (1, 1)
+        assert (await request(service, "DELETE", path))[0] == 204
+        await asyncio.wait_for(peer.closed.wait(), 5)
+    _, ended = await request(service, "GET", path)
+    assert ended["is_active"] is False
+    assert ended["end_reason"] == "deleted"
+    assert ended["participant_count"] == 0
+    assert ended["agent_state"] == "disconnected"
+    _, later = await request(service, "GET", path)
+    assert later["duration_seconds"] == ended["duration_seconds"]
+    await until_no_session(service.url, timeout=3)
+
+
+async def test_a_session_is_greeted_as_it_wished(service: Service) -> None:
+    wish = {"agent_type": "single_agent", "agent_config": {"greeting": "Bakery, good morning!"}}
+    _, made = await request(service, "POST", "/session", **wish)
+    async with connect(service.url, session_id=made["token"]) as peer:
+        await peer.hear_out(timeout=REPLY_SECS)
+        said = [m["data"]["text"] for m in peer.messages if m["type"] == "bot-tts-text"]
+    assert " ".join(said).strip() == "Bakery, good morning!"
+
+
+def shape(answer: dict[str, Any]) -> dict[str, type]:
+    return {name: type(value) for name, value in answer.items()}
+
+
+def test_every_example_of_the_documentation_works(tmp_path: Path) -> None:
+    key, operator_key = keys(tmp_path, "add", "ada"), keys(tmp_path, "add", "ops", "--operator")
+    with run_service(tmp_path) as service:
+        variables = {"URL": service.url, "KEY": key, "OPERATOR_KEY": operator_key}
+
+        def run(example: str) -> str:
+            return subprocess.run(
+                ["bash", "-c", f"set -e\n{example}"],
+                env={**os.environ, **variables},
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=30,
+            ).stdout
+
+        create, look, listed, transcript, end, health, drain = EXAMPLES
+        created = json.loads(run(create))
+        assert shape(created) == shape(json.loads(ANSWERS[0]))
+        variables["ID"] = created["session_id"]
+        # Nobody has joined.
+        status = json.loads(run(look))
+        assert shape(status) == shape(json.loads(ANSWERS[1]))
+        [one] = json.loads(run(listed))["sessions"]
+        assert one["session_id"] == created["session_id"]
+        assert run(transcript) == ""
+        assert run(end) == ""
+        assert json.loads(run(look))["is_active"] is False
+        assert shape(json.loads(run(health))) == shape(json.loads(ANSWERS[2]))
+        assert json.loads(run(drain))["status"] == "draining"
+        assert service.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_names_its_key_but_the_open_one(example: str) -> None:
+    assert ("X-API-Key" in example) is not ("/health" in example)

@@ -1,0 +1,170 @@
+"""Sessions over the API: made, looked at, listed and ended."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.app import key_of, service
+from tests.database import Postgres
+
+LINES = {"realtime": {"limits": {"sessions": 4}}}
+WISH = {"agent_type": "single_agent"}
+BASE = "/voice/realtime"
+
+
+async def make(http: httpx.AsyncClient, **more: Any) -> dict[str, Any]:
+    answer = await http.post(f"{BASE}/session", json={**WISH, **more})
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def look(http: httpx.AsyncClient, session_id: str) -> dict[str, Any]:
+    answer = await http.get(f"{BASE}/session/{session_id}")
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def test_a_session_comes_with_all_that_its_client_needs() -> None:
+    servers = [{"urls": "turn:turn.example.com", "username": "u", "credential": "c"}]
+    async with service(voice={"realtime": {"ice_servers": servers, **LINES["realtime"]}}) as http:
+        made = await make(http)
+        by_socket = await make(http, transport="websocket")
+    assert re.fullmatch(r"voice-local-[0-9a-f]{8}", made["room_name"])
+    assert made["room_name"] != by_socket["room_name"]
+    assert made["token"].startswith(made["session_id"])
+    assert made["url"] == f"http://test/sessions/{made['token']}/api/offer"
+    assert by_socket["url"] == f"ws://test/ws-client/{by_socket['token']}"
+    assert made["ice_servers"] == servers
+
+
+async def test_a_session_that_waits_for_its_client_says_so() -> None:
+    async with service() as http:
+        made = await make(http)
+        status = await look(http, made["session_id"])
+    assert datetime.fromisoformat(status.pop("created_at")).tzinfo
+    assert 0 <= status.pop("duration_seconds") < 5
+    assert status == {
+        "session_id": made["session_id"],
+        "room_name": made["room_name"],
+        "bot": "receptionist",
+        "is_active": True,
+        "participant_count": 0,
+        "agent_connected": False,
+        "agent_state": "disconnected",
+        "end_reason": None,
+    }
+
+
+async def test_a_session_that_is_ended_frees_its_line_and_stays_on_record() -> None:
+    async with service(voice={"realtime": {"limits": {"sessions": 1}}}) as http:
+        made = await make(http)
+        path = f"{BASE}/session/{made['session_id']}"
+        assert (await http.post(f"{BASE}/session", json=WISH)).status_code == 429
+        for _ in range(2):
+            ended = await http.delete(path)
+            assert (ended.status_code, ended.content) == (204, b"")
+        status = await look(http, made["session_id"])
+        assert (status["is_active"], status["end_reason"]) == (False, "deleted")
+        offer = {"sdp": "v=0\r\n", "type": "offer"}
+        assert (await http.post(made["url"], json=offer)).status_code == 404
+        await make(http)
+        metrics = (await http.get("/metrics")).text
+        assert 'parlante_sessions_ended_total{reason="deleted"} 1.0' in metrics
+
+
+async def test_sessions_are_listed_newest_first_and_only_their_users() -> None:
+    async with service(voice=LINES) as http:
+        ada, eve = await key_of(http, "ada"), await key_of(http, "eve")
+        http.headers["X-API-Key"] = ada
+        made = [(await make(http))["session_id"] for _ in range(3)]
+        listed = (await http.get(f"{BASE}/sessions")).json()["sessions"]
+        assert [status["session_id"] for status in listed] == made[::-1]
+        some = (await http.get(f"{BASE}/sessions?limit=1")).json()["sessions"]
+        assert [status["session_id"] for status in some] == made[-1:]
+
+        http.headers["X-API-Key"] = eve
+        assert (await http.get(f"{BASE}/sessions")).json() == {"sessions": []}
+        for method in ("GET", "DELETE"):
+            answer = await http.request(method, f"{BASE}/session/{made[0]}")
+            unknown = await http.request(method, f"{BASE}/session/of-nobody")
+            assert answer.status_code == 404
+            assert answer.json() == unknown.json(), "nor is it told that there is one"
+        http.headers["X-API-Key"] = ada
+        assert (await look(http, made[0]))["is_active"] is True
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "words"),
+    [
+        ({}, 422, "agent_type"),
+        ({"agent_type": "anything"}, 422, "agent_type"),
+        ({**WISH, "transport": "smoke"}, 422, "transport"),
+        ({**WISH, "agent_config": {"temperature": 3}}, 422, "temperature"),
+        ({**WISH, "agent_config": {"wings": 2}}, 422, "wings"),
+        ({**WISH, "wings": 2}, 422, "wings"),
+        ({**WISH, "voice_profile": "soprano"}, 422, "voice_profile"),
+        ({**WISH, "bot": "nobody"}, 404, "nobody"),
+        ({"agent_type": "smart_router"}, 404, "smart_router"),
+    ],
+)
+async def test_a_wish_that_cannot_be_met_is_refused_with_its_reason(
+    wish: dict[str, Any], status: int, words: str
+) -> None:
+    async with service() as http:
+        answer = await http.post(f"{BASE}/session", json=wish)
+        assert answer.status_code == status
+        assert words in answer.json()["error"]["message"]
+        assert (await http.get("/ready")).json()["sessions"] == 0
+
+
+async def test_a_session_may_have_a_bot_that_differs() -> None:
+    async with service(voice=LINES) as http:
+        plain = await make(http)
+        silent = await make(http, initial_greeting=False)
+        other = await make(
+            http,
+            agent_config={"instructions": "You are a baker.", "greeting": "Hi!", "max_tokens": 9},
+        )
+        manager = http.app.state.sessions  # type: ignore[attr-defined]
+        bots = [manager.admit(made["token"]).bot for made in (plain, silent, other)]
+    assert bots[0].greeting.startswith("Willowbrook")
+    assert bots[1].greeting == ""
+    assert (bots[2].greeting, bots[2].max_tokens) == ("Hi!", 9)
+    assert bots[2].system_instruction(small=False) == "You are a baker."
+
+
+async def test_health_is_told_to_anybody(postgres: Postgres) -> None:
+    async def told() -> tuple[str, int]:
+        body = (await http.get(f"{BASE}/health")).json()
+        assert set(body) == {
+            "status",
+            "transport_connected",
+            "active_rooms",
+            "active_sessions",
+            "timestamp",
+        }
+        return body["status"], body["active_rooms"]
+
+    one = {"realtime": {"limits": {"sessions": 1}}}
+    async with service(database_url=postgres.url, voice=one) as http:
+        assert await told() == ("healthy", 0)
+        made = await make(http)
+        assert await told() == ("degraded", 1)
+        await http.delete(f"{BASE}/session/{made['session_id']}")
+        assert await told() == ("healthy", 0)
+        postgres.stop()
+        assert await told() == ("unhealthy", 0)
+        postgres.start()
+
+
+async def test_only_operators_stop_the_service() -> None:
+    async with service() as http:
+        http.headers["X-API-Key"] = await key_of(http, "ada")
+        answer = await http.post("/drain")
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "FORBIDDEN"
