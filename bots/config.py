@@ -133,6 +133,13 @@ class LimitConfig(Section):
     Attributes:
         sessions: Calls at once; None for one for each core (8 at most) where speech is recognised
             or answered on this machine, and for 10 elsewhere.
+        sessions_per_user: Of one user at once; None for any number. Where nobody needs a key there
+            are no users to tell apart.
+        starts_per_minute: Sessions that one user may start within a minute; None for any number.
+        max_lag: How late the event loop may be, on average of 10 s, for one more session to be
+            taken beside others; None for however late.
+        max_wait: How long half of the answers of the last minute may have taken for that; None for
+            however long.
         session_duration: Longest call.
         duration_warning: How long before its end the user is told; 0 for not at all.
         idle_timeout: Silence after the bot's last word until it asks whether anybody is there, and
@@ -142,6 +149,10 @@ class LimitConfig(Section):
     """
 
     sessions: Annotated[int, Field(ge=1)] | None = None
+    sessions_per_user: Annotated[int, Field(ge=1)] | None = 3
+    starts_per_minute: Annotated[int, Field(ge=1)] | None = 30
+    max_lag: Annotated[float, Field(gt=0)] | None = 0.25
+    max_wait: Annotated[float, Field(gt=0)] | None = 3.0
     session_duration: Annotated[float, Field(gt=0)] = 3600
     duration_warning: Annotated[float, Field(ge=0)] = 60
     idle_timeout: Annotated[float, Field(gt=0)] | None = 60

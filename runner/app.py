@@ -53,7 +53,7 @@ def create_app(
             store, server.jwt, may_be_open=is_loopback(server.host), own_key=own_key
         )
         manager = app.state.sessions = SessionManager(resources, store)
-        watchdog = asyncio.create_task(watch_event_loop(manager.telemetry.lagged))
+        watchdog = asyncio.create_task(watch_event_loop(manager.lagged))
         try:
             yield
         finally:

@@ -10,6 +10,8 @@ ParlanteError (bots.errors)
     ├── SessionTaken          409  4003
     ├── OriginNotAllowed      403  4003
     ├── SessionLimitExceeded  429
+    ├── StartRateExceeded     429
+    ├── Overloaded            503
     ├── ServiceDraining       503
     ├── BodyTooLarge          413
     ├── InvalidRequest        422
@@ -96,6 +98,32 @@ class SessionLimitExceeded(ServiceError):
 
     code = "SESSION_LIMIT_EXCEEDED"
     http_status = 429
+    retryable = True
+    retry_after_secs = 10
+
+
+class StartRateExceeded(ServiceError):
+    """A user starts sessions too fast.
+
+    Args:
+        message: What is wrong and what to do.
+        retry_after_secs: When the next may be started.
+    """
+
+    code = "START_RATE_EXCEEDED"
+    http_status = 429
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_secs: int) -> None:
+        super().__init__(message)
+        self.retry_after_secs = retry_after_secs
+
+
+class Overloaded(ServiceError):
+    """Calls are so slow that another would make them worse."""
+
+    code = "SERVICE_OVERLOADED"
+    http_status = 503
     retryable = True
     retry_after_secs = 10
 

@@ -9,9 +9,9 @@ from rich.table import Table
 
 from bots.errors import ParlanteError
 from bots.settings import Settings
-from runner.auth import new_key
+from runner.auth import LOCAL, new_key
 from runner.store import open_store
-from runner.tables import ApiKeyRow, UserRow
+from runner.tables import ApiKeyRow
 
 USER = re.compile(r"[\w.@-]{1,64}", re.ASCII)
 """No colon, which names of tokens' users have."""
@@ -44,9 +44,10 @@ def add(settings: Settings, user: str, *, is_operator: bool) -> int:
         UserNotAllowed: If there cannot be a user of that name.
         DatabaseUnavailable: If the database cannot be reached.
     """
-    if not USER.fullmatch(user):
+    if not USER.fullmatch(user) or user == LOCAL.user:
         raise UserNotAllowed(
-            f"'{user}' cannot be a user's name: use up to 64 letters, digits and any of .@_-"
+            f"'{user}' cannot be a user's name: use up to 64 letters, digits and any of .@_-, and "
+            f"not '{LOCAL.user}', which is everybody while nobody has a key"
         )
     return asyncio.run(_add(settings, user, is_operator))
 
@@ -79,7 +80,7 @@ def revoke(settings: Settings, key_id: str) -> int:
 async def _add(settings: Settings, user: str, is_operator: bool) -> int:
     key, row = new_key(user, is_operator=is_operator)
     async with open_store(settings) as store:
-        await store.save([UserRow(id=user), row])
+        await store.add(row)
     print(key)
     Console(stderr=True, style="dim").print(
         f"This is the only time that it is shown. {row.id} names it in the list."

@@ -5,6 +5,7 @@ import dataclasses
 import re
 import secrets
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -23,13 +24,20 @@ from bots.settings import Settings
 from processors.latency import TurnLatency
 from processors.transcript import ToolCall, Turn
 from processors.voice_state import State
-from runner.errors import InvalidRequest, ServiceDraining, SessionLimitExceeded, SessionNotFound
+from runner.auth import LOCAL
+from runner.errors import (
+    InvalidRequest,
+    ServiceDraining,
+    SessionLimitExceeded,
+    SessionNotFound,
+)
 from runner.host import SessionHost
 from runner.journal import Journal
+from runner.limits import Admission
 from runner.lines import EndReason
 from runner.sockets import SocketConnection
 from runner.store import Store
-from runner.tables import SessionRow, UserRow
+from runner.tables import SessionRow
 from runner.telemetry import Telemetry
 
 LINES = 10
@@ -116,15 +124,15 @@ class Presence:
 class _Reporter(CallListener):
     """Hands on what happens in the calls of one session."""
 
-    def __init__(self, session: Session, telemetry: Telemetry) -> None:
+    def __init__(self, session: Session, answered: Callable[[TurnLatency], None]) -> None:
         self._session = session
-        self._telemetry = telemetry
+        self._answered = answered
 
     async def on_state(self, state: State) -> None:
         self._session.state = state
 
     async def on_answer(self, latency: TurnLatency) -> None:
-        self._telemetry.answered(latency)
+        self._answered(latency)
         await self._session.journal.event("answer", dataclasses.asdict(latency))
 
     async def on_turn(self, turn: Turn) -> None:
@@ -151,6 +159,7 @@ class SessionManager:
         self._store = store
         self._limits = resources.settings.voice.realtime.limits
         self._lines = self._limits.sessions or _lines_of_this_machine(resources.settings)
+        self._admission = Admission(self._limits)
         self._sessions: dict[str, Session] = {}
         self.is_draining = False
         self.telemetry = Telemetry(lambda: self.count)
@@ -172,6 +181,27 @@ class SessionManager:
         """Whether all lines are busy."""
         return self.count >= self._lines
 
+    def check_ready(self) -> None:
+        """See whether sessions are taken, if there is a line.
+
+        Raises:
+            ServiceDraining: If the service is about to stop.
+            Overloaded: If calls are slow.
+        """
+        if self.is_draining:
+            raise ServiceDraining("the service is about to stop: please try again in a moment")
+        self._admission.check_load(self.count)
+
+    def lagged(self, secs: float) -> None:
+        """Take how late the event loop was."""
+        self._admission.lagged(secs)
+        self.telemetry.lagged(secs)
+
+    def answered(self, latency: TurnLatency) -> None:
+        """Take how long a user waited for an answer."""
+        self._admission.answered(latency.total_ms / 1000)
+        self.telemetry.answered(latency)
+
     async def create(self, wish: Wish) -> Session:
         """Start a session that waits for its client, and is in the store.
 
@@ -179,18 +209,22 @@ class SessionManager:
             ServiceDraining: If the service is about to stop.
             UnknownBot: If there is no such bot.
             InvalidRequest: If the bot cannot be changed in such a way.
-            SessionLimitExceeded: If all lines are busy.
+            SessionLimitExceeded: If all lines are busy, or the user has as many as they may.
+            StartRateExceeded: If the user starts sessions too fast.
+            Overloaded: If calls are slow.
             DatabaseUnavailable: If the session cannot be stored.
         """
-        if self.is_draining:
-            raise ServiceDraining("the service is about to stop: please try again in a moment")
+        self.check_ready()
+        if self.is_full:
+            raise SessionLimitExceeded("all lines are busy: please try again in a moment")
         bot_name = wish.bot_name or self._settings.default_bot
         bot = with_changes(load_bot(bot_name, self._settings), wish.changes)
         voices = self._settings.voice.voice_profiles
         if wish.changes.voice_profile not in (None, *voices):
             raise InvalidRequest(f"voice_profile is none of {sorted(voices)}")
-        if self.is_full:
-            raise SessionLimitExceeded("all lines are busy: please try again in a moment")
+        if wish.user != LOCAL.user:
+            theirs = sum(session.user == wish.user for session in self._sessions.values())
+            self._admission.check_user(wish.user, theirs)
         row = SessionRow(
             id=str(uuid.uuid4()),
             user_id=wish.user,
@@ -212,7 +246,7 @@ class SessionManager:
         # Its line is taken from now on, also while the store is slow.
         self._sessions[session.id] = session
         try:
-            await self._store.save([UserRow(id=wish.user), row])
+            await self._store.add(row)
         except BaseException:
             self._sessions.pop(session.id, None)
             await session.journal.close()
@@ -263,7 +297,7 @@ class SessionManager:
         is_new = request.pc_id is None
         try:
             answer = await self._host.offer(
-                session.id, session.bot, _Reporter(session, self.telemetry), request
+                session.id, session.bot, _Reporter(session, self.answered), request
             )
         finally:
             if not self._host.has_call(session.id) and session.id in self._sessions:
@@ -281,7 +315,7 @@ class SessionManager:
             ParlanteError: If the bot cannot be made.
         """
         line = await self._host.join(
-            session.id, session.bot, _Reporter(session, self.telemetry), socket
+            session.id, session.bot, _Reporter(session, self.answered), socket
         )
         _stop_waiting(session)
         await session.journal.joined()

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from bots.database import connect, reachable
 from bots.errors import ServiceUnavailable
 from bots.settings import Settings
-from runner.tables import ApiKeyRow, EventRow, SessionRow, Table, ToolCallRow, TurnRow
+from runner.tables import ApiKeyRow, EventRow, SessionRow, Table, ToolCallRow, TurnRow, UserRow
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -64,6 +65,16 @@ class Store:
         """See whether the database answers."""
         async with self._reading() as session:
             await session.execute(text("SELECT 1"))
+
+    async def add(self, row: SessionRow | ApiKeyRow) -> None:
+        """Insert what is a user's, and the user with it if they are new."""
+        user: postgresql.Insert | sqlite.Insert = sqlite.insert(UserRow)
+        if self._engine.dialect.name == "postgresql":
+            user = postgresql.insert(UserRow)
+        async with reachable(QUERY_SECS), self._session.begin() as session:
+            # Two of their first sessions may be started at once.
+            await session.execute(user.values(id=row.user_id).on_conflict_do_nothing())
+            session.add(row)
 
     async def save(self, rows: Iterable[Table]) -> None:
         """Insert rows or, where there is one of that key, change what is set; all of them or none.

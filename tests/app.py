@@ -14,7 +14,6 @@ from bots.settings import DEFAULT_CONFIG, load_settings
 from runner.app import create_app
 from runner.auth import new_key
 from runner.store import Store
-from runner.tables import UserRow
 
 
 @asynccontextmanager
@@ -43,5 +42,5 @@ async def key_of(http: httpx.AsyncClient, user: str, *, is_operator: bool = Fals
     """Make a key for a user of the service."""
     store: Store = http.app.state.store  # type: ignore[attr-defined]
     key, row = new_key(user, is_operator=is_operator)
-    await store.save([UserRow(id=user), row])
+    await store.add(row)
     return key

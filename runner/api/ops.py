@@ -8,8 +8,8 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bots.registry import load_bot
-from runner.api.deps import Caller, Sessions
-from runner.errors import Forbidden, ServiceDraining
+from runner.api.deps import Caller, Records, Sessions
+from runner.errors import Forbidden
 
 router = APIRouter(tags=["Operations"])
 
@@ -21,17 +21,16 @@ async def health() -> dict[str, str]:
 
 
 @router.get("/ready")
-async def ready(request: Request) -> dict[str, Any]:
+async def ready(sessions: Sessions, records: Records) -> dict[str, Any]:
     """Say that calls are taken: models are loaded, else the service would not listen.
 
     Raises:
         ServiceDraining: If the service is about to stop.
+        Overloaded: If calls are slow.
         DatabaseUnavailable: If the database cannot be reached.
     """
-    sessions = request.app.state.sessions
-    if sessions.is_draining:
-        raise ServiceDraining("the service is about to stop: it takes no more calls")
-    await request.app.state.store.ping()
+    sessions.check_ready()
+    await records.ping()
     return {"status": "ready", "sessions": sessions.count}
 
 

@@ -13,7 +13,7 @@ from bots.errors import DatabaseUnavailable
 from processors.voice_state import State
 from runner.api.deps import Caller, Records, Sessions
 from runner.auth import Principal
-from runner.errors import SessionNotFound
+from runner.errors import ServiceError, SessionNotFound
 from runner.lines import EndReason
 from runner.sessions import SessionManager, Wish, session_id_of
 from runner.store import Store
@@ -136,13 +136,15 @@ class TranscriptFormat(StrEnum):
 @router.get("/health")
 async def health(records: Records, sessions: Sessions) -> Health:
     """Tell how the service is, to anybody."""
-    status: Literal["healthy", "degraded", "unhealthy"] = "healthy"
-    if sessions.is_draining or sessions.is_full:
-        status = "degraded"
+    status: Literal["healthy", "degraded", "unhealthy"]
+    status = "degraded" if sessions.is_full else "healthy"
     try:
         await records.ping()
+        sessions.check_ready()
     except DatabaseUnavailable:
         status = "unhealthy"
+    except ServiceError:
+        status = "degraded"
     return Health(
         status=status,
         transport_connected=not sessions.is_draining,

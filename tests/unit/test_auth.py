@@ -391,7 +391,7 @@ def test_a_service_that_others_can_reach_does_not_start_without_a_key(
     assert asyncio.run(check_exposure(exposed)) is False, "who has revoked all keys wants nobody in"
 
 
-@pytest.mark.parametrize("name", ["", "a b", "jwt:ada", "ä", "x" * 65, "a/b"])
+@pytest.mark.parametrize("name", ["", "a b", "jwt:ada", "local", "ä", "x" * 65, "a/b"])
 def test_not_every_name_is_a_user_s(name: str, tmp_path: Path) -> None:
     settings = load_settings(DEFAULT_CONFIG, {"data_dir": str(tmp_path)})
     with pytest.raises(keys.UserNotAllowed, match="cannot be a user's name"):

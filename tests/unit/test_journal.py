@@ -16,7 +16,7 @@ from runner import journal as journal_module
 from runner.journal import Journal
 from runner.lines import EndReason
 from runner.store import History, Store
-from runner.tables import SessionRow, UserRow
+from runner.tables import SessionRow
 from tests.database import Postgres
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -37,7 +37,7 @@ async def kept(store: Store) -> History:
 
 
 async def begin(store: Store) -> Journal:
-    session = SessionRow(
+    row = SessionRow(
         id="s1",
         user_id="ada",
         room_name="voice-ada-1",
@@ -45,7 +45,7 @@ async def begin(store: Store) -> Journal:
         bot="receptionist",
         created_at=NOON,
     )
-    await store.save([UserRow(id="ada"), session])
+    await store.add(row)
     return Journal("s1", store)
 
 

@@ -18,14 +18,14 @@ from bots.database import connect
 from bots.errors import DatabaseUnavailable, ServiceUnavailable
 from runner import store as store_module
 from runner.store import MIGRATIONS, History, Store, alembic_config, head
-from runner.tables import EventRow, SessionRow, Table, ToolCallRow, TurnRow, UserRow
+from runner.tables import EventRow, SessionRow, Table, ToolCallRow, TurnRow
 from tests.database import Postgres
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def started(name: str = "s1", at: datetime = NOON) -> list[Table]:
-    session = SessionRow(
+def session(name: str = "s1", at: datetime = NOON) -> SessionRow:
+    return SessionRow(
         id=name,
         user_id="ada",
         room_name="voice-ada-1",
@@ -33,7 +33,6 @@ def started(name: str = "s1", at: datetime = NOON) -> list[Table]:
         bot="receptionist",
         created_at=at,
     )
-    return [UserRow(id="ada"), session]
 
 
 async def history_of(store: Store, name: str = "s1") -> History:
@@ -59,7 +58,7 @@ def turn(sequence: int, heard: str, of: str = "s1") -> TurnRow:
 async def test_what_is_saved_is_there_for_another_process(
     store: Store, engine: AsyncEngine, tmp_path: Path
 ) -> None:
-    await store.save([*started(), *started("s2")])
+    await asyncio.gather(*(store.add(session(name)) for name in ("s1", "s2", "s3")))
     await store.save([turn(2, "On Sunday?"), turn(1, "Hello."), turn(1, "Not mine.", of="s2")])
     url = engine.url.render_as_string(hide_password=False)
     other = connect(SecretStr(url), tmp_path)
@@ -76,15 +75,16 @@ async def test_what_is_saved_is_there_for_another_process(
 
 async def test_a_moment_of_another_zone_is_the_same_moment(store: Store) -> None:
     there = NOON.astimezone(timezone(timedelta(hours=9)))
-    await store.save(started(at=there))
+    await store.add(session(at=there))
     history = await history_of(store)
     assert history.session.created_at == NOON
     assert history.session.created_at.tzinfo is UTC
 
 
 async def test_saving_again_changes_what_is_set_and_nothing_else(store: Store) -> None:
+    await store.add(session())
     for _ in range(2):
-        await store.save([*started(), turn(1, "Hello.")])
+        await store.save([turn(1, "Hello.")])
     await store.save([SessionRow(id="s1", ended_at=NOON, end_reason="client_left")])
     history = await history_of(store)
     assert history.session.bot == "receptionist"
@@ -93,7 +93,7 @@ async def test_saving_again_changes_what_is_set_and_nothing_else(store: Store) -
 
 
 async def test_all_rows_are_saved_or_none(store: Store) -> None:
-    await store.save(started())
+    await store.add(session())
     with pytest.raises(Exception, match=r"(?i)foreign key"):
         await store.save([turn(1, "Hello."), turn(1, "Whose?", of="nobody")])
     history = await history_of(store)
@@ -123,13 +123,15 @@ async def test_whatever_a_tool_returns_is_kept(store: Store, result: object, kep
         result=result,
         started_at=NOON,
     )
-    await store.save([*started(), call])
+    await store.add(session())
+    await store.save([call])
     history = await history_of(store)
     assert history.tool_calls[0].result == kept
 
 
 async def test_text_that_a_database_cannot_keep_is_kept_as_far_as_it_can(store: Store) -> None:
-    await store.save([*started(), turn(1, "be\0fore"), turn(2, "'; DROP TABLE turns; --")])
+    await store.add(session())
+    await store.save([turn(1, "be\0fore"), turn(2, "'; DROP TABLE turns; --")])
     history = await history_of(store)
     assert [row.heard for row in history.turns] == ["before", "'; DROP TABLE turns; --"]
 
@@ -153,18 +155,18 @@ async def test_migrations_lead_back_as_well(store: Store, engine: AsyncEngine) -
         with pytest.raises(Exception, match=r"(?i)no such table|does not exist"):
             await connection.execute(text("SELECT * FROM sessions"))
     await store.open()
-    await store.save(started())
+    await store.add(session())
 
 
 async def test_opening_again_leaves_all_as_it_is(store: Store) -> None:
-    await store.save(started())
+    await store.add(session())
     await store.open()
     assert await store.session("s1")
 
 
 async def test_services_that_start_together_migrate_once(on_server: AsyncEngine) -> None:
     await asyncio.gather(*(Store(on_server).open() for _ in range(4)))
-    await Store(on_server).save(started())
+    await Store(on_server).add(session())
 
 
 async def test_a_database_of_a_newer_version_is_refused(store: Store, engine: AsyncEngine) -> None:
@@ -179,13 +181,13 @@ async def test_a_server_that_is_away_is_told_as_such_and_found_again(
 ) -> None:
     store = Store(on_server)
     await store.open()
-    await store.save(started("before"))
+    await store.add(session("before"))
     postgres.stop()
     for _ in range(2):
         with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
             await store.ping()
     with pytest.raises(DatabaseUnavailable):
-        await store.save(started("meanwhile"))
+        await store.add(session("meanwhile"))
     postgres.start()
     await store.ping()
     assert await store.session("before")
@@ -225,6 +227,7 @@ def test_a_url_of_no_use_is_refused_without_its_password(
 
 async def test_events_keep_their_data(store: Store) -> None:
     joined = EventRow(session_id="s1", sequence=1, at=NOON, kind="joined", data={"by": "webrtc"})
-    await store.save([*started(), joined])
+    await store.add(session())
+    await store.save([joined])
     history = await history_of(store)
     assert [(row.kind, row.data) for row in history.events] == [("joined", {"by": "webrtc"})]

@@ -1,0 +1,95 @@
+"""Who may start a session now: by counts, by rates, and by how well the service keeps up."""
+
+import math
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from statistics import mean, median
+
+from bots.config import LimitConfig
+from runner.errors import Overloaded, SessionLimitExceeded, StartRateExceeded
+
+LAG_SECS = 10.0
+WAIT_SECS = 60.0
+"""How long a lag of the event loop, and a wait for an answer, tell of the service's load."""
+
+ENOUGH_LAGS = 20
+ENOUGH_WAITS = 3
+"""Fewer may have been long for reasons of their own."""
+
+RATE_SECS = 60.0
+
+
+class Admission:
+    """Decides about starts, and forgets what is over.
+
+    Args:
+        limits: The bounds.
+        clock: Seconds, on any clock that does not go back.
+    """
+
+    def __init__(self, limits: LimitConfig, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._starts: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._lags: deque[tuple[float, float]] = deque()
+        self._waits: deque[tuple[float, float]] = deque()
+
+    def lagged(self, secs: float) -> None:
+        """Take how late the event loop was; to be told again and again."""
+        self._lags.append((self._clock(), secs))
+        self._forget(self._lags, LAG_SECS)
+
+    def answered(self, wait_secs: float) -> None:
+        """Take how long a user waited for an answer."""
+        self._waits.append((self._clock(), wait_secs))
+        self._forget(self._waits, WAIT_SECS)
+
+    def check_load(self, sessions: int) -> None:
+        """Let a session start beside so many, if these are served in time.
+
+        The first is always taken: with nobody there, what was measured is of the past.
+
+        Raises:
+            Overloaded: If they are not.
+        """
+        self._forget(self._lags, LAG_SECS)
+        self._forget(self._waits, WAIT_SECS)
+        lags = [secs for _, secs in self._lags]
+        waits = [secs for _, secs in self._waits]
+        max_lag, max_wait = self._limits.max_lag, self._limits.max_wait
+        is_late = max_lag and len(lags) >= ENOUGH_LAGS and mean(lags) > max_lag
+        is_slow = max_wait and len(waits) >= ENOUGH_WAITS and median(waits) > max_wait
+        if sessions and (is_late or is_slow):
+            raise Overloaded("calls are slow at the moment: please try again in a moment")
+
+    def check_user(self, user: str, sessions: int) -> None:
+        """Let a user start a session beside so many of theirs, and count it as started.
+
+        Raises:
+            SessionLimitExceeded: If they have as many as they may.
+            StartRateExceeded: If they have started as many within a minute as they may.
+        """
+        most = self._limits.sessions_per_user
+        if most and sessions >= most:
+            raise SessionLimitExceeded(f"you have {most} sessions: end one of them first")
+        rate = self._limits.starts_per_minute
+        if not rate:
+            return
+        now = self._clock()
+        over = [name for name, starts in self._starts.items() if starts[-1] <= now - RATE_SECS]
+        for name in over:
+            del self._starts[name]
+        starts = self._starts[user]
+        while starts and starts[0] <= now - RATE_SECS:
+            starts.popleft()
+        if len(starts) >= rate:
+            raise StartRateExceeded(
+                f"you have started {rate} sessions within a minute: please wait",
+                retry_after_secs=math.ceil(starts[0] + RATE_SECS - now),
+            )
+        starts.append(now)
+
+    def _forget(self, samples: deque[tuple[float, float]], age_secs: float) -> None:
+        while samples and samples[0][0] < self._clock() - age_secs:
+            samples.popleft()
