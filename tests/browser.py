@@ -31,6 +31,9 @@ NO_DEVICES = "--disable-audio-input"
 LOOPBACK = "--allow-loopback-in-peer-connection"
 """What WebRTC needs to be tested on a machine without a network; users have no such flag."""
 
+PAUSE_MS = 700
+"""Silence after which the bot has said what it had to say."""
+
 LOUD = 0.005
 """Root mean square of samples from -1 to 1: a voice is above, a silent line below."""
 
@@ -205,10 +208,22 @@ class Tab:
         )
 
     async def until_bot_is_done(self, after_ms: float, timeout_secs: float) -> None:
-        """Wait until the bot has spoken since `after_ms`, and has stopped."""
-        await self.until_told("bot-started-speaking", timeout_secs, after_ms)
-        started = (await self.messages("bot-started-speaking", after_ms))[0]
-        await self.until_told("bot-stopped-speaking", timeout_secs, started["at"])
+        """Wait until the bot has spoken since `after_ms`, and has nothing more to say.
+
+        A slow model may leave a pause within an answer: it is over when the model is done, too.
+        """
+        await self.until(
+            """([after, pause]) => {
+              const told = window.__ears.messages.filter(({ type, at }) => at > after &&
+                /^bot-(llm|tts)-(started|stopped)$|^bot-(started|stopped)-speaking$/.test(type));
+              const last = (part) => told.findLast(({ type }) => type.includes(part))?.type;
+              return last("speaking") === "bot-stopped-speaking" &&
+                last("-llm-") !== "bot-llm-started" &&
+                performance.now() - told.at(-1).at > pause;
+            }""",
+            timeout_secs,
+            [after_ms, PAUSE_MS],
+        )
 
     async def until_transcripts(self, count: int, timeout_secs: float) -> None:
         """Wait until the user was transcribed `count` times in this call."""
