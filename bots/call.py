@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loguru import logger
-from pipecat.frames.frames import TTSSpeakFrame
+from pipecat.frames.frames import LLMRunFrame, TTSSpeakFrame
 from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallObserver
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
@@ -25,10 +25,11 @@ from bots.listener import CallListener
 from bots.pipeline import assemble
 from bots.registry import Bot
 from bots.resources import Resources
+from processors.hang_up import HangUpObserver
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
 from processors.rtvi_serializer import RTVISerializer
-from processors.transcript import TranscriptObserver, tool_call
+from processors.transcript import Past, TranscriptObserver, to_messages, tool_call
 from processors.voice_state import State, VoiceState, VoiceStateObserver
 
 CLIENT_READY_TIMEOUT_SECS = 2.0
@@ -46,6 +47,7 @@ class Call:
         output: Pauses what the transport plays.
         resources: What calls share.
         listener: Told what happens in it.
+        past: What was said in the conversation before this call; nothing in a new one.
     """
 
     session_id: str
@@ -53,6 +55,7 @@ class Call:
     output: OutputPause
     resources: Resources
     listener: CallListener
+    past: Past = ()
 
 
 async def make_call(
@@ -60,6 +63,7 @@ async def make_call(
     runner_args: RunnerArguments,
     resources: Resources,
     listener: CallListener,
+    past: Past = (),
 ) -> Call:
     """Make what a bot is given for one call; see `Call`.
 
@@ -68,13 +72,14 @@ async def make_call(
         runner_args: Which transport the session asks for.
         resources: What calls share.
         listener: Told what happens in it.
+        past: What was said in the conversation before.
 
     Raises:
         ValueError: If Pipecat does not know the kind of session.
     """
     output = OutputPause()
     transport = await make_transport(runner_args, output)
-    return Call(session_id, transport, output, resources, listener)
+    return Call(session_id, transport, output, resources, listener, past)
 
 
 async def make_transport(runner_args: RunnerArguments, output: OutputPause) -> BaseTransport:
@@ -143,6 +148,7 @@ class Conversation:
 
     Attributes:
         is_deserted: Whether the bot ended the call because the user said nothing any more.
+        has_lost_client: Whether it ended because the client was gone, without having said so.
 
     Raises:
         ServiceUnavailable: If a service cannot be made.
@@ -150,9 +156,18 @@ class Conversation:
 
     def __init__(self, bot: Bot, call: Call) -> None:
         self.is_deserted = False
+        self.has_lost_client = False
         self._bot = bot
         self._call = call
-        self._assembly = assemble(bot, call.transport, call.output, call.resources)
+        self._messages = to_messages(call.past)
+        self._assembly = assemble(
+            bot,
+            call.transport,
+            call.output,
+            call.resources,
+            messages=self._messages,
+            keep_tool_call=call.listener.keep_tool_call,
+        )
         self._state = VoiceState(self._publish)
         tools = FunctionCallObserver(include_results=True)
         tools.add_event_handler("on_function_call_event", self._on_tool)
@@ -163,6 +178,7 @@ class Conversation:
                 VoiceStateObserver(self._state),
                 TurnLatencyObserver(self._tell_latency),
                 TranscriptObserver(self._assembly.assistant, call.listener.on_turn),
+                HangUpObserver(self._hang_up),
                 tools,
             ],
             app_resources=call.resources,
@@ -237,6 +253,11 @@ class Conversation:
             }
         )
 
+    async def _hang_up(self) -> None:
+        """Break off whatever is being said, because the client wants to hear no more."""
+        await self._state.move(State.DISCONNECTING)
+        await self._worker.cancel(reason="the client has hung up")
+
     async def _on_tool(self, _: object, event: FunctionCallEvent) -> None:
         if call := tool_call(event):
             await self._call.listener.on_tool_call(call)
@@ -248,6 +269,7 @@ class Conversation:
 
         @self._call.transport.event_handler("on_client_disconnected")
         async def on_client_disconnected(_transport: BaseTransport, _client: object) -> None:
+            self.has_lost_client = self._state.current is not State.DISCONNECTING
             await self._worker.cancel(reason="the client has left")
 
         @self._worker.rtvi.event_handler("on_client_ready")
@@ -279,11 +301,16 @@ class Conversation:
             await self._assembly.prefill()
 
     async def _open(self) -> None:
-        """Greet, once, when the client can hear it."""
+        """Greet when the client can hear it, or go on where the conversation was."""
         await self._connected.wait()
         try:
             await asyncio.wait_for(self._ready.wait(), CLIENT_READY_TIMEOUT_SECS)
         except TimeoutError:
             logger.debug("the client speaks no RTVI, or is slow: not waiting for it")
         await self._state.move(State.LISTENING)
-        await self.say(self._bot.greeting)
+        if not self._messages:
+            await self.say(self._bot.greeting)
+        elif self._messages[-1]["role"] == "assistant":
+            await self.say(self._announcements.back)
+        else:
+            await self._worker.queue_frame(LLMRunFrame())

@@ -146,6 +146,7 @@ class LimitConfig(Section):
             as long again until the call is ended; None for never.
         join_timeout: How long a started session waits for its client.
         lost_peer_timeout: How long a client may be silent, or gone, before its call is ended.
+        empty_timeout: How long a session then waits for its client to come back; it holds no line.
     """
 
     sessions: Annotated[int, Field(ge=1)] | None = None
@@ -158,12 +159,14 @@ class LimitConfig(Section):
     idle_timeout: Annotated[float, Field(gt=0)] | None = 60
     join_timeout: Annotated[float, Field(gt=0)] = 60
     lost_peer_timeout: Annotated[float, Field(gt=0)] = 8
+    empty_timeout: Annotated[float, Field(gt=0)] = 300
 
 
 class AnnouncementConfig(Section):
     """What the bot says of the call itself; nothing where a text is empty.
 
     Attributes:
+        back: When its user comes back into a conversation in which nothing waits for an answer.
         anybody_there: After a long silence; where it is empty, that ends the call.
         nobody_there: When a silence ends the call.
         nearly_up: Some time before the call's longest duration.
@@ -171,6 +174,7 @@ class AnnouncementConfig(Section):
         closing: When the service ends the call because it stops.
     """
 
+    back: str = "I am back."
     anybody_there: str = "Are you still there?"
     nobody_there: str = "I cannot hear you any more, so I will hang up. Goodbye."
     nearly_up: str = "Our time is nearly up."

@@ -8,7 +8,8 @@ from processors.voice_state import State
 class CallListener:
     """Takes no notice; to be derived from by who does.
 
-    It is told in tasks beside the pipeline, which does not wait for it.
+    It is told in tasks beside the pipeline, which waits for it where a tool is to be
+    kept, and nowhere else.
     """
 
     async def on_state(self, state: State) -> None:
@@ -22,3 +23,10 @@ class CallListener:
 
     async def on_tool_call(self, call: ToolCall) -> None:
         """Hear of a tool, when it begins and when it is over."""
+
+    async def keep_tool_call(self, call: ToolCall) -> None:
+        """Hear of a tool before it runs, and before its result is told; both wait for this.
+
+        Raises:
+            DatabaseUnavailable: If it cannot be kept; a tool that has not run yet does not then.
+        """

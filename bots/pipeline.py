@@ -3,9 +3,10 @@
 microphone -> STT -> user turn -> knowledge -> LLM -> TTS -> loudspeaker -> assistant turn
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
 from pipecat.audio.vad.vad_analyzer import VADParams
@@ -25,6 +26,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from bots import providers
 from bots.config import InterruptionConfig, TurnConfig, VadConfig
 from bots.facts import make_knowledge
+from bots.ledger import on_record
 from bots.registry import Bot
 from bots.resources import Resources
 from processors.barge_in import BargeInStartStrategy
@@ -36,6 +38,7 @@ from processors.output_pause import OutputPause
 from processors.rehearsal import Rehearsal
 from processors.shared_vad import SpeechModels
 from processors.stray_speech import StraySpeechProcessor
+from processors.transcript import ToolCall
 from processors.turn_end import EagerTurnStopStrategy, ReadAlong
 
 TURN_STOP_MARGIN_SECS = 0.5
@@ -60,7 +63,13 @@ class Assembly:
 
 
 def assemble(
-    bot: Bot, transport: BaseTransport, output: OutputPause, resources: Resources
+    bot: Bot,
+    transport: BaseTransport,
+    output: OutputPause,
+    resources: Resources,
+    *,
+    messages: Sequence[LLMContextMessage],
+    keep_tool_call: Callable[[ToolCall], Awaitable[None]],
 ) -> Assembly:
     """Build the pipeline of one call.
 
@@ -69,6 +78,8 @@ def assemble(
         transport: Where the user is.
         output: Pauses what the transport plays.
         resources: What calls share.
+        messages: The conversation before this call.
+        keep_tool_call: Called before a tool runs and when it has, and waited for.
 
     Raises:
         ServiceUnavailable: If a service cannot be made.
@@ -88,7 +99,8 @@ def assemble(
     tts = providers.make_tts(*settings.service("tts"), resources.local, profile=profile)
 
     # Small models call tools for a mere greeting: they get none.
-    context = LLMContext(tools=[] if small else list(bot.tools))
+    tools: list[Any] = [] if small else [on_record(tool, keep_tool_call) for tool in bot.tools]
+    context = LLMContext(list(messages), tools=tools)
     knowledge = make_knowledge(bot, resources.encoder)
     read: Callable[[LLMContext], Awaitable[None]] | None = None
     if isinstance(llm, LocalLLM):

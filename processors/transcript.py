@@ -1,6 +1,7 @@
 """Who said what in a call, and which tools ran: put together from what its pipeline does."""
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,6 +16,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallEventKind
+from pipecat.processors.aggregators.llm_context import LLMStandardMessage
 from pipecat.processors.aggregators.llm_response_universal import (
     AssistantTurnStoppedMessage,
     LLMAssistantAggregator,
@@ -89,6 +91,14 @@ class ToolCall:
     error: str | None = None
 
 
+Past = Sequence[Turn | ToolCall]
+"""What was said and done in a conversation, in its order; each tool call once, with its result."""
+
+NOT_KNOWN = (
+    "The line was cut while this ran. It is not known whether it was done: look before you do it "
+    "again."
+)
+
 _OUTCOMES = {
     FunctionCallEventKind.IN_PROGRESS: ToolOutcome.RUNNING,
     FunctionCallEventKind.COMPLETED: ToolOutcome.COMPLETED,
@@ -111,6 +121,51 @@ def tool_call(event: FunctionCallEvent) -> ToolCall | None:
         event.result,
         event.error,
     )
+
+
+def to_messages(past: Past) -> list[LLMStandardMessage]:
+    """Return a conversation as a language model knows it, in which it can be gone on with.
+
+    Of the bot's words it holds those that were heard. A last turn of the bot that was cut off is
+    left out: what it answered waits for an answer again.
+    """
+    if past and isinstance(last := past[-1], Turn) and last.speaker is Speaker.BOT:
+        past = past[:-1] if last.interrupted else past
+    messages: list[LLMStandardMessage] = []
+    for happened in past:
+        match happened:
+            case Turn(speaker=Speaker.USER, heard=words):
+                messages.append({"role": "user", "content": words})
+            case Turn(heard=words) if words:
+                messages.append({"role": "assistant", "content": words})
+            case ToolCall():
+                messages += _tool_messages(happened)
+    return messages
+
+
+def _tool_messages(call: ToolCall) -> list[LLMStandardMessage]:
+    """Return the call of a tool and what it gave, as Pipecat's aggregator writes them."""
+    arguments = json.dumps(call.arguments, ensure_ascii=False)
+    match call.outcome:
+        case ToolOutcome.RUNNING:
+            result = NOT_KNOWN
+        case ToolOutcome.COMPLETED:
+            result = json.dumps(call.result, ensure_ascii=False)
+        case _:
+            result = call.error or call.outcome.value.upper()
+    return [
+        {
+            "role": "assistant",
+            "tool_calls": [
+                {
+                    "id": call.call_id,
+                    "function": {"name": call.tool, "arguments": arguments},
+                    "type": "function",
+                }
+            ],
+        },
+        {"role": "tool", "content": result, "tool_call_id": call.call_id},
+    ]
 
 
 class TranscriptObserver(BaseObserver):

@@ -54,12 +54,13 @@ def create_app(
         )
         manager = app.state.sessions = SessionManager(resources, store)
         watchdog = asyncio.create_task(watch_event_loop(manager.lagged))
+        keeper = asyncio.create_task(manager.keep())
         try:
             yield
         finally:
             await manager.close()
             watchdog.cancel()
-            await asyncio.gather(watchdog, return_exceptions=True)
+            await asyncio.gather(watchdog, keeper, return_exceptions=True)
 
     app = FastAPI(title="Parlante", lifespan=lifespan)
     app.state.settings = resources.settings

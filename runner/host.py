@@ -1,8 +1,9 @@
 """The calls of one process: each is one supervised task with a media connection."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from fastapi import HTTPException
 from pipecat.runner.types import (
@@ -22,12 +23,30 @@ from bots.errors import ParlanteError
 from bots.listener import CallListener
 from bots.registry import Bot
 from bots.resources import Resources
+from processors.transcript import Past
 from runner.errors import ConnectionFailed, SessionNotFound, SessionTaken
 from runner.lines import Connection, EndReason, Line
 from runner.sockets import SocketConnection
 
 _BROKEN_SDP = (AssertionError, AttributeError, IndexError, KeyError)
 """aiortc has no error of its own for an SDP that it cannot read."""
+
+
+@dataclass(frozen=True)
+class CallPlan:
+    """What a call is made of.
+
+    Attributes:
+        session_id: Whose it is.
+        bot: Who answers.
+        listener: Told what happens in it.
+        recall: Tells what was said in the session before.
+    """
+
+    session_id: str
+    bot: Bot
+    listener: CallListener
+    recall: Callable[[], Awaitable[Past]]
 
 
 class SessionHost:
@@ -52,15 +71,11 @@ class SessionHost:
             ice_servers=[IceServer(**server.model_dump()) for server in self._realtime.ice_servers]
         )
 
-    async def offer(
-        self, session_id: str, bot: Bot, listener: CallListener, request: SmallWebRTCRequest
-    ) -> dict[str, str]:
+    async def offer(self, plan: CallPlan, request: SmallWebRTCRequest) -> dict[str, str]:
         """Answer an offer: start the call, or renegotiate the one that is under way.
 
         Args:
-            session_id: Whose offer it is.
-            bot: Who answers a new call.
-            listener: Told what happens in it.
+            plan: What a new call is made of.
             request: The client's offer.
 
         Returns:
@@ -69,15 +84,18 @@ class SessionHost:
         Raises:
             SessionNotFound: If the offer is for a connection of another session.
             ConnectionFailed: If the offer cannot be answered.
+            DatabaseUnavailable: If what was said before cannot be had.
         """
-        line = self._lines.get(session_id)
-        if line and (request.pc_id is None or request.pc_id != _pc_id(line)):
-            # The page was reloaded: the old connection is of no use to anybody, and ends without
-            # the session.
-            del self._lines[session_id]
-            await line.stop()
-        elif not line and request.pc_id:
-            raise SessionNotFound("this connection has ended: start a new session")
+        session_id = plan.session_id
+        owner = self.session_of(request.pc_id)
+        if owner not in (None, session_id):
+            raise SessionNotFound("this session has no such connection: start a new one")
+        if owner is None:
+            # A new connection, also where the client's words are of one that has ended. The old
+            # one, if there is any, is of no use to anybody, and ends without the session.
+            request = replace(request, pc_id=None)
+            if line := self._lines.pop(session_id, None):
+                await line.stop()
 
         failure: ParlanteError | None = None
 
@@ -88,7 +106,7 @@ class SessionHost:
                 webrtc_connection=connection, session_id=session_id
             )
             try:
-                await self._start(session_id, bot, listener, connection, arguments)
+                await self._start(plan, connection, arguments)
             except ParlanteError as error:
                 failure = error
                 await connection.disconnect()
@@ -132,15 +150,11 @@ class SessionHost:
         except (ValueError, AssertionError, IndexError) as error:
             raise ConnectionFailed(f"a candidate cannot be read: {error}") from error
 
-    async def join(
-        self, session_id: str, bot: Bot, listener: CallListener, socket: SocketConnection
-    ) -> Line:
+    async def join(self, plan: CallPlan, socket: SocketConnection) -> Line:
         """Start the call of a client that has opened a WebSocket.
 
         Args:
-            session_id: Whose client it is.
-            bot: Who answers.
-            listener: Told what happens in the call.
+            plan: What the call is made of.
             socket: The connection, accepted.
 
         Returns:
@@ -151,9 +165,9 @@ class SessionHost:
             ParlanteError: If the bot cannot be made.
         """
         arguments = WebSocketRunnerArguments(
-            websocket=socket, transport_type="websocket", session_id=session_id
+            websocket=socket, transport_type="websocket", session_id=plan.session_id
         )
-        return await self._start(session_id, bot, listener, socket, arguments)
+        return await self._start(plan, socket, arguments)
 
     async def stop(self, session_id: str, reason: EndReason = EndReason.STOPPED) -> None:
         """End a call and wait until it has ended; do nothing if there is none."""
@@ -174,12 +188,7 @@ class SessionHost:
         await self._webrtc.close()
 
     async def _start(
-        self,
-        session_id: str,
-        bot: Bot,
-        listener: CallListener,
-        connection: Connection,
-        arguments: RunnerArguments,
+        self, plan: CallPlan, connection: Connection, arguments: RunnerArguments
     ) -> Line:
         """Make the bot and let it wait for its client.
 
@@ -187,11 +196,12 @@ class SessionHost:
             SessionTaken: If the session has a client.
             ParlanteError: If the bot cannot be made.
         """
+        session_id = plan.session_id
+        past = await plan.recall()
+        call = await make_call(session_id, arguments, self._resources, plan.listener, past)
         if session_id in self._lines:
             raise SessionTaken("this session has its client: start a new one")
-
-        call = await make_call(session_id, arguments, self._resources, listener)
-        conversation = Conversation(bot, call)
+        conversation = Conversation(plan.bot, call)
         rules = self._realtime
         line = Line(session_id, connection, rules.limits, rules.announcements)
 

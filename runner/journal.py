@@ -21,6 +21,9 @@ BACKLOG_ROWS = 1000
 RETRY_SECS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses between the tries to reach the database; the last one again and again."""
 
+WRITTEN_SECS = 5.0
+"""How long it may take until what must be on record is."""
+
 
 class Journal:
     """The records of one session. Nothing is left out: a database that is away is waited for.
@@ -28,21 +31,22 @@ class Journal:
     Args:
         session_id: Whose they are.
         store: Where they go.
+        last_sequence: The highest number that was given in the session before.
     """
 
-    def __init__(self, session_id: str, store: Store) -> None:
+    def __init__(self, session_id: str, store: Store, last_sequence: int = 0) -> None:
         self._session_id = session_id
         self._store = store
-        self._last_sequence = 0
+        self._last_sequence = last_sequence
         self._unwritten = 0
         self._running_tools: dict[str, int] = {}
         self._rows: asyncio.Queue[Table] = asyncio.Queue(BACKLOG_ROWS)
         self._writer = asyncio.create_task(self._write(), name=f"journal {session_id}")
 
-    async def joined(self) -> None:
-        """Record that the client is there."""
-        now = datetime.now(UTC)
-        await self._put(SessionRow(id=self._session_id, joined_at=now))
+    async def joined(self, *, is_first: bool) -> None:
+        """Record that the client is there, for the first time or again."""
+        if is_first:
+            await self._put(SessionRow(id=self._session_id, joined_at=datetime.now(UTC)))
         await self.event("joined")
 
     async def turn(self, turn: Turn) -> None:
@@ -62,8 +66,10 @@ class Journal:
         )
 
     async def tool_call(self, call: ToolCall) -> None:
-        """Record that a tool has begun, or what became of it."""
+        """Record that a tool has begun, or what became of it; each may be told twice."""
         if call.outcome is ToolOutcome.RUNNING:
+            if call.call_id in self._running_tools:
+                return
             sequence = self._running_tools[call.call_id] = self._next()
             await self._put(
                 ToolCallRow(
@@ -101,6 +107,20 @@ class Journal:
                 data=dict(data or {}),
             )
         )
+
+    async def written(self) -> None:
+        """Wait until everything so far is in the database.
+
+        Raises:
+            DatabaseUnavailable: If that takes too long; it is still written when it can be.
+        """
+        try:
+            async with asyncio.timeout(WRITTEN_SECS):
+                await self._rows.join()
+        except TimeoutError as error:
+            raise DatabaseUnavailable(
+                "the database is away: please try again in a moment"
+            ) from error
 
     async def ended(self, reason: EndReason) -> None:
         """Record the end of the session, wait until everything is written, and write no more.

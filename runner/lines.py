@@ -28,10 +28,12 @@ FAREWELL_SECS = 15.0
 class EndReason(StrEnum):
     """Why a call ended."""
 
+    HUNG_UP = "hung_up"
+    """The client said that it hangs up, or the bot did."""
     CLIENT_LEFT = "client_left"
-    """The client hung up."""
+    """The client closed its connection, and did not come back."""
     PEER_LOST = "peer_lost"
-    """The client went silent, or away, without a word."""
+    """The client went silent, or away, without a word, and did not come back."""
     NEVER_JOINED = "never_joined"
     """The client made an offer and did not connect."""
     MAX_DURATION = "max_duration"
@@ -46,6 +48,8 @@ class EndReason(StrEnum):
     """The service ended it at once."""
     ERROR = "error"
     """The bot failed; the log says how."""
+    FORSAKEN = "forsaken"
+    """The service was killed, and the client did not come back to another."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,9 @@ async def _outcome(call: asyncio.Task[None], conversation: Conversation) -> EndR
     except Exception:  # noqa: BLE001 - a bot is anybody's code: it must not take the service down
         logger.exception("the bot failed")
         return EndReason.ERROR
-    return EndReason.USER_IDLE if conversation.is_deserted else EndReason.CLIENT_LEFT
+    if conversation.is_deserted:
+        return EndReason.USER_IDLE
+    return EndReason.CLIENT_LEFT if conversation.has_lost_client else EndReason.HUNG_UP
 
 
 async def _stop(call: asyncio.Task[Any]) -> None:

@@ -10,7 +10,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -33,6 +33,9 @@ SAMPLE_RATE_HZ = 48_000
 FRAME_SAMPLES = SAMPLE_RATE_HZ // 50
 PING_INTERVAL_SECS = 1.0
 """Pipecat takes a peer for lost that has once pinged and then is silent for 3 s."""
+
+HANG_UP_SECS = 1.0
+"""How long the bot, which may be in the midst of a sentence, is waited for after a hang-up."""
 
 PAUSE_SECS = 1.5
 """A silence after which the bot is taken to have finished: between two sentences there may be a
@@ -210,6 +213,19 @@ class Peer:
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, kind))
         await self.wait_for(_is("bot-ready"), timeout=20)
 
+    async def hang_up(self) -> None:
+        """Tell the bot that this was the call, and close the connection."""
+        if self._channel and self._channel.readyState == "open":
+            self.send("disconnect-bot")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HANG_UP_SECS):
+                    await self.closed.wait()
+        await self.drop()
+
+    async def drop(self) -> None:
+        """Close the connection without a word; the session is still there to come back to."""
+        await self._pc.close()
+
     async def ping(self) -> None:
         """Say again and again that this peer is alive."""
         while True:
@@ -265,7 +281,7 @@ async def connect(
             tasks.append(asyncio.create_task(peer.ping()))
             yield peer
         finally:
-            await pc.close()
+            await peer.hang_up()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,12 +1,11 @@
 """Sessions: who may start one, which bot it has, and what it is doing."""
 
 import asyncio
-import dataclasses
 import re
 import secrets
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from loguru import logger
@@ -14,136 +13,62 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCPatchRequest,
     SmallWebRTCRequest,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
 from bots.config import BotChanges
-from bots.listener import CallListener
+from bots.errors import DatabaseUnavailable
 from bots.local_models import cpu_threads
-from bots.registry import Bot, load_bot, with_changes
+from bots.registry import load_bot, with_changes
 from bots.resources import Resources
 from bots.settings import Settings
 from processors.latency import TurnLatency
-from processors.transcript import ToolCall, Turn
+from processors.transcript import Past
 from processors.voice_state import State
 from runner.auth import LOCAL
 from runner.errors import (
     InvalidRequest,
     ServiceDraining,
     SessionLimitExceeded,
-    SessionNotFound,
 )
-from runner.host import SessionHost
+from runner.host import CallPlan, SessionHost
 from runner.journal import Journal
 from runner.limits import Admission
 from runner.lines import EndReason
+from runner.session import (
+    BOT_IS_THERE,
+    Presence,
+    Session,
+    SessionReporter,
+    Wish,
+    check_token,
+    hash_of,
+    new_token,
+    not_found,
+    session_id_of,
+)
 from runner.sockets import SocketConnection
 from runner.store import Store
 from runner.tables import SessionRow
 from runner.telemetry import Telemetry
+from runner.transcripts import past
 
 LINES = 10
 """Calls at once where other machines do the work."""
 
-AS_IT_IS = BotChanges()
-BOT_IS_THERE = {State.LISTENING, State.PROCESSING, State.THINKING, State.SPEAKING}
 NOT_IN_ROOM_NAMES = re.compile(r"[^a-zA-Z0-9-]+")
-
-SECRET_BYTES = 16
-TOKEN_SEPARATOR = "."
-TOKEN_LIFETIME = timedelta(hours=2)
-"""How long a token lets in; a call that is under way goes on."""
 
 FLUSH_SECS = 5.0
 """How long the end of a session, and of the service, waits for a database that is away."""
 
+SIGN_OF_LIFE_SECS = 15.0
+"""How often the store is told which sessions have a service."""
 
-@dataclass
-class Session:
-    """A conversation that somebody started.
-
-    Attributes:
-        id: Names it everywhere, and opens nothing.
-        user: Whose it is.
-        secret: Lets a client into it, and nowhere else.
-        room_name: Names the place where it is held.
-        bot_name: Who answers.
-        bot: The same, loaded, as this session wants it.
-        created_at: When it was started, UTC.
-        journal: Writes down what happens in it.
-        state: What its bot is doing.
-        expiry: Ends it if nobody joins; None while it has a call.
-    """
-
-    id: str
-    user: str
-    secret: str
-    room_name: str
-    bot_name: str
-    bot: Bot
-    created_at: datetime
-    journal: Journal
-    state: State = State.DISCONNECTED
-    expiry: asyncio.TimerHandle | None = None
-
-    @property
-    def token(self) -> str:
-        """What a client has to show to be let in: the session's name and its secret."""
-        return f"{self.id}{TOKEN_SEPARATOR}{self.secret}"
-
-
-def session_id_of(token_or_id: str) -> str:
-    """Return the session that a token, or just its name, is of."""
-    return token_or_id.partition(TOKEN_SEPARATOR)[0]
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What somebody wants of a session.
-
-    Attributes:
-        user: Whose it is to be.
-        transport: How the client will come.
-        bot_name: Who answers; None for the default bot.
-        changes: What is different about the bot.
-    """
-
-    user: str
-    transport: str
-    bot_name: str | None = None
-    changes: BotChanges = AS_IT_IS
-
-
-@dataclass(frozen=True)
-class Presence:
-    """Who is there in a session, and what the bot does."""
-
-    has_client: bool
-    has_bot: bool
-    state: State
-
-
-class _Reporter(CallListener):
-    """Hands on what happens in the calls of one session."""
-
-    def __init__(self, session: Session, answered: Callable[[TurnLatency], None]) -> None:
-        self._session = session
-        self._answered = answered
-
-    async def on_state(self, state: State) -> None:
-        self._session.state = state
-
-    async def on_answer(self, latency: TurnLatency) -> None:
-        self._answered(latency)
-        await self._session.journal.event("answer", dataclasses.asdict(latency))
-
-    async def on_turn(self, turn: Turn) -> None:
-        await self._session.journal.turn(turn)
-
-    async def on_tool_call(self, call: ToolCall) -> None:
-        await self._session.journal.tool_call(call)
+MAY_COME_BACK = {EndReason.CLIENT_LEFT, EndReason.PEER_LOST}
+"""Ends of calls whose session waits: the page may have been reloaded, the network have changed."""
 
 
 class SessionManager:
-    """Starts sessions within the limits, and forgets them when they end.
+    """Starts sessions within the limits, takes them up again, and forgets them when they end.
 
     Args:
         resources: What calls share.
@@ -163,13 +88,19 @@ class SessionManager:
         self._sessions: dict[str, Session] = {}
         self.is_draining = False
         self.telemetry = Telemetry(lambda: self.count)
-        self._host = SessionHost(resources, on_end=self._end)
+        self._host = SessionHost(resources, on_end=self._call_ended)
         self._closing: dict[str, asyncio.Task[None]] = {}
+        self._is_closed = asyncio.Event()
+
+    @property
+    def rooms(self) -> int:
+        """Sessions now, those included whose client has left and may come back."""
+        return len(self._sessions)
 
     @property
     def count(self) -> int:
-        """Sessions now, joined or not."""
-        return len(self._sessions)
+        """Sessions that hold a line: their client is there, or is expected for the first time."""
+        return sum(not session.is_empty for session in self._sessions.values())
 
     @property
     def calls(self) -> int:
@@ -188,8 +119,7 @@ class SessionManager:
             ServiceDraining: If the service is about to stop.
             Overloaded: If calls are slow.
         """
-        if self.is_draining:
-            raise ServiceDraining("the service is about to stop: please try again in a moment")
+        self._check_not_draining()
         self._admission.check_load(self.count)
 
     def lagged(self, secs: float) -> None:
@@ -215,33 +145,40 @@ class SessionManager:
             DatabaseUnavailable: If the session cannot be stored.
         """
         self.check_ready()
-        if self.is_full:
-            raise SessionLimitExceeded("all lines are busy: please try again in a moment")
+        self._check_not_full()
         bot_name = wish.bot_name or self._settings.default_bot
         bot = with_changes(load_bot(bot_name, self._settings), wish.changes)
         voices = self._settings.voice.voice_profiles
         if wish.changes.voice_profile not in (None, *voices):
             raise InvalidRequest(f"voice_profile is none of {sorted(voices)}")
         if wish.user != LOCAL.user:
-            theirs = sum(session.user == wish.user for session in self._sessions.values())
+            theirs = sum(
+                session.user == wish.user and not session.is_empty
+                for session in self._sessions.values()
+            )
             self._admission.check_user(wish.user, theirs)
+        session_id, now = str(uuid.uuid4()), datetime.now(UTC)
+        token = new_token(session_id)
         row = SessionRow(
-            id=str(uuid.uuid4()),
+            id=session_id,
             user_id=wish.user,
             room_name=self._new_room(wish.user),
             transport=wish.transport,
             bot=bot_name,
-            created_at=datetime.now(UTC),
+            changes=wish.changes.model_dump(exclude_none=True),
+            token_hash=hash_of(token),
+            created_at=now,
+            seen_at=now,
         )
         session = Session(
-            row.id,
+            session_id,
             wish.user,
-            secrets.token_urlsafe(SECRET_BYTES),
+            token,
             row.room_name,
             bot_name,
             bot,
-            row.created_at,
-            Journal(row.id, self._store),
+            now,
+            Journal(session_id, self._store),
         )
         # Its line is taken from now on, also while the store is slow.
         self._sessions[session.id] = session
@@ -251,37 +188,56 @@ class SessionManager:
             self._sessions.pop(session.id, None)
             await session.journal.close()
             raise
-        self._wait_for_client(session)
+        self._expect(session, self._limits.join_timeout, EndReason.NEVER_JOINED)
         logger.info("session {} started with {}", session.id, bot_name)
         return session
 
-    def admit(self, token: str) -> Session:
+    async def admit(self, token: str) -> Session:
         """Return the session that a token lets into.
+
+        One of a service that was killed is taken up again from the store.
 
         Raises:
             SessionNotFound: If it has ended or never was, or this is not, or no more, its token.
+            UnknownBot: If its bot is not there any more.
+            DatabaseUnavailable: If it has to be looked up in the store, and cannot.
         """
         session = self._sessions.get(session_id_of(token))
-        if not session or not secrets.compare_digest(session.token.encode(), token.encode()):
-            raise SessionNotFound("there is no such session, or it has ended: start a new one")
-        if datetime.now(UTC) - session.created_at > TOKEN_LIFETIME:
-            raise SessionNotFound("the token of this session has expired: start a new one")
-        return session
+        if session:
+            check_token(token, hash_of(session.token), session.created_at)
+            return session
+        if self.is_ending(session_id_of(token)):
+            raise not_found()
+        row = await self._store.session(session_id_of(token))
+        if not row or row.ended_at:
+            raise not_found()
+        check_token(token, row.token_hash, row.created_at)
+        return await self._take_up(row, token)
 
-    def presence(self, session_id: str) -> Presence | None:
-        """Return who is in a session; None if it has ended."""
+    def presence(self, session_id: str) -> Presence:
+        """Return who is in a session now; nobody, if it has ended or has no service."""
         session = self._sessions.get(session_id)
         if not session:
-            return None
+            return Presence(False, False, State.DISCONNECTED)
         has_bot = session.state in BOT_IS_THERE
         return Presence(self._host.has_client(session_id), has_bot, session.state)
 
+    def is_ending(self, session_id: str) -> bool:
+        """Say whether a session has just ended, and the store may not know it yet."""
+        return session_id in self._closing
+
     async def end(self, session_id: str, reason: EndReason) -> None:
-        """End a session, and wait until it has ended and that is written; do nothing if it has."""
+        """End a session, and wait until it has ended and that is written; do nothing if it has.
+
+        Raises:
+            DatabaseUnavailable: If it is one whose service has died, and the store is away.
+        """
         await self._host.stop(session_id, reason)
         self._end(session_id, reason)
         if closing := self._closing.get(session_id):
             await asyncio.wait({closing}, timeout=FLUSH_SECS)
+        else:
+            await self._store.end(session_id, datetime.now(UTC), reason.value)
 
     def session_of(self, pc_id: str | None) -> Session | None:
         """Return the session whose connection `pc_id` is; None if there is none."""
@@ -291,34 +247,24 @@ class SessionManager:
         """Connect the client of a session; see `SessionHost.offer`.
 
         Raises:
-            SessionNotFound: If the offer is for a connection of another session.
+            SessionNotFound: If the offer is for a connection of another session, or the session
+                ends meanwhile.
+            SessionLimitExceeded: If its client comes back when all lines are busy.
+            ServiceDraining: If it comes back when the service is about to stop.
             ConnectionFailed: If the offer cannot be answered.
         """
-        is_new = request.pc_id is None
-        try:
-            answer = await self._host.offer(
-                session.id, session.bot, _Reporter(session, self.answered), request
-            )
-        finally:
-            if not self._host.has_call(session.id) and session.id in self._sessions:
-                self._wait_for_client(session)
-        _stop_waiting(session)
-        if is_new:
-            await session.journal.joined()
-        return answer
+        async with self._connecting(session):
+            return await self._host.offer(self._plan(session), request)
 
     async def join(self, session: Session, socket: SocketConnection) -> None:
         """Hold the call of a client that has opened a WebSocket, until the call has ended.
 
         Raises:
             SessionTaken: If it has a client.
-            ParlanteError: If the bot cannot be made.
+            ParlanteError: As `offer` does, or if the bot cannot be made.
         """
-        line = await self._host.join(
-            session.id, session.bot, _Reporter(session, self.answered), socket
-        )
-        _stop_waiting(session)
-        await session.journal.joined()
+        async with self._connecting(session):
+            line = await self._host.join(self._plan(session), socket)
         await line.until_ended()
 
     async def add_candidates(self, request: SmallWebRTCPatchRequest) -> None:
@@ -334,8 +280,29 @@ class SessionManager:
             self._end(session_id, EndReason.DRAINED)
         await self._host.drain(self._settings.server.drain_timeout)
 
+    async def keep(self) -> None:
+        """Tell the store again and again which sessions live, and end those that no service has.
+
+        Runs until `close`. Nobody must cancel it: a connection to the database that is being made
+        would be left open.
+        """
+        patience = timedelta(seconds=self._limits.empty_timeout)
+        while not self._is_closed.is_set():
+            now = datetime.now(UTC)
+            try:
+                await self._store.keep_alive(list(self._sessions), now)
+                for row in await self._store.end_forsaken(now - patience, EndReason.FORSAKEN.value):
+                    self.telemetry.ended(EndReason.FORSAKEN)
+                    logger.warning("session {} ended: its service had died", row.id)
+            except (DatabaseUnavailable, SQLAlchemyError) as error:
+                logger.warning("the sessions cannot be kept: {}", type(error).__name__)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SIGN_OF_LIFE_SECS):
+                    await self._is_closed.wait()
+
     async def close(self) -> None:
         """End all sessions, and wait until they have ended and everything of them is written."""
+        self._is_closed.set()
         await self._host.close()
         for session_id in list(self._sessions):
             self._end(session_id, EndReason.STOPPED)
@@ -354,11 +321,92 @@ class SessionManager:
             if name not in taken:
                 return name
 
-    def _wait_for_client(self, session: Session) -> None:
-        """End a session that is not joined in time."""
-        _stop_waiting(session)
+    def _check_not_draining(self) -> None:
+        if self.is_draining:
+            raise ServiceDraining("the service is about to stop: please try again in a moment")
+
+    def _check_not_full(self) -> None:
+        if self.is_full:
+            raise SessionLimitExceeded("all lines are busy: please try again in a moment")
+
+    async def _take_up(self, row: SessionRow, token: str) -> Session:
+        """Have a session again whose service has died."""
+        changes = BotChanges(**row.changes)
+        bot = with_changes(load_bot(row.bot, self._settings), changes)
+        last_sequence = await self._store.last_sequence(row.id)
+        if session := self._sessions.get(row.id):
+            # Another request was faster.
+            return session
+        session = Session(
+            row.id,
+            row.user_id,
+            token,
+            row.room_name,
+            row.bot,
+            bot,
+            row.created_at,
+            Journal(row.id, self._store, last_sequence),
+            has_begun=row.joined_at is not None,
+        )
+        self._sessions[row.id] = session
+        self._leave_empty(session, EndReason.CLIENT_LEFT)
+        logger.info("session {} is taken up again with {}", row.id, row.bot)
+        return session
+
+    def _plan(self, session: Session) -> CallPlan:
+        async def recall() -> Past:
+            if not session.has_begun:
+                return ()
+            await session.journal.written()
+            row = await self._store.session(session.id)
+            return past(await self._store.history(row)) if row else ()
+
+        reporter = SessionReporter(session, self.answered)
+        return CallPlan(session.id, session.bot, reporter, recall)
+
+    @asynccontextmanager
+    async def _connecting(self, session: Session) -> AsyncIterator[None]:
+        """Have a line for the client of a session; its session may end while it gets there.
+
+        Raises:
+            SessionNotFound: If it does.
+            SessionLimitExceeded: If the client comes back when all lines are busy.
+            ServiceDraining: If it comes back when the service is about to stop.
+        """
+        was_empty = session.is_empty
+        if was_empty:
+            self._check_not_draining()
+            self._check_not_full()
+            session.is_empty = False
+        try:
+            yield
+        finally:
+            if self._host.has_call(session.id):
+                session.stop_waiting()
+            elif session.id in self._sessions and (was_empty or session.has_begun):
+                self._leave_empty(session, EndReason.CLIENT_LEFT)
+        if session.id not in self._sessions:
+            await self._host.stop(session.id)
+            raise not_found()
+
+    def _call_ended(self, session_id: str, reason: EndReason) -> None:
+        """End a session with its call, or let it wait for its client to come back."""
+        session = self._sessions.get(session_id)
+        if session and reason in MAY_COME_BACK and not self.is_draining:
+            self._leave_empty(session, reason)
+        else:
+            self._end(session_id, reason)
+
+    def _leave_empty(self, session: Session, reason: EndReason) -> None:
+        """Free the line of a session whose client has left, and end it if nobody comes back."""
+        session.is_empty = True
+        self._expect(session, self._limits.empty_timeout, reason)
+
+    def _expect(self, session: Session, timeout_secs: float, reason: EndReason) -> None:
+        """End a session for that reason, unless its client comes in time."""
+        session.stop_waiting()
         session.expiry = asyncio.get_running_loop().call_later(
-            self._limits.join_timeout, self._end, session.id, EndReason.NEVER_JOINED
+            timeout_secs, self._end, session.id, reason
         )
 
     def _end(self, session_id: str, reason: EndReason) -> None:
@@ -367,18 +415,11 @@ class SessionManager:
         if not session:
             return
         self.telemetry.ended(reason)
-        _stop_waiting(session)
+        session.stop_waiting()
         logger.info("session {} ended: {}", session_id, reason.value)
         closing = asyncio.create_task(session.journal.ended(reason))
         self._closing[session_id] = closing
         closing.add_done_callback(lambda _: self._closing.pop(session_id))
-
-
-def _stop_waiting(session: Session) -> None:
-    """Let a session be, because it has its client or has ended."""
-    if session.expiry:
-        session.expiry.cancel()
-        session.expiry = None
 
 
 def _lines_of_this_machine(settings: Settings) -> int:

@@ -1,12 +1,13 @@
 """Users, sessions and what happened in them, in the database."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, func, inspect, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -31,12 +32,16 @@ Happening = TypeVar("Happening", TurnRow, ToolCallRow, EventRow)
 
 @dataclass(frozen=True)
 class History:
-    """Everything that is kept of one session, each kind in its order."""
+    """What was said and done in one session."""
 
     session: SessionRow
     turns: list[TurnRow]
     tool_calls: list[ToolCallRow]
-    events: list[EventRow]
+
+    @property
+    def in_order(self) -> list[TurnRow | ToolCallRow]:
+        """All of it, as it came."""
+        return sorted([*self.turns, *self.tool_calls], key=lambda row: row.sequence)
 
 
 class Store:
@@ -118,14 +123,60 @@ class Store:
             return list(await session.scalars(query))
 
     async def history(self, row: SessionRow) -> History:
-        """Return everything that is kept of a session."""
+        """Return what was said and done in a session."""
         async with self._reading() as session:
             return History(
                 row,
                 await _of_session(session, TurnRow, row.id),
                 await _of_session(session, ToolCallRow, row.id),
-                await _of_session(session, EventRow, row.id),
             )
+
+    async def events(self, session_id: str) -> list[EventRow]:
+        """Return what else happened in a session, in its order."""
+        async with self._reading() as session:
+            return await _of_session(session, EventRow, session_id)
+
+    async def last_sequence(self, session_id: str) -> int:
+        """Return the highest number that was given in a session; 0 if none was."""
+        async with self._reading() as session:
+            highest = [
+                await session.scalar(
+                    select(func.max(table.sequence)).where(table.session_id == session_id)
+                )
+                for table in (TurnRow, ToolCallRow, EventRow)
+            ]
+        return max(number or 0 for number in highest)
+
+    async def end(self, session_id: str, now: datetime, reason: str) -> None:
+        """End a session, if it has not ended."""
+        query = (
+            update(SessionRow)
+            .where(SessionRow.id == session_id, SessionRow.ended_at.is_(None))
+            .values(ended_at=now, end_reason=reason)
+        )
+        async with reachable(QUERY_SECS), self._session.begin() as session:
+            await session.execute(query)
+
+    async def keep_alive(self, session_ids: Collection[str], now: datetime) -> None:
+        """Note that sessions have a service."""
+        query = update(SessionRow).where(SessionRow.id.in_(session_ids)).values(seen_at=now)
+        async with reachable(QUERY_SECS), self._session.begin() as session:
+            await session.execute(query)
+
+    async def end_forsaken(self, seen_before: datetime, reason: str) -> list[SessionRow]:
+        """End the sessions that no service has had since, and return them.
+
+        Their end is the last moment that they had one.
+        """
+        forsaken = (SessionRow.ended_at.is_(None), SessionRow.seen_at < seen_before)
+        query = (
+            update(SessionRow)
+            .where(*forsaken)
+            .values(ended_at=SessionRow.seen_at, end_reason=reason)
+            .returning(SessionRow)
+        )
+        async with reachable(QUERY_SECS), self._session.begin() as session:
+            return list(await session.scalars(query))
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncSession]:

@@ -74,7 +74,13 @@ class ApiKeyRow(Table):
 
 
 class SessionRow(Table):
-    """A session, from its start on; one that has ended stays."""
+    """A session, from its start on; one that has ended stays.
+
+    Attributes:
+        changes: What is different about its bot; the set fields of `bots.config.BotChanges`.
+        token_hash: Of what lets its client in; see `runner.session.hash_of`.
+        seen_at: When a service last had it; of one that died, this is the last sign of life.
+    """
 
     __tablename__ = "sessions"
 
@@ -83,19 +89,27 @@ class SessionRow(Table):
     room_name: Mapped[str]
     transport: Mapped[str]
     bot: Mapped[str]
+    changes: Mapped[Any] = mapped_column(JSON)
+    token_hash: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(index=True)
     joined_at: Mapped[datetime | None]
-    ended_at: Mapped[datetime | None]
+    seen_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
     end_reason: Mapped[str | None]
 
 
-class TurnRow(Table):
+class _InSession:
+    """What has its place in the sequence of a session."""
+
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class TurnRow(_InSession, Table):
     """What somebody said; see `processors.transcript.Turn`."""
 
     __tablename__ = "turns"
 
-    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
-    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     speaker: Mapped[str]
     heard: Mapped[str]
     generated: Mapped[str]
@@ -105,13 +119,11 @@ class TurnRow(Table):
     interrupted: Mapped[bool]
 
 
-class ToolCallRow(Table):
+class ToolCallRow(_InSession, Table):
     """The call of a tool, from its start on; see `processors.transcript.ToolCall`."""
 
     __tablename__ = "tool_calls"
 
-    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
-    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     call_id: Mapped[str]
     tool: Mapped[str]
     outcome: Mapped[str]
@@ -122,13 +134,11 @@ class ToolCallRow(Table):
     ended_at: Mapped[datetime | None]
 
 
-class EventRow(Table):
+class EventRow(_InSession, Table):
     """Anything else that happened: a client that joined, the wait for an answer."""
 
     __tablename__ = "events"
 
-    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
-    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime]
     kind: Mapped[str]
     data: Mapped[Any] = mapped_column(JSON)

@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from processors.transcript import Speaker, ToolOutcome
+from processors.transcript import Past, Speaker, ToolCall, ToolOutcome, Turn
 from runner.store import History
 from runner.tables import ToolCallRow, TurnRow
+
+SHORTEST_CUE = timedelta(seconds=1)
 
 
 class TurnEntry(BaseModel):
@@ -63,18 +65,21 @@ class Transcript(BaseModel):
     entries: list[Annotated[TurnEntry | ToolEntry, Field(discriminator="type")]]
 
 
+def past(history: History) -> Past:
+    """Return what was said and done in a session, for the conversation to go on."""
+    return [_recalled(row) for row in history.in_order]
+
+
 def transcript(history: History) -> Transcript:
     """Put the transcript of a session together."""
     session = history.session
-    rows: list[TurnRow | ToolCallRow] = [*history.turns, *history.tool_calls]
-    rows.sort(key=lambda row: row.sequence)
     return Transcript(
         session_id=session.id,
         bot=session.bot,
         created_at=session.created_at,
         ended_at=session.ended_at,
         end_reason=session.end_reason,
-        entries=[_entry(row) for row in rows],
+        entries=[_entry(row) for row in history.in_order],
     )
 
 
@@ -98,13 +103,37 @@ def to_vtt(transcript: Transcript) -> str:
     cues = ["WEBVTT\n"]
     for entry in transcript.entries:
         if isinstance(entry, TurnEntry) and entry.heard:
+            # A cue has to last, and what was typed took no time.
+            ended_at = max(entry.ended_at, entry.started_at + SHORTEST_CUE)
             begin, end = (
-                _timestamp(at - transcript.created_at) for at in (entry.started_at, entry.ended_at)
+                _timestamp(at - transcript.created_at) for at in (entry.started_at, ended_at)
             )
             words = html.escape(_shown(entry), quote=False)
             voice = entry.speaker.value.capitalize()
             cues.append(f"{entry.sequence}\n{begin} --> {end}\n<v {voice}>{words}\n")
     return "\n".join(cues)
+
+
+def _recalled(row: TurnRow | ToolCallRow) -> Turn | ToolCall:
+    if isinstance(row, TurnRow):
+        return Turn(
+            Speaker(row.speaker),
+            row.heard,
+            row.started_at,
+            row.ended_at,
+            generated=row.generated,
+            spoken=row.spoken,
+            interrupted=row.interrupted,
+        )
+    return ToolCall(
+        row.call_id,
+        row.tool,
+        ToolOutcome(row.outcome),
+        row.ended_at or row.started_at,
+        arguments=row.arguments,
+        result=row.result,
+        error=row.error,
+    )
 
 
 def _entry(row: TurnRow | ToolCallRow) -> TurnEntry | ToolEntry:

@@ -3,15 +3,18 @@ import { useEffect, useState } from "react";
 import { LiveCall } from "./components/LiveCall";
 import { loadPreferences, savePreferences } from "./media/preferences";
 import { humanize } from "./session/labels";
+import { forgetSession, keptSession, wasReloaded } from "./session/kept";
 import { useAgents } from "./session/useAgents";
 import { useVoiceSession } from "./session/useVoiceSession";
 import { Home } from "./views/Home";
 
 export function App() {
   const [agents, reloadAgents] = useAgents();
-  const [preferences, setPreferences] = useState(loadPreferences);
+  const [loaded] = useState(loadPreferences);
+  const [kept] = useState(() => (wasReloaded() ? keptSession() : null));
+  const [preferences, setPreferences] = useState(loaded);
   const session = useVoiceSession();
-  const { state, client } = session;
+  const { state, client, start } = session;
 
   useEffect(() => savePreferences(preferences), [preferences]);
 
@@ -20,13 +23,18 @@ export function App() {
       ? preferences.agent
       : null;
   const selected = wanted ?? (agents.status === "ready" ? agents.default : null);
-  const [lastAgent, setLastAgent] = useState("agent");
+  const [lastAgent, setLastAgent] = useState(kept?.agent ?? "agent");
 
-  const start = (key: string | null): void => {
+  const startSelected = (key: string | null): void => {
     if (selected === null) return;
     setLastAgent(selected);
-    session.start(selected, preferences.microphoneId, key);
+    start(selected, preferences.microphoneId, key);
   };
+
+  useEffect(() => {
+    if (kept) start(kept.agent, loaded.microphoneId, loaded.key);
+    else forgetSession();
+  }, [kept, loaded, start]);
 
   if (state.voiceState !== "disconnected" && client) {
     return (
@@ -49,10 +57,10 @@ export function App() {
       session={state}
       agentLabel={humanize(lastAgent)}
       onSelect={(agent) => setPreferences({ ...preferences, agent })}
-      onStart={() => start(preferences.key)}
+      onStart={() => startSelected(preferences.key)}
       onKey={(key) => {
         setPreferences({ ...preferences, key });
-        start(key);
+        startSelected(key);
       }}
       onReloadAgents={reloadAgents}
       onDismissError={session.dismissError}

@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BaseModel, Field
 from bots.errors import ParlanteError
 from runner.api.deps import Caller, Sessions
 from runner.errors import SessionNotFound, TransportUnavailable, ws_close_code
-from runner.sessions import Wish
+from runner.session import Wish
 from runner.sockets import SocketConnection, check_origin
 
 TRANSPORTS = ("webrtc", "websocket")
@@ -130,7 +130,7 @@ async def client_socket(sessions: Sessions, websocket: WebSocket, token: str = "
     await socket.accept()
     try:
         check_origin(socket, settings.server.allowed_origins)
-        await sessions.join(sessions.admit(token), socket)
+        await sessions.join(await sessions.admit(token), socket)
     except ParlanteError as error:
         await socket.refuse(ws_close_code(error), error.message)
 
@@ -144,7 +144,8 @@ async def status() -> dict[str, Any]:
 @router.post("/sessions/{token}/api/offer")
 async def session_offer(sessions: Sessions, token: str, offer: Offer) -> Answer:
     """Connect the client of a session."""
-    return Answer(**await sessions.offer(sessions.admit(token), offer.to_pipecat()))
+    session = await sessions.admit(token)
+    return Answer(**await sessions.offer(session, offer.to_pipecat()))
 
 
 @router.patch("/sessions/{token}/api/offer")
@@ -152,7 +153,7 @@ async def session_candidates(
     sessions: Sessions, token: str, candidates: Candidates
 ) -> dict[str, str]:
     """Take late ICE candidates of a session's client."""
-    if sessions.session_of(candidates.pc_id) is not sessions.admit(token):
+    if sessions.session_of(candidates.pc_id) is not await sessions.admit(token):
         raise SessionNotFound("this session has no such connection: start a new one")
     await sessions.add_candidates(candidates.to_pipecat())
     return {"status": "success"}

@@ -15,7 +15,8 @@ from runner.api.deps import Caller, Records, Sessions
 from runner.auth import Principal
 from runner.errors import ServiceError, SessionNotFound
 from runner.lines import EndReason
-from runner.sessions import SessionManager, Wish, session_id_of
+from runner.session import Wish, session_id_of
+from runner.sessions import SessionManager
 from runner.store import Store
 from runner.tables import SessionRow
 from runner.transcripts import Transcript, to_text, to_vtt, transcript
@@ -81,7 +82,7 @@ class SessionStatus(BaseModel):
     """What is going on in a session.
 
     Attributes:
-        is_active: Whether it has not ended.
+        is_active: Whether it has not ended; its client may have left, and may come back.
         participant_count: Who is there now, the bot included.
         agent_connected: Whether the bot is.
         agent_state: What it does.
@@ -114,7 +115,7 @@ class Health(BaseModel):
         status: Degraded if it takes no more sessions at the moment, unhealthy if something that it
             needs is away.
         transport_connected: Whether clients can come.
-        active_rooms: Sessions now.
+        active_rooms: Sessions now, those included whose client may come back.
         active_sessions: Those of them whose client is there.
     """
 
@@ -148,7 +149,7 @@ async def health(records: Records, sessions: Sessions) -> Health:
     return Health(
         status=status,
         transport_connected=not sessions.is_draining,
-        active_rooms=sessions.count,
+        active_rooms=sessions.rooms,
         active_sessions=sessions.calls,
         timestamp=datetime.now(UTC),
     )
@@ -235,15 +236,16 @@ async def _seen(caller: Principal, records: Store, session_id: str) -> SessionRo
 
 def _status(row: SessionRow, sessions: SessionManager) -> SessionStatus:
     presence = sessions.presence(row.id)
+    is_active = row.ended_at is None and not sessions.is_ending(row.id)
     until = row.ended_at or datetime.now(UTC)
     return SessionStatus(
         session_id=row.id,
         room_name=row.room_name,
         bot=row.bot,
-        is_active=presence is not None,
-        participant_count=presence.has_client + presence.has_bot if presence else 0,
-        agent_connected=presence is not None and presence.has_bot,
-        agent_state=presence.state if presence else State.DISCONNECTED,
+        is_active=is_active,
+        participant_count=presence.has_client + presence.has_bot,
+        agent_connected=presence.has_bot,
+        agent_state=presence.state,
         created_at=row.created_at,
         duration_seconds=round((until - row.created_at).total_seconds(), 3),
         end_reason=row.end_reason,

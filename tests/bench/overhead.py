@@ -66,7 +66,7 @@ from bots.settings import load_settings  # noqa: E402
 from processors.output_pause import OutputPause  # noqa: E402
 from tests.bench.stats import percentile  # noqa: E402
 from tests.speech import open_speaker  # noqa: E402
-from tests.standins.openai_server import OpenAIStandin, run_openai_standin  # noqa: E402
+from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin  # noqa: E402
 
 SENTENCE = "Could you tell me when you are open on Friday?"
 ANSWER = "We are open from eight to six."
@@ -289,7 +289,7 @@ async def take_frames(standin: OpenAIStandin, folder: Path, side: str, frames: i
 
 
 async def run(args: argparse.Namespace) -> None:
-    standin = OpenAIStandin(key="sk-none", heard=SENTENCE, call=None, confirmation=ANSWER)
+    standin = OpenAIStandin(key="sk-none", heard=SENTENCE, reply=always(ANSWER))
     with tempfile.TemporaryDirectory() as folder:
         async with run_openai_standin(standin):
             if args.frames is None:

@@ -1,13 +1,16 @@
 """What a person can do with our page, and what can go wrong for them."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
 
+from bots.config import AnnouncementConfig
 from tests.browser import LOUD, Microphone, Span, Tab
 from tests.e2e.conftest import OpenTab
 from tests.integration.test_lifecycle import get, until_no_session
@@ -23,6 +26,7 @@ SILENT_WITHIN_SECS = 1.5
 """From the user's first sound until the bot is not heard any more: it takes half a second of
 speech to interrupt, and the rest is on the way."""
 
+BACK = AnnouncementConfig().back
 QUESTION = "Is there somewhere to leave my car?"
 
 
@@ -114,7 +118,7 @@ async def test_a_muted_user_is_not_heard_and_the_keyboard_is_enough_for_a_call(
     assert not tab.problems
 
 
-async def test_two_tabs_have_a_call_each_and_a_reload_and_a_closed_tab_end_theirs(
+async def test_two_tabs_have_a_call_each_which_a_closed_tab_ends_and_a_reload_takes_up_again(
     line: Service, open_tab: OpenTab
 ) -> None:
     one = await open_tab(line.url)
@@ -126,13 +130,49 @@ async def test_two_tabs_have_a_call_each_and_a_reload_and_a_closed_tab_end_their
 
     await two.page.close()
     await until_sessions(line.url, 1)
+    [session] = [s for s in await sessions(line.url) if s["participant_count"] == 2]
     await one.page.reload()
-    await until_no_session(line.url, timeout=HANG_UP_SECS)
-    await start_and_hear_greeting(one)
+    await one.until_bot_is_done(0, CONNECT_SECS)
+    assert [entry.text for entry in await one.entries("bot")] == [BACK], "and no greeting"
+    assert await one.voiced_secs(Span(0, await one.now_ms())) > 0.2
     assert (await get(f"{line.url}/ready"))["sessions"] == 1
-    await one.page.close()
+
+    await one.page.get_by_role("button", name="End call").click()
+    await one.page.get_by_text("Call ended").first.wait_for(timeout=HANG_UP_SECS * 1000)
     await until_no_session(line.url, timeout=HANG_UP_SECS)
+    [ended] = [s for s in await sessions(line.url) if s["session_id"] == session["session_id"]]
+    assert ended["end_reason"] == "hung_up"
+    await one.page.reload()
+    await one.page.get_by_role("button", name="Start conversation").wait_for(timeout=5000)
     assert not one.problems + two.problems
+
+
+async def sessions(url: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = (await get(f"{url}/voice/realtime/sessions"))["sessions"]
+    return listed
+
+
+async def test_a_call_goes_on_by_itself_when_the_service_was_killed_and_is_back(
+    open_tab: OpenTab, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    with run_service(tmp_path, "--port", port) as service:
+        tab = await open_tab(service.url)
+        await start_and_hear_greeting(tab)
+        service.process.kill()
+        service.process.wait()
+    killed_at = await tab.now_ms()
+    with run_service(tmp_path, "--port", port) as service:
+        await tab.until_bot_is_done(killed_at, CONNECT_SECS)
+        said = [entry.text for entry in await tab.entries("bot")]
+        assert said[0].startswith("Willowbrook")
+        assert said[1:] == [BACK]
+        assert await tab.voiced_secs(Span(killed_at, await tab.now_ms())) > 0.2
+        [session] = await sessions(service.url)
+        assert session["participant_count"] == 2
+        await tab.page.get_by_role("button", name="End call").click()
+        await until_no_session(service.url, timeout=HANG_UP_SECS)
 
 
 async def until_sessions(url: str, count: int) -> None:

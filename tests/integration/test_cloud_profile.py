@@ -2,13 +2,14 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from runner.peer import connect
 from tests.integration.test_call import ask
 from tests.integration.test_transcript import entries, read_when
 from tests.service import run_service
 from tests.speech import Speaker
-from tests.standins.openai_server import OpenAIStandin, run_openai_standin
+from tests.standins.openai_server import OpenAIStandin, Reply, always, run_openai_standin
 
 BOOKING = {
     "name": "Dana Whitfield",
@@ -20,14 +21,19 @@ BOOKING = {
 CONFIRMATION = "You are booked for Tuesday at ten."
 
 
+def book(messages: list[Any]) -> Reply:
+    """Call the tool, and say so when it has run."""
+    is_told = messages[-1]["role"] == "tool"
+    return CONFIRMATION if is_told else ("book_appointment", BOOKING)
+
+
 async def test_a_booking_is_heard_made_in_the_table_and_confirmed(
     tmp_path: Path, speaker: Speaker
 ) -> None:
     standin = OpenAIStandin(
         key="sk-standin",
         heard="I would like to come in on Tuesday at ten.",
-        call=("book_appointment", BOOKING),
-        confirmation=CONFIRMATION,
+        reply=book,
     )
     async with run_openai_standin(standin):
         environment = {"OPENAI_API_KEY": standin.key, "OPENAI_BASE_URL": standin.url}
@@ -72,7 +78,7 @@ async def test_calls_share_their_connections_to_the_language_model(
     tmp_path: Path, speaker: Speaker
 ) -> None:
     standin = OpenAIStandin(
-        key="sk-standin", heard="Are you open on Sunday?", call=None, confirmation="No, we are not."
+        key="sk-standin", heard="Are you open on Sunday?", reply=always("No, we are not.")
     )
     async with run_openai_standin(standin):
         environment = {"OPENAI_API_KEY": standin.key, "OPENAI_BASE_URL": standin.url}

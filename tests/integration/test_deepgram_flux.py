@@ -14,7 +14,7 @@ from tests.integration.test_call import REPLY_SECS, ask, is_final_transcript
 from tests.service import run_service
 from tests.speech import Speaker, silence
 from tests.standins.deepgram_flux import FluxStandin, run_flux_standin
-from tests.standins.openai_server import OpenAIStandin, run_openai_standin
+from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin
 
 QUESTION = "Are you open on Sunday?"
 ANSWER = "No, we are closed on Sundays."
@@ -31,7 +31,7 @@ async def flux() -> AsyncIterator[FluxStandin]:
 
 @pytest.fixture
 async def openai() -> AsyncIterator[OpenAIStandin]:
-    standin = OpenAIStandin(key="sk-standin", heard="", call=None, confirmation=ANSWER)
+    standin = OpenAIStandin(key="sk-standin", heard="", reply=always(ANSWER))
     async with run_openai_standin(standin):
         yield standin
 

@@ -7,7 +7,7 @@ with a WAV file, and speech goes out as 24 kHz PCM.
 import io
 import json
 import wave
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,14 @@ SPEECH_RATE_HZ = 24_000
 TONE_HZ = 440
 
 
+Reply = str | tuple[str, dict[str, Any]]
+
+
+def always(words: str) -> Callable[[list[Any]], Reply]:
+    """Answer everything in the same words."""
+    return lambda _messages: words
+
+
 @dataclass
 class OpenAIStandin:
     """What it answers, and what it was sent.
@@ -28,8 +36,8 @@ class OpenAIStandin:
     Attributes:
         key: The only key it takes.
         heard: What it transcribes, whatever is said.
-        call: The tool that its language model calls, and with which arguments; None for none.
-        confirmation: What it says when it is told what the tool gave, or at once.
+        reply: What its language model answers to the messages of a conversation: words, or a tool
+            and its arguments.
         chats: Bodies of the requests for completions.
         ports: From which the client sent each of them: a connection that is kept keeps its port.
         spoken: Texts that it was asked to speak.
@@ -39,8 +47,7 @@ class OpenAIStandin:
 
     key: str
     heard: str
-    call: tuple[str, dict[str, Any]] | None
-    confirmation: str
+    reply: Callable[[list[Any]], Reply]
     chats: list[dict[str, Any]] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)
     spoken: list[str] = field(default_factory=list)
@@ -58,8 +65,7 @@ class OpenAIStandin:
         self.chats.append(body)
         assert request.transport
         self.ports.append(request.transport.get_extra_info("peername")[1])
-        is_told = body["messages"][-1]["role"] == "tool"
-        reply = self.confirmation if is_told or not self.call else self.call
+        reply = self.reply(body["messages"])
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for delta in _deltas(reply):
@@ -88,7 +94,7 @@ class OpenAIStandin:
         return web.Response(body=tone.tobytes(), content_type="audio/pcm")
 
 
-def _deltas(reply: str | tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def _deltas(reply: Reply) -> list[dict[str, Any]]:
     if isinstance(reply, str):
         return [{"content": f"{word} "} for word in reply.split()]
     name, arguments = reply

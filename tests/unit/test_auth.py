@@ -155,10 +155,10 @@ async def test_a_token_lets_in_for_two_hours(monkeypatch: pytest.MonkeyPatch) ->
     async with service() as http:
         token = (await start(http)).json()["sessionId"]
         manager = http.app.state.sessions  # type: ignore[attr-defined]
-        session = manager.admit(token)
+        session = await manager.admit(token)
         session.created_at -= datetime.now(UTC) - datetime.now(UTC)
         monkeypatch.setattr(
-            "runner.sessions.TOKEN_LIFETIME", session.created_at - session.created_at
+            "runner.session.TOKEN_LIFETIME", session.created_at - session.created_at
         )
         answer = await http.post(
             f"/sessions/{token}/api/offer", json={"sdp": "v=0\r\n", "type": "offer"}

@@ -7,7 +7,7 @@ from openai import AsyncOpenAI
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 from processors.local_llm import LocalLLM
-from tests.standins.openai_server import OpenAIStandin, run_openai_standin
+from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin
 
 WRITTEN = "Parking is free."
 QUESTION = {"role": "user", "content": "Where can I park?"}
@@ -15,7 +15,7 @@ QUESTION = {"role": "user", "content": "Where can I park?"}
 
 @pytest.fixture
 async def standin() -> AsyncIterator[OpenAIStandin]:
-    standin = OpenAIStandin(key="sk-none", heard="", call=None, confirmation=WRITTEN)
+    standin = OpenAIStandin(key="sk-none", heard="", reply=always(WRITTEN))
     async with run_openai_standin(standin):
         yield standin
 

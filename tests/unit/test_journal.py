@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,8 @@ from runner import journal as journal_module
 from runner.journal import Journal
 from runner.lines import EndReason
 from runner.store import History, Store
-from runner.tables import SessionRow
 from tests.database import Postgres
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+from tests.rows import NOON, session_row
 
 
 def said(text: str) -> Turn:
@@ -37,15 +34,7 @@ async def kept(store: Store) -> History:
 
 
 async def begin(store: Store) -> Journal:
-    row = SessionRow(
-        id="s1",
-        user_id="ada",
-        room_name="voice-ada-1",
-        transport="webrtc",
-        bot="receptionist",
-        created_at=NOON,
-    )
-    await store.add(row)
+    await store.add(session_row())
     return Journal("s1", store)
 
 
@@ -66,7 +55,7 @@ async def log() -> AsyncIterator[list[str]]:
 
 async def test_everything_has_its_place_in_one_sequence(store: Store) -> None:
     journal = await begin(store)
-    await journal.joined()
+    await journal.joined(is_first=True)
     await journal.turn(said("When do you open?"))
     await journal.tool_call(tool(ToolOutcome.RUNNING, arguments={"day": "Sunday"}))
     await journal.turn(said("Hello?"))
@@ -74,7 +63,8 @@ async def test_everything_has_its_place_in_one_sequence(store: Store) -> None:
     await journal.ended(EndReason.CLIENT_LEFT)
 
     history = await kept(store)
-    assert [(row.sequence, row.kind) for row in history.events] == [(1, "joined"), (5, "ended")]
+    events = await store.events("s1")
+    assert [(row.sequence, row.kind) for row in events] == [(1, "joined"), (5, "ended")]
     assert [(row.sequence, row.heard) for row in history.turns] == [
         (2, "When do you open?"),
         (4, "Hello?"),

@@ -64,6 +64,7 @@ class Talk:
         self.over = asyncio.Event()
         self.said: list[str] = []
         self.is_deserted = False
+        self.has_lost_client = False
         self._error = error
         self._hangs = hangs
 
@@ -105,11 +106,17 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "WATCH_INTERVAL_SECS", 0.01)
 
 
-async def test_a_client_that_leaves_ends_its_call() -> None:
+@pytest.mark.parametrize(
+    ("is_lost", "reason"), [(True, EndReason.CLIENT_LEFT), (False, EndReason.HUNG_UP)]
+)
+async def test_a_client_that_is_gone_may_have_hung_up_or_not(
+    is_lost: bool, reason: EndReason
+) -> None:
     talk = Talk()
     call = Supervised(talk)
+    talk.has_lost_client = is_lost
     talk.over.set()
-    assert await call.end() is EndReason.CLIENT_LEFT
+    assert await call.end() is reason
 
 
 async def test_a_connection_that_carries_nothing_for_too_long_ends_its_call() -> None:

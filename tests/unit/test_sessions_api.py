@@ -131,7 +131,7 @@ async def test_a_session_may_have_a_bot_that_differs() -> None:
             agent_config={"instructions": "You are a baker.", "greeting": "Hi!", "max_tokens": 9},
         )
         manager = http.app.state.sessions  # type: ignore[attr-defined]
-        bots = [manager.admit(made["token"]).bot for made in (plain, silent, other)]
+        bots = [(await manager.admit(made["token"])).bot for made in (plain, silent, other)]
     assert bots[0].greeting.startswith("Willowbrook")
     assert bots[1].greeting == ""
     assert (bots[2].greeting, bots[2].max_tokens) == ("Hi!", 9)

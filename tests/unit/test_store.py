@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -18,21 +18,9 @@ from bots.database import connect
 from bots.errors import DatabaseUnavailable, ServiceUnavailable
 from runner import store as store_module
 from runner.store import MIGRATIONS, History, Store, alembic_config, head
-from runner.tables import EventRow, SessionRow, Table, ToolCallRow, TurnRow
+from runner.tables import EventRow, SessionRow, Table, ToolCallRow
 from tests.database import Postgres
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-def session(name: str = "s1", at: datetime = NOON) -> SessionRow:
-    return SessionRow(
-        id=name,
-        user_id="ada",
-        room_name="voice-ada-1",
-        transport="webrtc",
-        bot="receptionist",
-        created_at=at,
-    )
+from tests.rows import NOON, session_row, turn_row
 
 
 async def history_of(store: Store, name: str = "s1") -> History:
@@ -41,25 +29,13 @@ async def history_of(store: Store, name: str = "s1") -> History:
     return await store.history(row)
 
 
-def turn(sequence: int, heard: str, of: str = "s1") -> TurnRow:
-    return TurnRow(
-        session_id=of,
-        sequence=sequence,
-        speaker="user",
-        heard=heard,
-        generated="",
-        spoken="",
-        started_at=NOON,
-        ended_at=NOON + timedelta(seconds=2),
-        interrupted=False,
-    )
-
-
 async def test_what_is_saved_is_there_for_another_process(
     store: Store, engine: AsyncEngine, tmp_path: Path
 ) -> None:
-    await asyncio.gather(*(store.add(session(name)) for name in ("s1", "s2", "s3")))
-    await store.save([turn(2, "On Sunday?"), turn(1, "Hello."), turn(1, "Not mine.", of="s2")])
+    await asyncio.gather(*(store.add(session_row(name)) for name in ("s1", "s2", "s3")))
+    await store.save(
+        [turn_row(2, "On Sunday?"), turn_row(1, "Hello."), turn_row(1, "Not mine.", of="s2")]
+    )
     url = engine.url.render_as_string(hide_password=False)
     other = connect(SecretStr(url), tmp_path)
     history = await history_of(Store(other))
@@ -75,16 +51,16 @@ async def test_what_is_saved_is_there_for_another_process(
 
 async def test_a_moment_of_another_zone_is_the_same_moment(store: Store) -> None:
     there = NOON.astimezone(timezone(timedelta(hours=9)))
-    await store.add(session(at=there))
+    await store.add(session_row(created_at=there))
     history = await history_of(store)
     assert history.session.created_at == NOON
     assert history.session.created_at.tzinfo is UTC
 
 
 async def test_saving_again_changes_what_is_set_and_nothing_else(store: Store) -> None:
-    await store.add(session())
+    await store.add(session_row())
     for _ in range(2):
-        await store.save([turn(1, "Hello.")])
+        await store.save([turn_row(1, "Hello.")])
     await store.save([SessionRow(id="s1", ended_at=NOON, end_reason="client_left")])
     history = await history_of(store)
     assert history.session.bot == "receptionist"
@@ -93,9 +69,9 @@ async def test_saving_again_changes_what_is_set_and_nothing_else(store: Store) -
 
 
 async def test_all_rows_are_saved_or_none(store: Store) -> None:
-    await store.add(session())
+    await store.add(session_row())
     with pytest.raises(Exception, match=r"(?i)foreign key"):
-        await store.save([turn(1, "Hello."), turn(1, "Whose?", of="nobody")])
+        await store.save([turn_row(1, "Hello."), turn_row(1, "Whose?", of="nobody")])
     history = await history_of(store)
     assert not history.turns
 
@@ -123,15 +99,15 @@ async def test_whatever_a_tool_returns_is_kept(store: Store, result: object, kep
         result=result,
         started_at=NOON,
     )
-    await store.add(session())
+    await store.add(session_row())
     await store.save([call])
     history = await history_of(store)
     assert history.tool_calls[0].result == kept
 
 
 async def test_text_that_a_database_cannot_keep_is_kept_as_far_as_it_can(store: Store) -> None:
-    await store.add(session())
-    await store.save([turn(1, "be\0fore"), turn(2, "'; DROP TABLE turns; --")])
+    await store.add(session_row())
+    await store.save([turn_row(1, "be\0fore"), turn_row(2, "'; DROP TABLE turns; --")])
     history = await history_of(store)
     assert [row.heard for row in history.turns] == ["before", "'; DROP TABLE turns; --"]
 
@@ -155,18 +131,18 @@ async def test_migrations_lead_back_as_well(store: Store, engine: AsyncEngine) -
         with pytest.raises(Exception, match=r"(?i)no such table|does not exist"):
             await connection.execute(text("SELECT * FROM sessions"))
     await store.open()
-    await store.add(session())
+    await store.add(session_row())
 
 
 async def test_opening_again_leaves_all_as_it_is(store: Store) -> None:
-    await store.add(session())
+    await store.add(session_row())
     await store.open()
     assert await store.session("s1")
 
 
 async def test_services_that_start_together_migrate_once(on_server: AsyncEngine) -> None:
     await asyncio.gather(*(Store(on_server).open() for _ in range(4)))
-    await Store(on_server).add(session())
+    await Store(on_server).add(session_row())
 
 
 async def test_a_database_of_a_newer_version_is_refused(store: Store, engine: AsyncEngine) -> None:
@@ -181,13 +157,13 @@ async def test_a_server_that_is_away_is_told_as_such_and_found_again(
 ) -> None:
     store = Store(on_server)
     await store.open()
-    await store.add(session("before"))
+    await store.add(session_row("before"))
     postgres.stop()
     for _ in range(2):
         with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
             await store.ping()
     with pytest.raises(DatabaseUnavailable):
-        await store.add(session("meanwhile"))
+        await store.add(session_row("meanwhile"))
     postgres.start()
     await store.ping()
     assert await store.session("before")
@@ -227,7 +203,8 @@ def test_a_url_of_no_use_is_refused_without_its_password(
 
 async def test_events_keep_their_data(store: Store) -> None:
     joined = EventRow(session_id="s1", sequence=1, at=NOON, kind="joined", data={"by": "webrtc"})
-    await store.add(session())
+    await store.add(session_row())
     await store.save([joined])
-    history = await history_of(store)
-    assert [(row.kind, row.data) for row in history.events] == [("joined", {"by": "webrtc"})]
+    assert [(row.kind, row.data) for row in await store.events("s1")] == [
+        ("joined", {"by": "webrtc"})
+    ]

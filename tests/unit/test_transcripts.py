@@ -1,28 +1,13 @@
 """Transcripts as JSON, as text and as WebVTT."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from runner.store import History
-from runner.tables import SessionRow, ToolCallRow, TurnRow
+from runner.tables import ToolCallRow
 from runner.transcripts import ToolEntry, Transcript, to_text, to_vtt, transcript
-
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-def turn(sequence: int, speaker: str, heard: str, at: float, *, cut: bool = False) -> TurnRow:
-    return TurnRow(
-        session_id="s1",
-        sequence=sequence,
-        speaker=speaker,
-        heard=heard,
-        generated="",
-        spoken="",
-        started_at=NOON + timedelta(seconds=at),
-        ended_at=NOON + timedelta(seconds=at + 1.5),
-        interrupted=cut,
-    )
+from tests.rows import NOON, session_row, turn_row
 
 
 @pytest.fixture
@@ -40,16 +25,17 @@ def call() -> Transcript:
         ended_at=NOON + timedelta(seconds=5),
     )
     turns = [
-        turn(1, "bot", "How can I help?", 0.25),
-        turn(2, "user", "Tom & I --> <b>Sunday</b>\n\nat ten", 2),
-        turn(4, "bot", "", 6, cut=True),
-        turn(5, "bot", "It is", 3_661.0004, cut=True),
+        turn_row(1, "How can I help?", speaker="bot", at_secs=0.25, lasts_secs=1.5),
+        turn_row(2, "Tom & I --> <b>Sunday</b>\n\nat ten", at_secs=2, lasts_secs=1.5),
+        turn_row(4, "", speaker="bot", at_secs=6, cut=True),
+        turn_row(5, "It is", speaker="bot", at_secs=3_661.0004, cut=True),
+        turn_row(6, "typed", at_secs=3_664, lasts_secs=0),
     ]
-    return transcript(History(SessionRow(id="s1", bot="b", created_at=NOON), turns, [booking], []))
+    return transcript(History(session_row(), turns, [booking]))
 
 
 def test_tools_stand_where_they_ran(call: Transcript) -> None:
-    assert [entry.sequence for entry in call.entries] == [1, 2, 3, 4, 5]
+    assert [entry.sequence for entry in call.entries] == [1, 2, 3, 4, 5, 6]
     tool = call.entries[2]
     assert isinstance(tool, ToolEntry)
     assert (tool.tool, tool.result) == ("book_appointment", {"booked": True})
@@ -63,6 +49,7 @@ def test_text_has_a_line_for_each_turn_that_was_heard(call: Transcript) -> None:
         "[12:00:02] User: Tom & I --> <b>Sunday</b> at ten",
         "[12:00:04] (book_appointment: completed)",
         "[13:01:01] Bot: It is —",
+        "[13:01:04] User: typed",
     ]
 
 
@@ -75,5 +62,7 @@ def test_webvtt_has_a_cue_for_each_turn_that_was_heard(call: Transcript) -> None
         "2\n00:00:02.000 --> 00:00:03.500\n"
         "<v User>Tom &amp; I --&gt; &lt;b&gt;Sunday&lt;/b&gt; at ten\n"
         "\n"
-        "5\n01:01:01.000 --> 01:01:02.500\n<v Bot>It is —\n"
+        "5\n01:01:01.000 --> 01:01:03.000\n<v Bot>It is —\n"
+        "\n"
+        "6\n01:01:04.000 --> 01:01:05.000\n<v User>typed\n"
     )

@@ -60,6 +60,11 @@ const PROBLEMS: Record<SessionErrorKind, Problem> = {
     advice: "The server did not accept it.",
     action: "Try again",
   },
+  "session-over": {
+    title: "That conversation is over.",
+    advice: "It was ended while you were away. You can start a new one.",
+    action: "Call again",
+  },
   "connection-failed": {
     title: "No connection could be made.",
     advice:

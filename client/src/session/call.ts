@@ -1,5 +1,5 @@
 /** One call: a Pipecat client with its transport and its microphone, made anew each time. */
-import { LogLevel, PipecatClient, logger } from "@pipecat-ai/client-js";
+import { LogLevel, PipecatClient, RTVIEvent, logger } from "@pipecat-ai/client-js";
 import type { RTVIMessage, Transport } from "@pipecat-ai/client-js";
 import { BrowserMediaManager } from "../media/mediaManager";
 import type { MicrophoneError } from "../media/microphone";
@@ -9,12 +9,15 @@ import { chooseWay } from "../media/way";
 import type { Way } from "../media/way";
 import { serverUrl } from "./api";
 import { BotSilentError } from "./errors";
+import { forgetSession, keepSession, keptSession } from "./kept";
 
 // What goes wrong is told on the page.
 logger.setLevel(import.meta.env.DEV ? LogLevel.WARN : LogLevel.NONE);
 
 const START_TIMEOUT_MS = 30_000;
 const READY_TIMEOUT_MS = 45_000;
+/** How long the server may take to hang up in its turn, once it has been told. */
+const HANG_UP_MS = 500;
 
 /**
  * PipecatClient that also tells of the messages it does not know, as `onUnknownMessage`, and can
@@ -45,14 +48,16 @@ export interface CallOptions {
 export interface Call {
   client: VoiceClient;
   /**
-   * Ask for the microphone, have the server start `agent`, and connect. Resolves when the bot is
-   * ready, or when the call was hung up meanwhile.
+   * Ask for the microphone, have the server start `agent`, and connect; where a session with it is
+   * kept, connect to that. Resolves when the bot is ready, or when the call was hung up meanwhile.
    *
    * @throws MicrophoneError, StartBotError, TransportStartError, BotSilentError
    */
   open(agent: string): Promise<void>;
   /** Hang up, in whatever stage the call is, and release the microphone. */
   close(): Promise<void>;
+  /** Leave without hanging up, because the page goes: it may be loaded again. */
+  leave(): Promise<void>;
   /** Whether the network carries nothing at the moment. */
   isUnstable(): boolean;
   /** The bot's voice, once the connection is up. A reconnect brings another track. */
@@ -61,30 +66,35 @@ export interface Call {
 
 export function createCall({ key, ...options }: CallOptions): Call {
   let closed = false;
+  let left = false;
   let ready = false;
   const hungUp = (): boolean => closed;
   const media: BrowserMediaManager = new BrowserMediaManager({
     ...options,
     onMicrophoneReplaced: (track) => webrtc.replaceMicrophone(track),
   });
-  const webrtc: VoiceTransport = new VoiceTransport({
-    mediaManager: media,
-    offerUrlTemplate: serverUrl("sessions/:sessionId/api/offer"),
-  });
+  const webrtc: VoiceTransport = new VoiceTransport({ mediaManager: media });
   const client = new VoiceClient({ transport: webrtc, enableMic: true, enableCam: false });
   let line: VoiceLine = webrtc;
 
-  /** Take the way that works here. Most browsers never load the code of the other one. */
-  async function takeWay(): Promise<Way> {
-    const way = await chooseWay();
-    if (way === "websocket") {
-      const { SocketTransport } = await import("../media/socketTransport");
-      if (!hungUp()) {
-        line = new SocketTransport(media);
-        client.goBy(line);
-      }
+  /** Most browsers never load the code of the other way. */
+  async function take(way: Way): Promise<void> {
+    if (way !== "websocket") return;
+    const { SocketTransport } = await import("../media/socketTransport");
+    if (!hungUp()) {
+      line = new SocketTransport(media);
+      client.goBy(line);
     }
-    return way;
+  }
+
+  async function disconnect(): Promise<void> {
+    closed = true;
+    if (!ready) line.abandon();
+    try {
+      await client.disconnect();
+    } finally {
+      await media.disconnect();
+    }
   }
 
   async function connect(connection: unknown): Promise<void> {
@@ -105,31 +115,52 @@ export function createCall({ key, ...options }: CallOptions): Call {
     async open(agent) {
       await client.initDevices();
       if (hungUp()) return;
-      const transport = await takeWay();
+      const kept = keptSession();
+      const again = kept?.agent === agent ? kept : null;
+      const way = again?.way ?? (await chooseWay());
+      await take(way);
       if (hungUp()) return;
       // What startBotAndConnect() does, with a chance to hang up in between.
-      const connection = await client.startBot({
-        endpoint: serverUrl("start"),
-        ...(key !== null && { headers: new Headers({ "X-API-Key": key }) }),
-        requestData: { transport, body: { bot: agent } },
-        timeout: START_TIMEOUT_MS,
-      });
+      const connection =
+        again?.connection ??
+        toConnection(
+          await client.startBot({
+            endpoint: serverUrl("start"),
+            ...(key !== null && { headers: new Headers({ "X-API-Key": key }) }),
+            requestData: { transport: way, body: { bot: agent } },
+            timeout: START_TIMEOUT_MS,
+          }),
+        );
       if (hungUp()) return;
+      keepSession({ agent, way, connection });
       await connect(connection);
       ready = true;
     },
 
     async close() {
-      closed = true;
-      if (!ready) line.abandon();
-      try {
-        await client.disconnect();
-      } finally {
-        await media.disconnect();
+      if (!left) forgetSession();
+      if (ready && client.connected) {
+        const gone = new Promise<void>((resolve) => client.once(RTVIEvent.Disconnected, resolve));
+        client.disconnectBot();
+        await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, HANG_UP_MS))]);
       }
+      await disconnect();
+    },
+
+    leave() {
+      left = true;
+      return disconnect();
     },
 
     isUnstable: () => line.isUnstable,
     botTrack: () => line.botTrack,
   };
+}
+
+/** From what the server says of a session to where its client connects. */
+function toConnection(started: unknown): unknown {
+  const { sessionId, iceConfig } = started as { sessionId?: string; iceConfig?: unknown };
+  if (sessionId === undefined) return started;
+  const endpoint = serverUrl(`sessions/${sessionId}/api/offer`);
+  return { webrtcRequestParams: { endpoint }, ...(iceConfig !== undefined && { iceConfig }) };
 }

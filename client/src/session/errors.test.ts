@@ -31,6 +31,7 @@ describe("an error", () => {
     [new StartBotError("No such bot.", 422), "start-refused"],
     [new StartBotError("Boom.", 500), "start-refused"],
     [new TransportStartError(), "connection-failed"],
+    [Object.assign(new TransportStartError(), { status: 404 }), "session-over"],
     [new BotSilentError(), "bot-silent"],
     ["?", "connection-failed"],
   ])("%s is told as %s", (error, kind) => {

@@ -29,6 +29,7 @@ export type SessionErrorKind =
   | "key-needed"
   | "key-refused"
   | "start-refused"
+  | "session-over"
   | "connection-failed"
   | "connection-lost"
   | "bot-silent"

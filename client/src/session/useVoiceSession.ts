@@ -101,11 +101,11 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
   const dismissError = useCallback(() => dispatch({ type: "dismiss-error" }), []);
 
   useEffect(() => {
-    const hangUp = (): void => void current.current?.close();
-    window.addEventListener("pagehide", hangUp);
+    const leave = (): void => void current.current?.leave();
+    window.addEventListener("pagehide", leave);
     return () => {
-      window.removeEventListener("pagehide", hangUp);
-      hangUp();
+      window.removeEventListener("pagehide", leave);
+      void current.current?.close();
       current.current = null;
     };
   }, []);

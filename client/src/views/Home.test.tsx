@@ -85,6 +85,7 @@ describe("a call that could not be made or was lost", () => {
     ["server-unreachable", /cannot be reached/],
     ["server-busy", /All lines are busy…/],
     ["start-refused", /could not be started/],
+    ["session-over", /conversation is over/],
     ["connection-failed", /No connection/],
     ["connection-lost", /connection was lost/],
     ["bot-silent", /did not answer/],

@@ -1,0 +1,170 @@
+"""One session: a conversation that somebody started, and what lets its client in."""
+
+import asyncio
+import dataclasses
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bots.config import BotChanges
+from bots.listener import CallListener
+from bots.registry import Bot
+from processors.latency import TurnLatency
+from processors.transcript import ToolCall, Turn
+from processors.voice_state import State
+from runner.errors import SessionNotFound
+from runner.journal import Journal
+
+AS_IT_IS = BotChanges()
+BOT_IS_THERE = {State.LISTENING, State.PROCESSING, State.THINKING, State.SPEAKING}
+
+SECRET_BYTES = 16
+TOKEN_SEPARATOR = "."
+TOKEN_LIFETIME = timedelta(hours=2)
+"""How long a token lets in; a call that is under way goes on."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody wants of a session.
+
+    Attributes:
+        user: Whose it is to be.
+        transport: How the client will come.
+        bot_name: Who answers; None for the default bot.
+        changes: What is different about the bot.
+    """
+
+    user: str
+    transport: str
+    bot_name: str | None = None
+    changes: BotChanges = AS_IT_IS
+
+
+@dataclass(frozen=True)
+class Presence:
+    """Who is there in a session, and what the bot does."""
+
+    has_client: bool
+    has_bot: bool
+    state: State
+
+
+@dataclass
+class Session:
+    """A conversation that somebody started.
+
+    Attributes:
+        id: Names it everywhere, and opens nothing.
+        user: Whose it is.
+        token: What a client has to show to be let in: the session's name and a secret.
+        room_name: Names the place where it is held.
+        bot_name: Who answers.
+        bot: The same, loaded, as this session wants it.
+        created_at: When it was started, UTC.
+        journal: Writes down what happens in it.
+        has_begun: Whether its client was ever there.
+        is_empty: Whether its client was there and has left: it holds no line until it comes back.
+        state: What its bot is doing.
+        expiry: Ends it if nobody comes; None while it has a call.
+    """
+
+    id: str
+    user: str
+    token: str
+    room_name: str
+    bot_name: str
+    bot: Bot
+    created_at: datetime
+    journal: Journal
+    has_begun: bool = False
+    is_empty: bool = False
+    state: State = State.DISCONNECTED
+    expiry: asyncio.TimerHandle | None = None
+
+    def stop_waiting(self) -> None:
+        """Let the session be, because it has its client or has ended."""
+        if self.expiry:
+            self.expiry.cancel()
+            self.expiry = None
+
+
+def new_token(session_id: str) -> str:
+    """Make what lets a client into a session, and nowhere else."""
+    return f"{session_id}{TOKEN_SEPARATOR}{secrets.token_urlsafe(SECRET_BYTES)}"
+
+
+def session_id_of(token_or_id: str) -> str:
+    """Return the session that a token, or just its name, is of."""
+    return token_or_id.partition(TOKEN_SEPARATOR)[0]
+
+
+def hash_of(token: str) -> str:
+    """Return what is kept of a token: it cannot be guessed, so that a plain hash will do."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def check_token(token: str, token_hash: str, created_at: datetime) -> None:
+    """See whether a token lets into a session.
+
+    Args:
+        token: What a client shows.
+        token_hash: Of the token that the session has.
+        created_at: When the session was started.
+
+    Raises:
+        SessionNotFound: If it is another's, or too old.
+    """
+    if not secrets.compare_digest(hash_of(token), token_hash):
+        raise not_found()
+    if datetime.now(UTC) - created_at > TOKEN_LIFETIME:
+        raise SessionNotFound("the token of this session has expired: start a new one")
+
+
+def not_found() -> SessionNotFound:
+    """Make the error for a session that there is not, or not for whoever asks."""
+    return SessionNotFound("there is no such session, or it has ended: start a new one")
+
+
+class SessionReporter(CallListener):
+    """Hands on what happens in one call of a session.
+
+    Args:
+        session: Which one.
+        answered: Told how long its user waited for an answer.
+    """
+
+    def __init__(self, session: Session, answered: Callable[[TurnLatency], None]) -> None:
+        self._session = session
+        self._answered = answered
+
+    async def on_state(self, state: State) -> None:
+        """Note what the bot does, and write down when the client has come and when it has left."""
+        session = self._session
+        was_there, session.state = session.state in BOT_IS_THERE, state
+        is_there = state in BOT_IS_THERE
+        if is_there and not was_there:
+            await session.journal.joined(is_first=not session.has_begun)
+            session.has_begun = True
+        if was_there and not is_there:
+            await session.journal.event("left")
+
+    async def on_answer(self, latency: TurnLatency) -> None:
+        """Count an answer, and write down what it took."""
+        self._answered(latency)
+        await self._session.journal.event("answer", dataclasses.asdict(latency))
+
+    async def on_turn(self, turn: Turn) -> None:
+        """Write down what was said."""
+        await self._session.journal.turn(turn)
+
+    async def on_tool_call(self, call: ToolCall) -> None:
+        """Write down what a tool did."""
+        await self._session.journal.tool_call(call)
+
+    async def keep_tool_call(self, call: ToolCall) -> None:
+        """Write down what a tool did or is going to do, and wait until that is written."""
+        await self._session.journal.tool_call(call)
+        await self._session.journal.written()
