@@ -46,16 +46,25 @@ EARS = """
     if (message.label === "rtvi-ai") ears.messages.push({ at, ...message });
   }
 
+  let hearing = null;
+
+  // A call that has reconnected has two tracks, of which one is silent: the page plays both.
   function listen(track) {
+    hearing ??= measure();
+    const { context, analyser } = hearing;
+    context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+  }
+
+  function measure() {
     const context = new AudioContext();
     const analyser = new AnalyserNode(context, { fftSize: 2048 });
-    context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
     const samples = new Float32Array(analyser.fftSize);
     setInterval(() => {
       analyser.getFloatTimeDomainData(samples);
       const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
       ears.levels.push([performance.now(), Math.sqrt(power)]);
     }, 40);
+    return { context, analyser };
   }
 
   window.RTCPeerConnection = class extends RTCPeerConnection {
@@ -264,6 +273,8 @@ class Tab:
         if self.page.is_closed():
             return "the page is closed"
         lines = [f"states: {await self.heard('states')}", f"problems: {self.problems}"]
+        levels = " ".join(f"{at:.0f}:{level:.3f}" for at, level in await self.heard("levels"))
+        lines.append(f"levels: {levels}")
         for message in await self.heard("messages"):
             if message["type"] not in ("metrics", "bot-llm-text"):
                 lines.append(f"{message['at']:9.0f} {message['type']} {message.get('data', '')}")

@@ -68,7 +68,12 @@ def run_service(
         )
     try:
         yield Service(_wait_until_ready(process, log_file), process, log_file)
-    finally:
+    except BaseException:
+        # What has failed is to be told, not how long its calls would go on.
+        process.kill()
+        process.wait()
+        raise
+    else:
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(STOP_SECS)

@@ -10,6 +10,7 @@ from loguru import logger
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bots import database
+from bots.errors import DatabaseUnavailable
 from processors.transcript import Speaker, ToolCall, ToolOutcome, Turn
 from runner import journal as journal_module
 from runner.journal import Journal
@@ -162,3 +163,63 @@ async def test_a_record_that_no_database_takes_costs_none_of_the_others(
     assert [row.heard for row in (await kept(store)).turns] == ["before", "after"]
     [line] = log
     assert "a record is lost" in line
+
+
+async def test_a_client_that_comes_back_joined_first_when_it_first_did(store: Store) -> None:
+    journal = await begin(store)
+    await journal.joined(is_first=True)
+    await journal.written()
+    first = (await kept(store)).session.joined_at
+    await journal.event("left")
+    await journal.joined(is_first=False)
+    await journal.ended(EndReason.HUNG_UP)
+    assert (await kept(store)).session.joined_at == first
+    assert [row.kind for row in await store.events("s1")] == ["joined", "left", "joined", "ended"]
+
+
+async def test_a_session_that_is_taken_up_again_goes_on_counting(store: Store) -> None:
+    journal = await begin(store)
+    await journal.turn(said("before"))
+    await journal.tool_call(tool(ToolOutcome.RUNNING, arguments={}))
+    await journal.event("answer")
+    await journal.written()
+    await journal.close()
+    assert await store.last_sequence("s1") == 3
+    again = Journal("s1", store, await store.last_sequence("s1"))
+    await again.turn(said("after"))
+    await again.ended(EndReason.HUNG_UP)
+    assert [(row.sequence, row.heard) for row in (await kept(store)).turns] == [
+        (1, "before"),
+        (4, "after"),
+    ]
+    assert await store.last_sequence("of-nobody") == 0
+
+
+async def test_a_tool_that_is_told_of_twice_is_one(store: Store) -> None:
+    journal = await begin(store)
+    for _ in range(2):
+        await journal.tool_call(tool(ToolOutcome.RUNNING, arguments={}))
+    await journal.tool_call(tool(ToolOutcome.COMPLETED, result="done"))
+    await journal.tool_call(tool(ToolOutcome.FAILED, error="too late"))
+    await journal.ended(EndReason.HUNG_UP)
+    [call] = (await kept(store)).tool_calls
+    assert (call.outcome, call.result, call.error) == ("completed", "done", None)
+
+
+async def test_what_must_be_on_record_is_not_waited_for_for_ever(
+    postgres: Postgres, on_server: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "RETRY_SECS", (0.05,))
+    monkeypatch.setattr(journal_module, "WRITTEN_SECS", 0.3)
+    store = Store(on_server)
+    await store.open()
+    journal = await begin(store)
+    postgres.stop()
+    await journal.turn(said("Hello."))
+    with pytest.raises(DatabaseUnavailable):
+        await journal.written()
+    postgres.start()
+    monkeypatch.setattr(journal_module, "WRITTEN_SECS", 10)
+    await journal.written()
+    assert [row.heard for row in (await kept(store)).turns] == ["Hello."]
+    await journal.close()

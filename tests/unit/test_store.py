@@ -208,3 +208,44 @@ async def test_events_keep_their_data(store: Store) -> None:
     assert [(row.kind, row.data) for row in await store.events("s1")] == [
         ("joined", {"by": "webrtc"})
     ]
+
+
+async def test_sessions_that_no_service_has_are_ended_when_they_last_had_one(store: Store) -> None:
+    for name in ("kept", "forsaken", "ended"):
+        await store.add(session_row(name))
+    await store.end("ended", NOON, "hung_up")
+    seen_at = NOON + timedelta(minutes=1)
+    await store.keep_alive(["forsaken", "kept"], seen_at)
+    await store.keep_alive(["kept"], seen_at + timedelta(minutes=5))
+    [row] = await store.end_forsaken(seen_at + timedelta(seconds=1), "forsaken")
+    assert (row.id, row.ended_at, row.end_reason) == ("forsaken", seen_at, "forsaken")
+    assert not await store.end_forsaken(seen_at + timedelta(seconds=1), "forsaken")
+    rows = [await store.session(name) for name in ("kept", "forsaken", "ended")]
+    assert [row and row.end_reason for row in rows] == [None, "forsaken", "hung_up"]
+
+
+async def test_a_session_ends_once(store: Store) -> None:
+    await store.add(session_row())
+    await store.end("s1", NOON, "deleted")
+    await store.end("s1", NOON + timedelta(hours=1), "forsaken")
+    row = await store.session("s1")
+    assert row
+    assert (row.ended_at, row.end_reason) == (NOON, "deleted")
+
+
+async def test_sessions_of_the_first_version_stay_and_nothing_lets_into_them(
+    store: Store, engine: AsyncEngine
+) -> None:
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda c: command.downgrade(alembic_config(c), "0001"))
+        await connection.execute(text("INSERT INTO users (id) VALUES ('ada')"))
+        await connection.execute(
+            text(
+                "INSERT INTO sessions (id, user_id, room_name, transport, bot, created_at) "
+                "VALUES ('old', 'ada', 'room', 'webrtc', 'receptionist', '2026-11-22 12:00:00')"
+            )
+        )
+    await store.open()
+    row = await store.session("old")
+    assert row
+    assert (row.changes, row.token_hash, row.seen_at) == ({}, "", row.created_at)

@@ -1,0 +1,178 @@
+"""Sessions whose client comes back, and those that end meanwhile; all without any model."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from runner import sessions as sessions_module
+from runner.lines import EndReason
+from runner.sessions import SessionManager
+from tests.app import service
+from tests.database import Postgres
+
+BASE = "/voice/realtime"
+WISH = {"agent_type": "single_agent"}
+OFFER = {"sdp": "v=0\r\nm=audio nowhere RTP/AVP 0\r\n", "type": "offer"}
+
+
+async def make(http: httpx.AsyncClient, **more: Any) -> dict[str, Any]:
+    body: dict[str, Any] = (await http.post(f"{BASE}/session", json={**WISH, **more})).json()
+    return body
+
+
+async def look(http: httpx.AsyncClient, session_id: str) -> dict[str, Any]:
+    body: dict[str, Any] = (await http.get(f"{BASE}/session/{session_id}")).json()
+    return body
+
+
+async def offer(http: httpx.AsyncClient, token: str) -> str:
+    """Make an offer that nobody can answer; return what is said of it."""
+    answer = await http.post(f"/sessions/{token}/api/offer", json=OFFER)
+    code: str = answer.json()["error"]["code"]
+    return code
+
+
+def manager_of(http: httpx.AsyncClient) -> SessionManager:
+    manager: SessionManager = http.app.state.sessions  # type: ignore[attr-defined]
+    return manager
+
+
+class Line:
+    """In place of the host: answers every offer, when something else has happened."""
+
+    def __init__(self, meanwhile: Callable[[], Any]) -> None:
+        self.stopped: list[str] = []
+        self._meanwhile = meanwhile
+
+    async def offer(self, plan: Any, request: Any) -> dict[str, str]:
+        self._meanwhile()
+        return {"sdp": "", "type": "answer", "pc_id": "1"}
+
+    def has_call(self, session_id: str) -> bool:
+        return session_id not in self.stopped
+
+    def has_client(self, session_id: str) -> bool:
+        return self.has_call(session_id)
+
+    async def stop(self, session_id: str, reason: EndReason = EndReason.STOPPED) -> None:
+        self.stopped.append(session_id)
+
+    async def close(self) -> None: ...
+
+
+async def test_another_service_takes_up_the_session_of_one_that_is_gone(
+    postgres: Postgres,
+) -> None:
+    voice = {"realtime": {"limits": {"sessions": 1}}}
+    async with (
+        service(database_url=postgres.url, voice=voice) as dead,
+        service(database_url=postgres.url, voice=voice) as alive,
+    ):
+        made = await make(dead, agent_config={"greeting": "Hi!"})
+        token, name = made["token"], made["session_id"]
+        assert (await look(alive, name))["is_active"]
+        for wrong in (name, f"{token}x", f"{name}.x"):
+            assert await offer(alive, wrong) == "SESSION_NOT_FOUND"
+        assert await offer(alive, token) == "CONNECTION_FAILED", "so it is let in"
+        session = await manager_of(alive).admit(token)
+        assert (session.bot.greeting, session.room_name) == ("Hi!", made["room_name"])
+        assert manager_of(alive).count == 0, "it holds no line before its client is there"
+
+        await make(alive)
+        assert await offer(alive, token) == "SESSION_LIMIT_EXCEEDED"
+        assert (await alive.delete(f"{BASE}/session/{name}")).status_code == 204
+        assert await offer(alive, token) == "SESSION_NOT_FOUND"
+        assert (await look(alive, name))["end_reason"] == "deleted"
+
+
+async def test_a_session_without_a_service_can_be_ended(postgres: Postgres) -> None:
+    async with (
+        service(database_url=postgres.url) as dead,
+        service(database_url=postgres.url) as alive,
+    ):
+        made = await make(dead)
+        await alive.delete(f"{BASE}/session/{made['session_id']}")
+        assert (await look(alive, made["session_id"]))["end_reason"] == "deleted"
+        assert await offer(alive, made["token"]) == "SESSION_NOT_FOUND"
+
+
+async def test_a_session_that_nobody_takes_up_is_ended(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice = {"realtime": {"limits": {"empty_timeout": 0.3}}}
+    monkeypatch.setattr(sessions_module, "SIGN_OF_LIFE_SECS", 0.05)
+    async with service(database_url=postgres.url) as dead:
+        made = await make(dead)
+        session = manager_of(dead)._sessions.pop(made["session_id"])
+        session.stop_waiting()
+        await session.journal.close()
+        async with service(database_url=postgres.url, voice=voice) as alive:
+            its_own = await make(alive)
+            async with asyncio.timeout(10):
+                while (await look(alive, made["session_id"]))["is_active"]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            status = await look(alive, made["session_id"])
+            assert status["end_reason"] == "forsaken"
+            assert status["duration_seconds"] < 1, "to its last sign of life"
+            assert (await look(alive, its_own["session_id"]))["is_active"]
+            metrics = (await alive.get("/metrics")).text
+    assert 'parlante_sessions_ended_total{reason="forsaken"} 1.0' in metrics
+
+
+async def test_a_session_that_ends_while_its_client_connects_leaves_no_call() -> None:
+    async with service() as http:
+        made = await make(http)
+        manager = manager_of(http)
+        host, manager._host = (
+            manager._host,
+            Line(  # type: ignore[assignment]
+                lambda: manager._end(made["session_id"], EndReason.DELETED)
+            ),
+        )
+        assert await offer(http, made["token"]) == "SESSION_NOT_FOUND"
+        line: Any = manager._host
+        manager._host = host
+    assert line.stopped == [made["session_id"]]
+
+
+async def test_a_client_that_is_expected_is_not_any_more_once_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with service(voice={"realtime": {"limits": {"join_timeout": 0.2}}}) as http:
+        made = await make(http)
+        manager = manager_of(http)
+        host, manager._host = manager._host, Line(lambda: None)  # type: ignore[assignment]
+        answer = await http.post(f"/sessions/{made['token']}/api/offer", json=OFFER)
+        assert answer.status_code == 200
+        await asyncio.sleep(0.4)
+        assert (await look(http, made["session_id"]))["is_active"]
+
+        manager._call_ended(made["session_id"], EndReason.CLIENT_LEFT)
+        assert (manager.count, manager.rooms) == (0, 1)
+        manager._host = host
+
+
+@pytest.mark.parametrize(
+    ("reason", "rooms"),
+    [
+        (EndReason.CLIENT_LEFT, 1),
+        (EndReason.PEER_LOST, 1),
+        (EndReason.HUNG_UP, 0),
+        (EndReason.USER_IDLE, 0),
+        (EndReason.MAX_DURATION, 0),
+        (EndReason.ERROR, 0),
+    ],
+)
+async def test_only_a_client_that_has_not_hung_up_is_waited_for(
+    reason: EndReason, rooms: int
+) -> None:
+    async with service() as http:
+        made = await make(http)
+        manager = manager_of(http)
+        manager._call_ended(made["session_id"], reason)
+        assert (manager.count, manager.rooms) == (0, rooms)
+        await manager.drain()
+        assert await offer(http, made["token"]) == "SESSION_NOT_FOUND"
