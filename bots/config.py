@@ -281,8 +281,26 @@ class ServiceProfile(Section):
     voice: dict[str, Any] = {}
 
 
-class BotChanges(Section):
-    """What is changed about a bot, by an installation or for one session.
+class ServiceWishes(Section):
+    """Which models and voice answer, of the providers that the profile has chosen.
+
+    Attributes:
+        stt_model: For the speech recognition; None keeps that of voice.yaml.
+        llm_model: For the language model; None keeps that of voice.yaml.
+        tts_model: For the voice; None keeps that of voice.yaml.
+        tts_voice: The voice; None keeps that of the bot's profile, or of voice.yaml.
+        allow_interruptions: Whether the user may stop the bot; None keeps that of voice.yaml.
+    """
+
+    stt_model: str | None = None
+    llm_model: str | None = None
+    tts_model: str | None = None
+    tts_voice: str | None = None
+    allow_interruptions: bool | None = None
+
+
+class BotChanges(ServiceWishes):
+    """What is changed about a bot: by an installation, for a user, or for one session.
 
     Attributes:
         greeting: Its first words; "" for none; None keeps the bot's own.

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from pipecat.transcriptions.language import Language
 
-from bots.config import VoiceProfile
 from bots.local_models import LocalModels
 from processors.local_llm import LocalLLM
 
@@ -66,12 +65,12 @@ class LocalServices:
             settings=LocalLLM.Settings(**settings),
         )
 
-    def make_tts(self, profile: VoiceProfile | None) -> "PiperTTS":
-        """Make the voice of one session; of what a bot wants, only the speed counts."""
+    def make_tts(self, speed: float) -> "PiperTTS":
+        """Make the voice of one session, at 1 as fast as it is."""
         from processors.piper_tts import PiperTTS
 
         assert self._models.piper
-        return PiperTTS(self._models.piper, speed=profile.speed if profile else 1.0)
+        return PiperTTS(self._models.piper, speed=speed)
 
     def _release(self, slot: int) -> None:
         self._sessions[slot] -= 1

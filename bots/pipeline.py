@@ -86,17 +86,23 @@ def assemble(
     """
     settings = resources.settings
     small = settings.has_small_llm
-    profile = settings.voice.voice_profiles.get(bot.voice_profile)
-    stt = providers.make_stt(*settings.service("stt"), resources.local)
+    stt = providers.make_stt(*providers.service_for("stt", bot, settings), resources.local)
     llm = providers.make_llm(
-        *settings.service("llm"),
+        *providers.service_for("llm", bot, settings),
         resources.local,
         clients=resources.llm_clients,
         instructions=bot.system_instruction(small=small),
         temperature=bot.temperature,
         max_tokens=bot.max_tokens,
     )
-    tts = providers.make_tts(*settings.service("tts"), resources.local, profile=profile)
+    tts = providers.make_tts(
+        *providers.service_for("tts", bot, settings),
+        resources.local,
+        speed=settings.speed(bot.voice_profile),
+    )
+    interruptions = settings.voice.realtime.interruptions
+    if bot.allow_interruptions is not None:
+        interruptions = interruptions.model_copy(update={"enabled": bot.allow_interruptions})
 
     # Small models call tools for a mere greeting: they get none.
     tools: list[Any] = [] if small else [on_record(tool, keep_tool_call) for tool in bot.tools]
@@ -117,7 +123,7 @@ def assemble(
             ahead_from=0.0 if isinstance(llm, LocalLLM) else WORTH_ASKING,
             vad=settings.voice.realtime.vad,
             turn=settings.turn_detection,
-            interruptions=settings.voice.realtime.interruptions,
+            interruptions=interruptions,
             idle_secs=settings.voice.realtime.limits.idle_timeout,
         ),
     )

@@ -17,12 +17,51 @@ from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
 
-from bots.config import Kind, ServiceConfig, VoiceProfile
+from bots.config import KINDS, Kind, ServiceConfig
 from bots.errors import ServiceUnavailable
 from bots.llm_clients import LLMClients
 from bots.local import LocalServices
+from bots.registry import Bot
+from bots.settings import Settings
 
 _BASES: dict[Kind, type[AIService]] = {"stt": STTService, "llm": LLMService, "tts": TTSService}
+
+
+def service_for(kind: Kind, bot: Bot, settings: Settings) -> tuple[str, ServiceConfig]:
+    """Choose a service for a bot.
+
+    Returns:
+        The provider's name, and its configuration with the models and the voice that the bot wants.
+
+    Raises:
+        ConfigError: If no provider can be used.
+        ServiceUnavailable: If the bot wants another offline model than is loaded.
+    """
+    provider, config = settings.service(kind)
+    profile = settings.voice.voice_profiles.get(bot.voice_profile)
+    if kind == "tts" and profile and profile.provider == provider != "local":
+        voice = {"voice": profile.voice_id, "model": profile.model_id or config.model}
+        config = config.model_copy(update=voice)
+    wishes = {"model": getattr(bot, f"{kind}_model")}
+    if kind == "tts":
+        wishes["voice"] = bot.tts_voice
+    changes = {key: it for key, it in wishes.items() if it and it != getattr(config, key)}
+    if changes and provider == "local":
+        raise ServiceUnavailable(
+            f"{kind}: {config.model or config.voice} is loaded on this machine, and no other"
+        )
+    return provider, config.model_copy(update=changes)
+
+
+def check_bot(bot: Bot, settings: Settings) -> None:
+    """Make sure, before any call, that the services of a bot can be made.
+
+    Raises:
+        ConfigError: If there is no provider for one.
+        ServiceUnavailable: If one lacks a package or a setting, or is not loaded.
+    """
+    for kind in KINDS:
+        check(kind, *service_for(kind, bot, settings))
 
 
 def make_stt(provider: str, config: ServiceConfig, local: LocalServices) -> STTService:
@@ -75,7 +114,7 @@ def make_tts(
     config: ServiceConfig,
     local: LocalServices,
     *,
-    profile: VoiceProfile | None,
+    speed: float,
 ) -> TTSService:
     """Make the voice of one session.
 
@@ -83,20 +122,16 @@ def make_tts(
         provider: Its name.
         config: What the settings say about it.
         local: Makes those on the offline models.
-        profile: The voice that the bot wants; only its speed counts at other providers.
+        speed: 1 for as fast as the voice is; not every provider has it.
 
     Raises:
         ServiceUnavailable: If the provider, its extra or a setting is missing.
     """
     if provider == "local":
-        return local.make_tts(profile)
+        return local.make_tts(speed)
     wishes: dict[str, Any] = {"language": _language(config)}
-    if profile and profile.provider == provider:
-        config = config.model_copy(
-            update={"voice": profile.voice_id, "model": profile.model_id or config.model}
-        )
-    if profile and profile.speed != 1.0:
-        wishes["speed"] = profile.speed
+    if speed != 1.0:
+        wishes["speed"] = speed
     return _make("tts", provider, config, **wishes)  # type: ignore[return-value]
 
 

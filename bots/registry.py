@@ -35,6 +35,11 @@ class Bot:
         offline_knowledge: File in bots/knowledge, with facts and examples for small models.
         nothing_known: What a small model says where no fact answers the question.
         instructions: Replaces the prompt file; None for none.
+        stt_model: Replaces that of voice.yaml; None keeps it, as below.
+        llm_model: Replaces that of voice.yaml.
+        tts_model: Replaces that of the profile and of voice.yaml.
+        tts_voice: Replaces that of the profile and of voice.yaml.
+        allow_interruptions: Replaces that of voice.yaml.
     """
 
     description: str
@@ -49,6 +54,11 @@ class Bot:
     offline_knowledge: str | None = None
     nothing_known: str = "I am sorry, I do not know that."
     instructions: str | None = None
+    stt_model: str | None = None
+    llm_model: str | None = None
+    tts_model: str | None = None
+    tts_voice: str | None = None
+    allow_interruptions: bool | None = None
 
     def system_instruction(self, *, small: bool) -> str:
         """Return who the bot is, as the language model is told.

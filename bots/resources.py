@@ -9,7 +9,6 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bots import providers
-from bots.config import KINDS
 from bots.database import connect, reachable
 from bots.facts import load_encoder, read_knowledge, study_facts, study_sounds
 from bots.llm_clients import LLMClients
@@ -63,8 +62,9 @@ async def open_resources(
         ConfigError: If a profile has no provider that can be used.
         UnknownBot: If a bot of the settings cannot be loaded.
     """
-    for kind in KINDS:
-        providers.check(kind, *settings.service(kind))
+    bots = [load_bot(name, settings) for name in settings.bots]
+    for bot in bots:
+        providers.check_bot(bot, settings)
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = connect(settings.database_url, settings.data_dir)
@@ -74,7 +74,6 @@ async def open_resources(
             await appointments.open()
         speech = await asyncio.to_thread(SpeechModels)
         encoder = await asyncio.to_thread(load_encoder, settings)
-        bots = [load_bot(name, settings) for name in settings.bots]
         for bot in bots:
             # Their facts are indexed now, because it would hold up a call.
             await asyncio.to_thread(read_knowledge, bot, encoder)
@@ -94,8 +93,7 @@ async def _study(
     for bot in bots:
         await study_facts(bot, encoder, local)
         if settings.service("tts")[0] == "local":
-            profile = settings.voice.voice_profiles.get(bot.voice_profile)
-            await study_sounds(bot, encoder, local.make_tts(profile))
+            await study_sounds(bot, encoder, local.make_tts(settings.speed(bot.voice_profile)))
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from bots.errors import ParlanteError
 from bots.resources import Resources
-from runner.api import ops, rtvi, sessions
+from runner.api import config, events, ops, rtvi, sessions
 from runner.api.body_limit import BodyLimit
 from runner.auth import Gate, is_loopback
 from runner.errors import (
@@ -72,6 +72,8 @@ def create_app(
     _handle_errors(app)
     app.include_router(rtvi.router)
     app.include_router(sessions.router)
+    app.include_router(config.router)
+    app.include_router(events.router)
     app.include_router(ops.router)
     prebuilt = files("pipecat_ai_prebuilt") / "client" / "dist"
     app.mount("/client", StaticFiles(directory=str(prebuilt), html=True))

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bots.errors import DatabaseUnavailable
 from processors.transcript import ToolCall, ToolOutcome, Turn
+from runner.happenings import Audience
 from runner.lines import EndReason
 from runner.store import Store
 from runner.tables import EventRow, SessionRow, Table, ToolCallRow, TurnRow
@@ -28,6 +29,9 @@ WRITTEN_SECS = 5.0
 class Journal:
     """The records of one session. Nothing is left out: a database that is away is waited for.
 
+    Attributes:
+        audience: Those who are told of everything as well, at once.
+
     Args:
         session_id: Whose they are.
         store: Where they go.
@@ -39,8 +43,9 @@ class Journal:
         self._store = store
         self._last_sequence = last_sequence
         self._unwritten = 0
-        self._running_tools: dict[str, int] = {}
+        self._running_tools: dict[str, ToolCallRow] = {}
         self._rows: asyncio.Queue[Table] = asyncio.Queue(BACKLOG_ROWS)
+        self.audience = Audience()
         self._writer = asyncio.create_task(self._write(), name=f"journal {session_id}")
 
     async def joined(self, *, is_first: bool) -> None:
@@ -70,27 +75,30 @@ class Journal:
         if call.outcome is ToolOutcome.RUNNING:
             if call.call_id in self._running_tools:
                 return
-            sequence = self._running_tools[call.call_id] = self._next()
-            await self._put(
-                ToolCallRow(
-                    session_id=self._session_id,
-                    sequence=sequence,
-                    call_id=call.call_id,
-                    tool=call.tool,
-                    outcome=call.outcome.value,
-                    arguments=call.arguments,
-                    result=None,
-                    started_at=call.at,
-                )
+            row = ToolCallRow(
+                session_id=self._session_id,
+                sequence=self._next(),
+                call_id=call.call_id,
+                tool=call.tool,
+                outcome=call.outcome.value,
+                arguments=call.arguments,
+                result=None,
+                started_at=call.at,
             )
-        elif sequence := self._running_tools.pop(call.call_id, 0):
+            self._running_tools[call.call_id] = row
+            await self._put(row)
+        elif begun := self._running_tools.pop(call.call_id, None):
             await self._put(
                 ToolCallRow(
-                    session_id=self._session_id,
-                    sequence=sequence,
+                    session_id=begun.session_id,
+                    sequence=begun.sequence,
+                    call_id=begun.call_id,
+                    tool=begun.tool,
                     outcome=call.outcome.value,
+                    arguments=begun.arguments,
                     result=call.result,
                     error=call.error,
+                    started_at=begun.started_at,
                     ended_at=call.at,
                 )
             )
@@ -130,6 +138,8 @@ class Journal:
         await self.event("ended", {"reason": reason.value})
         now = datetime.now(UTC)
         await self._put(SessionRow(id=self._session_id, ended_at=now, end_reason=reason.value))
+        # They need not wait for the database.
+        self.audience.end()
         try:
             await self._rows.join()
         finally:
@@ -137,6 +147,7 @@ class Journal:
 
     async def close(self) -> None:
         """Write no more, and tell in the log what that loses."""
+        self.audience.end()
         self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
         if self._unwritten:
@@ -147,6 +158,8 @@ class Journal:
         return self._last_sequence
 
     async def _put(self, row: Table) -> None:
+        if isinstance(row, TurnRow | ToolCallRow | EventRow):
+            self.audience.tell(row)
         self._unwritten += 1
         await self._rows.put(row)
 

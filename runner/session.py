@@ -15,6 +15,7 @@ from processors.latency import TurnLatency
 from processors.transcript import ToolCall, Turn
 from processors.voice_state import State
 from runner.errors import SessionNotFound
+from runner.happenings import Happening
 from runner.journal import Journal
 
 AS_IT_IS = BotChanges()
@@ -144,6 +145,7 @@ class SessionReporter(CallListener):
         """Note what the bot does, and write down when the client has come and when it has left."""
         session = self._session
         was_there, session.state = session.state in BOT_IS_THERE, state
+        session.journal.audience.tell(Happening("state", datetime.now(UTC), {"state": state.value}))
         is_there = state in BOT_IS_THERE
         if is_there and not was_there:
             await session.journal.joined(is_first=not session.has_begun)

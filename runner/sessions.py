@@ -15,10 +15,11 @@ from pipecat.transports.smallwebrtc.request_handler import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from bots.config import BotChanges
-from bots.errors import DatabaseUnavailable
+from bots import providers
+from bots.config import BotChanges, ServiceWishes
+from bots.errors import DatabaseUnavailable, ServiceUnavailable
 from bots.local_models import cpu_threads
-from bots.registry import load_bot, with_changes
+from bots.registry import Bot, load_bot, with_changes
 from bots.resources import Resources
 from bots.settings import Settings
 from processors.latency import TurnLatency
@@ -144,13 +145,13 @@ class SessionManager:
             Overloaded: If calls are slow.
             DatabaseUnavailable: If the session cannot be stored.
         """
-        self.check_ready()
-        self._check_not_full()
+        self._check_line()
+        wanted = await self._store.config_of(wish.user)
+        changes = BotChanges(**{**wanted, **wish.changes.model_dump(exclude_none=True)})
         bot_name = wish.bot_name or self._settings.default_bot
-        bot = with_changes(load_bot(bot_name, self._settings), wish.changes)
-        voices = self._settings.voice.voice_profiles
-        if wish.changes.voice_profile not in (None, *voices):
-            raise InvalidRequest(f"voice_profile is none of {sorted(voices)}")
+        bot = self._load(bot_name, changes)
+        # Others may have come meanwhile.
+        self._check_line()
         if wish.user != LOCAL.user:
             theirs = sum(
                 session.user == wish.user and not session.is_empty
@@ -165,7 +166,7 @@ class SessionManager:
             room_name=self._new_room(wish.user),
             transport=wish.transport,
             bot=bot_name,
-            changes=wish.changes.model_dump(exclude_none=True),
+            changes=changes.model_dump(exclude_none=True),
             token_hash=hash_of(token),
             created_at=now,
             seen_at=now,
@@ -191,6 +192,15 @@ class SessionManager:
         self._expect(session, self._limits.join_timeout, EndReason.NEVER_JOINED)
         logger.info("session {} started with {}", session.id, bot_name)
         return session
+
+    def check_wishes(self, wishes: ServiceWishes) -> None:
+        """See whether the default bot can be as somebody wants it.
+
+        Raises:
+            InvalidRequest: If it cannot.
+        """
+        changes = BotChanges(**wishes.model_dump(exclude_none=True))
+        self._load(self._settings.default_bot, changes)
 
     async def admit(self, token: str) -> Session:
         """Return the session that a token lets into.
@@ -221,6 +231,11 @@ class SessionManager:
             return Presence(False, False, State.DISCONNECTED)
         has_bot = session.state in BOT_IS_THERE
         return Presence(self._host.has_client(session_id), has_bot, session.state)
+
+    def journal(self, session_id: str) -> Journal | None:
+        """Return what writes down what happens in a session; None if it has no service here."""
+        session = self._sessions.get(session_id)
+        return session.journal if session else None
 
     def is_ending(self, session_id: str) -> bool:
         """Say whether a session has just ended, and the store may not know it yet."""
@@ -320,6 +335,27 @@ class SessionManager:
             name = f"voice-{NOT_IN_ROOM_NAMES.sub('-', user)}-{secrets.token_hex(4)}"
             if name not in taken:
                 return name
+
+    def _load(self, bot_name: str, changes: BotChanges) -> Bot:
+        """Load a bot that is different.
+
+        Raises:
+            UnknownBot: If there is no such bot.
+            InvalidRequest: If it cannot be changed in such a way.
+        """
+        bot = with_changes(load_bot(bot_name, self._settings), changes)
+        voices = self._settings.voice.voice_profiles
+        if changes.voice_profile not in (None, *voices):
+            raise InvalidRequest(f"voice_profile is none of {sorted(voices)}")
+        try:
+            providers.check_bot(bot, self._settings)
+        except ServiceUnavailable as error:
+            raise InvalidRequest(error.message) from error
+        return bot
+
+    def _check_line(self) -> None:
+        self.check_ready()
+        self._check_not_full()
 
     def _check_not_draining(self) -> None:
         if self.is_draining:

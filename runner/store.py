@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, func, inspect, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -73,13 +73,25 @@ class Store:
 
     async def add(self, row: SessionRow | ApiKeyRow) -> None:
         """Insert what is a user's, and the user with it if they are new."""
-        user: postgresql.Insert | sqlite.Insert = sqlite.insert(UserRow)
-        if self._engine.dialect.name == "postgresql":
-            user = postgresql.insert(UserRow)
         async with reachable(QUERY_SECS), self._session.begin() as session:
             # Two of their first sessions may be started at once.
-            await session.execute(user.values(id=row.user_id).on_conflict_do_nothing())
+            user = self._insert_user().values(id=row.user_id)
+            await session.execute(user.on_conflict_do_nothing())
             session.add(row)
+
+    async def config_of(self, user: str) -> dict[str, Any]:
+        """Return what a user wants of every session; nothing, if they never said."""
+        async with self._reading() as session:
+            row = await session.get(UserRow, user)
+            return dict(row.config or {}) if row else {}
+
+    async def configure(self, user: str, config: dict[str, Any]) -> None:
+        """Keep what a user wants of every session, in place of what they wanted before."""
+        statement = self._insert_user().values(id=user, config=config)
+        async with reachable(QUERY_SECS), self._session.begin() as session:
+            await session.execute(
+                statement.on_conflict_do_update(index_elements=["id"], set_={"config": config})
+            )
 
     async def save(self, rows: Iterable[Table]) -> None:
         """Insert rows or, where there is one of that key, change what is set; all of them or none.
@@ -131,10 +143,15 @@ class Store:
                 await _of_session(session, ToolCallRow, row.id),
             )
 
-    async def events(self, session_id: str) -> list[EventRow]:
-        """Return what else happened in a session, in its order."""
+    async def happenings(self, session_id: str) -> list[TurnRow | ToolCallRow | EventRow]:
+        """Return everything that happened in a session, in its order."""
         async with self._reading() as session:
-            return await _of_session(session, EventRow, session_id)
+            rows: list[TurnRow | ToolCallRow | EventRow] = [
+                *await _of_session(session, TurnRow, session_id),
+                *await _of_session(session, ToolCallRow, session_id),
+                *await _of_session(session, EventRow, session_id),
+            ]
+        return sorted(rows, key=lambda row: row.sequence)
 
     async def last_sequence(self, session_id: str) -> int:
         """Return the highest number that was given in a session; 0 if none was."""
@@ -177,6 +194,11 @@ class Store:
         )
         async with reachable(QUERY_SECS), self._session.begin() as session:
             return list(await session.scalars(query))
+
+    def _insert_user(self) -> postgresql.Insert | sqlite.Insert:
+        if self._engine.dialect.name == "postgresql":
+            return postgresql.insert(UserRow)
+        return sqlite.insert(UserRow)
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncSession]:

@@ -53,11 +53,16 @@ class Table(DeclarativeBase):
 
 
 class UserRow(Table):
-    """Somebody who has a key, or has started a session."""
+    """Somebody who has a key, or has started a session.
+
+    Attributes:
+        config: What they want of every session; the set fields of `bots.config.ServiceWishes`.
+    """
 
     __tablename__ = "users"
 
     id: Mapped[str] = mapped_column(primary_key=True)
+    config: Mapped[Any | None] = mapped_column(JSON)
 
 
 class ApiKeyRow(Table):

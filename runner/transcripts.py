@@ -79,7 +79,7 @@ def transcript(history: History) -> Transcript:
         created_at=session.created_at,
         ended_at=session.ended_at,
         end_reason=session.end_reason,
-        entries=[_entry(row) for row in history.in_order],
+        entries=[entry(row) for row in history.in_order],
     )
 
 
@@ -136,7 +136,8 @@ def _recalled(row: TurnRow | ToolCallRow) -> Turn | ToolCall:
     )
 
 
-def _entry(row: TurnRow | ToolCallRow) -> TurnEntry | ToolEntry:
+def entry(row: TurnRow | ToolCallRow) -> TurnEntry | ToolEntry:
+    """Return the entry of a transcript that a row stands for."""
     model = TurnEntry if isinstance(row, TurnRow) else ToolEntry
     return model.model_validate(row, from_attributes=True)
 

@@ -7,8 +7,11 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from starlette.requests import HTTPConnection
 
 from runner.auth import Gate, Principal
+from runner.errors import SessionNotFound
+from runner.session import session_id_of
 from runner.sessions import SessionManager
 from runner.store import Store
+from runner.tables import SessionRow
 
 _API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False)
 _BEARER = HTTPBearer(auto_error=False, description="An API key or a JSON Web Token.")
@@ -38,3 +41,14 @@ Caller = Annotated[Principal, Depends(_caller)]
 
 Sessions = Annotated[SessionManager, Depends(_sessions)]
 Records = Annotated[Store, Depends(_store)]
+
+
+async def _seen(caller: Caller, records: Records, session_id: str) -> SessionRow:
+    row = await records.session(session_id_of(session_id))
+    if row is None or not caller.may_see(row.user_id):
+        raise SessionNotFound("there never was such a session")
+    return row
+
+
+Seen = Annotated[SessionRow, Depends(_seen)]
+"""The session of the path, which whoever asks may know of; to others, there is none."""

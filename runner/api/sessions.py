@@ -11,13 +11,11 @@ from pydantic import BaseModel, ConfigDict
 from bots.config import BotChanges, IceServerConfig
 from bots.errors import DatabaseUnavailable
 from processors.voice_state import State
-from runner.api.deps import Caller, Records, Sessions
-from runner.auth import Principal
-from runner.errors import ServiceError, SessionNotFound
+from runner.api.deps import Caller, Records, Seen, Sessions
+from runner.errors import ServiceError
 from runner.lines import EndReason
-from runner.session import Wish, session_id_of
+from runner.session import Wish
 from runner.sessions import SessionManager
-from runner.store import Store
 from runner.tables import SessionRow
 from runner.transcripts import Transcript, to_text, to_vtt, transcript
 
@@ -184,19 +182,14 @@ async def list_sessions(
 
 
 @router.get("/session/{session_id}")
-async def session_status(
-    caller: Caller, records: Records, sessions: Sessions, session_id: str
-) -> SessionStatus:
+async def session_status(row: Seen, sessions: Sessions) -> SessionStatus:
     """Tell what is going on in a session, or what has."""
-    return _status(await _seen(caller, records, session_id), sessions)
+    return _status(row, sessions)
 
 
 @router.delete("/session/{session_id}", status_code=204)
-async def end_session(
-    caller: Caller, records: Records, sessions: Sessions, session_id: str
-) -> None:
+async def end_session(row: Seen, sessions: Sessions) -> None:
     """End a session: its client is disconnected, and its bot gone. What is kept of it stays."""
-    row = await _seen(caller, records, session_id)
     await sessions.end(row.id, EndReason.DELETED)
 
 
@@ -206,13 +199,11 @@ async def end_session(
     responses={200: {"content": {"text/plain": {}, "text/vtt": {}}}},
 )
 async def session_transcript(
-    caller: Caller,
+    row: Seen,
     records: Records,
-    session_id: str,
     format: TranscriptFormat = TranscriptFormat.JSON,
 ) -> Transcript | Response:
     """Return what was said and done in a session so far; it stays after the session."""
-    row = await _seen(caller, records, session_id)
     whole = transcript(await records.history(row))
     match format:
         case TranscriptFormat.TEXT:
@@ -220,18 +211,6 @@ async def session_transcript(
         case TranscriptFormat.VTT:
             return Response(to_vtt(whole), media_type="text/vtt")
     return whole
-
-
-async def _seen(caller: Principal, records: Store, session_id: str) -> SessionRow:
-    """Return a session that the caller may know of.
-
-    Raises:
-        SessionNotFound: If there is none of that name, or it is somebody else's.
-    """
-    row = await records.session(session_id_of(session_id))
-    if row is None or not caller.may_see(row.user_id):
-        raise SessionNotFound("there never was such a session")
-    return row
 
 
 def _status(row: SessionRow, sessions: SessionManager) -> SessionStatus:

@@ -30,6 +30,7 @@ async def request(service: Service, method: str, path: str, **body: Any) -> tupl
 
 
 async def test_a_status_is_that_of_the_call(service: Service) -> None:
+    _, before = await request(service, "GET", "/health")
     status, made = await request(service, "POST", "/session", agent_type="single_agent")
     assert status == 200
     path = f"/session/{made['session_id']}"
@@ -45,7 +46,8 @@ async def test_a_status_is_that_of_the_call(service: Service) -> None:
         await peer.hear_out(timeout=REPLY_SECS)
         assert await told() == (2, True, "listening")
         _, health = await request(service, "GET", "/health")
-        assert (health["active_rooms"], health["active_sessions"]) == (1, 1)
+        assert health["active_rooms"] == before["active_rooms"] + 1
+        assert health["active_sessions"] == 1
         assert (await request(service, "DELETE", path))[0] == 204
         await asyncio.wait_for(peer.closed.wait(), 5)
     _, ended = await request(service, "GET", path)
@@ -86,7 +88,7 @@ def test_every_example_of_the_documentation_works(tmp_path: Path) -> None:
                 timeout=30,
             ).stdout
 
-        create, look, listed, transcript, end, health, drain = EXAMPLES
+        create, look, listed, transcript, events, end, want, wanted, health, drain = EXAMPLES
         created = json.loads(run(create))
         assert shape(created) == shape(json.loads(ANSWERS[0]))
         variables["ID"] = created["session_id"]
@@ -98,7 +100,9 @@ def test_every_example_of_the_documentation_works(tmp_path: Path) -> None:
         assert run(transcript) == ""
         assert run(end) == ""
         assert json.loads(run(look))["is_active"] is False
-        assert shape(json.loads(run(health))) == shape(json.loads(ANSWERS[2]))
+        assert "event: ended" in run(events)
+        assert json.loads(run(want)) == json.loads(run(wanted)) == json.loads(ANSWERS[2])
+        assert shape(json.loads(run(health))) == shape(json.loads(ANSWERS[3]))
         assert json.loads(run(drain))["status"] == "draining"
         assert service.process.wait(20) == 0
 
@@ -106,3 +110,48 @@ def test_every_example_of_the_documentation_works(tmp_path: Path) -> None:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_names_its_key_but_the_open_one(example: str) -> None:
     assert ("X-API-Key" in example) is not ("/health" in example)
+
+
+async def test_whoever_follows_a_call_is_told_what_happens_in_it(service: Service) -> None:
+    _, made = await request(service, "POST", "/session", agent_type="single_agent")
+    begun = asyncio.Event()
+    followed = asyncio.create_task(follow(service, made["session_id"], begun))
+    await asyncio.wait_for(begun.wait(), 5)
+    async with connect(service.url, session_id=made["token"]) as peer:
+        await peer.hear_out(timeout=REPLY_SECS)
+        before = len(peer.messages)
+        peer.send("send-text", {"content": "What is your street address?"})
+        await peer.hear_out(timeout=REPLY_SECS, after=before)
+    told = await asyncio.wait_for(followed, REPLY_SECS)
+
+    states = [event["data"]["state"] for kind, event in told if kind == "state"]
+    assert states[:4] == ["disconnected", "connecting", "initializing", "listening"]
+    assert states[-2:] == ["disconnecting", "disconnected"]
+    assert states.count("speaking") == 2
+    kept = [(kind, event["sequence"]) for kind, event in told if kind != "state"]
+    assert [number for _, number in kept] == list(range(1, len(kept) + 1))
+    assert [kind for kind, _ in kept if kind != "answer"] == [
+        "joined",
+        *["turn"] * 3,
+        "left",
+        "ended",
+    ]
+    turns = [event["data"] for kind, event in told if kind == "turn"]
+    assert [turn["speaker"] for turn in turns] == ["bot", "user", "bot"]
+    assert "willow" in turns[2]["heard"].lower()
+
+
+async def follow(service: Service, session_id: str, begun: asyncio.Event) -> list[tuple[str, Any]]:
+    """Return what is told of a session until its end; set `begun` when the first is."""
+    told, kind = [], ""
+    path = f"{BASE}/session/{session_id}/events"
+    async with aiohttp.ClientSession(service.url) as http, http.get(path) as response:
+        assert response.status == 200
+        async for line in response.content:
+            name, _, value = line.decode().strip().partition(": ")
+            if name == "event":
+                kind = value
+            elif name == "data":
+                told.append((kind, json.loads(value)))
+                begun.set()
+    return told

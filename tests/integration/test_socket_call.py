@@ -4,6 +4,7 @@ import asyncio
 import signal
 from pathlib import Path
 
+import aiohttp
 import numpy as np
 import pytest
 from pipecat.frames.protobufs import frames_pb2
@@ -88,7 +89,16 @@ async def test_a_session_that_is_not_there_or_has_its_client_is_refused(service:
         assert code == REFUSED
         assert "has its client" in reason
     await until_no_session(service.url, timeout=3)
+    async with open_socket(address) as again:
+        assert await asyncio.wait_for(again.recv(), REPLY_SECS), "nobody has hung up"
+    token = address.rpartition("/")[2]
+    await http_delete(f"{service.url}/voice/realtime/session/{token}")
     assert (await refusal(address))[0] == REFUSED, "it has ended"
+
+
+async def http_delete(url: str) -> None:
+    async with aiohttp.ClientSession() as http, http.delete(url) as response:
+        assert response.status == 204
 
 
 async def test_pages_of_other_origins_are_refused(service: Service) -> None:

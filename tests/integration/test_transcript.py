@@ -69,7 +69,7 @@ async def test_a_transcript_tells_what_was_heard_by_both(
 
     assert going_on["ended_at"] is None
     assert whole["entries"] == going_on["entries"]
-    assert whole["end_reason"] == "client_left"
+    assert whole["end_reason"] == "hung_up"
     assert datetime.fromisoformat(whole["ended_at"]) > datetime.fromisoformat(whole["created_at"])
 
     turns = whole["entries"]

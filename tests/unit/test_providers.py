@@ -1,19 +1,32 @@
 import importlib.util
+import os
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 from pipecat.services.elevenlabs.stt import ElevenLabsRealtimeSTTService
-from pipecat.services.elevenlabs.tts import ElevenLabsTTSService
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.openai.stt import OpenAISTTService
-from pipecat.services.openai.tts import OpenAITTSService
 
 from bots import providers
-from bots.config import KINDS, Kind, ServiceConfig, VoiceProfile
+from bots.config import KINDS, BotChanges, Kind, ServiceConfig
 from bots.errors import ServiceUnavailable
 from bots.llm_clients import LLMClients
+from bots.registry import load_bot, with_changes
 from bots.settings import DEFAULT_CONFIG, load_settings
 
 KEY = "sk-test"
+OPENAI = {"OPENAI_API_KEY": KEY}
+ELEVENLABS = {"ELEVENLABS_API_KEY": KEY}
+
+
+def wanted(kind: Kind, keys: dict[str, str], **wishes: Any) -> ServiceConfig:
+    """Return the service that a bot gets which differs, where these keys are set."""
+    profile = {"provider": "elevenlabs", "voice_id": "rachel", "model_id": "turbo"}
+    with patch.dict(os.environ, keys):
+        settings = load_settings(DEFAULT_CONFIG, {"voice": {"voice_profiles": {"clear": profile}}})
+        bot = with_changes(load_bot("receptionist", settings), BotChanges(**wishes))
+        return providers.service_for(kind, bot, settings)[1]
 
 
 def make_llm(provider: str, config: ServiceConfig) -> object:
@@ -51,19 +64,26 @@ class TestCloudServices:
         assert isinstance(providers.make_stt("openai", config, None), OpenAISTTService)
 
     def test_a_voice_profile_is_used_by_the_provider_that_has_the_voice(self) -> None:
-        profile = VoiceProfile(provider="elevenlabs", voice_id="rachel", model_id="turbo")
-        tts = providers.make_tts(
-            "elevenlabs", ServiceConfig(voice="other", api_key=KEY), None, profile=profile
-        )
-        assert isinstance(tts, ElevenLabsTTSService)
-        assert (tts._settings.voice, tts._settings.model) == ("rachel", "turbo")
+        config = wanted("tts", ELEVENLABS, voice_profile="clear")
+        assert (config.voice, config.model) == ("rachel", "turbo")
 
     def test_a_voice_profile_of_another_provider_leaves_the_voice_alone(self) -> None:
-        profile = VoiceProfile(provider="elevenlabs", voice_id="rachel")
-        config = ServiceConfig(voice="alloy", model="tts", api_key=KEY)
-        tts = providers.make_tts("openai", config, None, profile=profile)
-        assert isinstance(tts, OpenAITTSService)
-        assert tts._settings.voice == "alloy"
+        config = wanted("tts", OPENAI, voice_profile="clear")
+        assert (config.voice, config.model) == ("alloy", "gpt-4o-mini-tts")
+
+    def test_what_a_bot_wants_goes_before_its_profile(self) -> None:
+        wishes = {"tts_voice": "adam", "tts_model": "flash", "voice_profile": "clear"}
+        config = wanted("tts", ELEVENLABS, **wishes)
+        assert (config.voice, config.model) == ("adam", "flash")
+        assert wanted("llm", OPENAI, llm_model="gpt-5").model == "gpt-5"
+        assert wanted("stt", OPENAI, stt_model="whisper-1").model == "whisper-1"
+        assert wanted("llm", OPENAI).model == "gpt-4.1-mini"
+
+    def test_an_offline_model_can_only_be_the_one_that_is_loaded(self) -> None:
+        assert wanted("llm", {}, llm_model="qwen2.5-coder-0.5b").model == "qwen2.5-coder-0.5b"
+        for wish in ("stt_model", "llm_model", "tts_model", "tts_voice"):
+            with pytest.raises(ServiceUnavailable, match="is loaded on this machine"):
+                wanted(wish[:3], {}, **{wish: "another"})  # type: ignore[arg-type]
 
     def test_a_class_can_be_chosen_where_a_provider_has_several(self) -> None:
         config = ServiceConfig(api_key=KEY, service="ElevenLabsRealtimeSTTService")

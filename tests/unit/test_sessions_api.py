@@ -168,3 +168,58 @@ async def test_only_operators_stop_the_service() -> None:
         answer = await http.post("/drain")
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "FORBIDDEN"
+
+
+CONFIG = {
+    "stt_model": None,
+    "llm_model": None,
+    "tts_model": None,
+    "tts_voice": None,
+    "allow_interruptions": None,
+}
+
+
+async def test_what_a_user_wants_is_in_their_next_session_and_in_nobody_elses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    async with service(voice=LINES) as http:
+        ada, eve = await key_of(http, "ada"), await key_of(http, "eve")
+        manager = http.app.state.sessions  # type: ignore[attr-defined]
+        http.headers["X-API-Key"] = ada
+        assert (await http.get(f"{BASE}/config")).json() == CONFIG
+        before = await make(http)
+        wishes = {"llm_model": "gpt-5", "tts_voice": "nova", "allow_interruptions": False}
+        kept = await http.put(f"{BASE}/config", json=wishes)
+        assert (kept.status_code, kept.json()) == (200, {**CONFIG, **wishes})
+        assert (await http.get(f"{BASE}/config")).json() == {**CONFIG, **wishes}
+        after = await make(http)
+        other = await make(http, agent_config={"llm_model": "gpt-4.1"})
+        http.headers["X-API-Key"] = eve
+        assert (await http.get(f"{BASE}/config")).json() == CONFIG
+        hers = await make(http)
+        bots = [(await manager.admit(made["token"])).bot for made in (before, after, other, hers)]
+        http.headers["X-API-Key"] = ada
+        assert (await http.put(f"{BASE}/config", json={})).json() == CONFIG
+    assert [bot.llm_model for bot in bots] == [None, "gpt-5", "gpt-4.1", None]
+    assert [bot.tts_voice for bot in bots] == [None, "nova", "nova", None]
+    assert [bot.allow_interruptions for bot in bots] == [None, False, False, None]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ({"llm_model": "gpt-5"}, "loaded on this machine"),
+        ({"allow_interruptions": "perhaps"}, "allow_interruptions"),
+        ({"wings": 2}, "wings"),
+        ([], "body"),
+    ],
+)
+async def test_what_cannot_be_had_is_not_kept(wishes: Any, words: str) -> None:
+    async with service() as http:
+        answer = await http.put(f"{BASE}/config", json=wishes)
+        assert answer.status_code == 422
+        assert words in answer.json()["error"]["message"]
+        assert (await http.get(f"{BASE}/config")).json() == CONFIG
+        refused = await http.post(f"{BASE}/session", json={**WISH, "agent_config": wishes or 1})
+        assert refused.status_code == 422
