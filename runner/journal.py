@@ -131,14 +131,18 @@ class Journal:
             ) from error
 
     async def ended(self, reason: EndReason) -> None:
-        """Record the end of the session, wait until everything is written, and write no more.
-
-        It takes as long as the database is away. When cancelled, it tells in the log what is lost.
-        """
+        """Record the end of the session, and finish."""
         await self.event("ended", {"reason": reason.value})
         now = datetime.now(UTC)
         await self._put(SessionRow(id=self._session_id, ended_at=now, end_reason=reason.value))
-        # They need not wait for the database.
+        await self.finish()
+
+    async def finish(self) -> None:
+        """Wait until everything is written, and write no more; the session may go on elsewhere.
+
+        It takes as long as the database is away. When cancelled, it tells in the log what is lost.
+        """
+        # Followers need not wait for the database.
         self.audience.end()
         try:
             await self._rows.join()

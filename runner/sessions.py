@@ -265,7 +265,7 @@ class SessionManager:
             SessionNotFound: If the offer is for a connection of another session, or the session
                 ends meanwhile.
             SessionLimitExceeded: If its client comes back when all lines are busy.
-            ServiceDraining: If it comes back when the service is about to stop.
+            ServiceDraining: If it comes when the service is about to stop.
             ConnectionFailed: If the offer cannot be answered.
         """
         async with self._connecting(session):
@@ -287,12 +287,13 @@ class SessionManager:
         await self._host.add_candidates(request)
 
     async def drain(self) -> None:
-        """Start no more sessions, and wait for the end of the calls; see `SessionHost.drain`."""
+        """Start no more sessions, and wait for the end of the calls; see `SessionHost.drain`.
+
+        Sessions whose client is not there do not end: the next service takes them up.
+        """
         self.is_draining = True
-        waiting = [session.id for session in self._sessions.values() if session.expiry]
-        logger.info("the service stops: {} calls go on", self.count - len(waiting))
-        for session_id in waiting:
-            self._end(session_id, EndReason.DRAINED)
+        calls = [session_id for session_id in self._sessions if self._host.has_call(session_id)]
+        logger.info("the service stops: {} calls go on", len(calls))
         await self._host.drain(self._settings.server.drain_timeout)
 
     async def keep(self) -> None:
@@ -316,11 +317,13 @@ class SessionManager:
                     await self._is_closed.wait()
 
     async def close(self) -> None:
-        """End all sessions, and wait until they have ended and everything of them is written."""
+        """End all calls and their sessions, and wait until everything of them is written."""
         self._is_closed.set()
         await self._host.close()
-        for session_id in list(self._sessions):
-            self._end(session_id, EndReason.STOPPED)
+        for session in self._sessions.values():
+            session.stop_waiting()
+            self._closing[session.id] = asyncio.create_task(session.journal.finish())
+        self._sessions.clear()
         closing = list(self._closing.values())
         if closing:
             await asyncio.wait(closing, timeout=FLUSH_SECS)
@@ -407,11 +410,12 @@ class SessionManager:
         Raises:
             SessionNotFound: If it does.
             SessionLimitExceeded: If the client comes back when all lines are busy.
-            ServiceDraining: If it comes back when the service is about to stop.
+            ServiceDraining: If it comes when the service is about to stop.
         """
         was_empty = session.is_empty
-        if was_empty:
+        if not self._host.has_call(session.id):
             self._check_not_draining()
+        if was_empty:
             self._check_not_full()
             session.is_empty = False
         try:
@@ -428,7 +432,7 @@ class SessionManager:
     def _call_ended(self, session_id: str, reason: EndReason) -> None:
         """End a session with its call, or let it wait for its client to come back."""
         session = self._sessions.get(session_id)
-        if session and reason in MAY_COME_BACK and not self.is_draining:
+        if session and reason in MAY_COME_BACK:
             self._leave_empty(session, reason)
         else:
             self._end(session_id, reason)

@@ -1,6 +1,7 @@
 """Sessions whose client comes back, and those that end meanwhile; all without any model."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -119,7 +120,8 @@ async def test_a_session_that_nobody_takes_up_is_ended(
             assert status["duration_seconds"] < 1, "to its last sign of life"
             assert (await look(alive, its_own["session_id"]))["is_active"]
             metrics = (await alive.get("/metrics")).text
-    assert 'parlante_sessions_ended_total{reason="forsaken"} 1.0' in metrics
+    # Other tests leave some as well.
+    assert re.search(r'parlante_sessions_ended_total\{reason="forsaken"\} [1-9]', metrics)
 
 
 async def test_a_session_that_ends_while_its_client_connects_leaves_no_call() -> None:
@@ -175,4 +177,17 @@ async def test_only_a_client_that_has_not_hung_up_is_waited_for(
         manager._call_ended(made["session_id"], reason)
         assert (manager.count, manager.rooms) == (0, rooms)
         await manager.drain()
-        assert await offer(http, made["token"]) == "SESSION_NOT_FOUND"
+        refusal = "SERVICE_DRAINING" if rooms else "SESSION_NOT_FOUND"
+        assert await offer(http, made["token"]) == refusal
+
+
+async def test_a_service_that_stops_leaves_its_empty_sessions_to_the_next(
+    postgres: Postgres,
+) -> None:
+    async with service(database_url=postgres.url) as one:
+        never_joined, left = await make(one), await make(one)
+        manager_of(one)._call_ended(left["session_id"], EndReason.PEER_LOST)
+    async with service(database_url=postgres.url) as two:
+        for made in (never_joined, left):
+            assert (await look(two, made["session_id"]))["is_active"]
+            assert await offer(two, made["token"]) == "CONNECTION_FAILED", "so it is let in"
