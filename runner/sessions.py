@@ -302,15 +302,16 @@ class SessionManager:
         Runs until `close`. Nobody must cancel it: a connection to the database that is being made
         would be left open.
         """
-        patience = timedelta(seconds=self._limits.empty_timeout)
+        was_there = False
         while not self._is_closed.is_set():
-            now = datetime.now(UTC)
             try:
-                await self._store.keep_alive(list(self._sessions), now)
-                for row in await self._store.end_forsaken(now - patience, EndReason.FORSAKEN.value):
-                    self.telemetry.ended(EndReason.FORSAKEN)
-                    logger.warning("session {} ended: its service had died", row.id)
+                await self._store.keep_alive(list(self._sessions), datetime.now(UTC))
+                # A database that was away has to be told by other services first what they have.
+                if was_there:
+                    await self._end_forsaken()
+                was_there = True
             except (DatabaseUnavailable, SQLAlchemyError) as error:
+                was_there = False
                 logger.warning("the sessions cannot be kept: {}", type(error).__name__)
             with suppress(TimeoutError):
                 async with asyncio.timeout(SIGN_OF_LIFE_SECS):
@@ -330,6 +331,12 @@ class SessionManager:
         for task in closing:
             task.cancel()
         await asyncio.gather(*closing, return_exceptions=True)
+
+    async def _end_forsaken(self) -> None:
+        since = datetime.now(UTC) - timedelta(seconds=self._limits.empty_timeout)
+        for row in await self._store.end_forsaken(since, EndReason.FORSAKEN.value):
+            self.telemetry.ended(EndReason.FORSAKEN)
+            logger.warning("session {} ended: its service had died", row.id)
 
     def _new_room(self, user: str) -> str:
         """Return a name that no other room has now."""
@@ -422,6 +429,7 @@ class SessionManager:
             yield
         finally:
             if self._host.has_call(session.id):
+                session.is_empty = False
                 session.stop_waiting()
             elif session.id in self._sessions and (was_empty or session.has_begun):
                 self._leave_empty(session, EndReason.CLIENT_LEFT)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from runner import sessions as sessions_module
+from runner.errors import SessionTaken
 from runner.lines import EndReason
 from runner.sessions import SessionManager
 from tests.app import service
@@ -155,6 +156,36 @@ async def test_a_client_that_is_expected_is_not_any_more_once_it_is_there(
         manager._call_ended(made["session_id"], EndReason.CLIENT_LEFT)
         assert (manager.count, manager.rooms) == (0, 1)
         manager._host = host
+
+
+async def test_a_client_that_comes_twice_at_once_holds_one_line() -> None:
+    async with service() as http:
+        made = await make(http)
+        manager = manager_of(http)
+        session = await manager.admit(made["token"])
+        session.has_begun = True
+        manager._call_ended(session.id, EndReason.CLIENT_LEFT)
+        first_is_there, has_call = asyncio.Event(), False
+
+        class Twice(Line):
+            def has_call(self, session_id: str) -> bool:
+                return has_call
+
+            async def offer(self, plan: Any, request: Any) -> dict[str, str]:
+                nonlocal has_call
+                if first_is_there.is_set():
+                    raise SessionTaken("the other was faster")
+                first_is_there.set()
+                await asyncio.sleep(0.05)
+                has_call = True
+                return await super().offer(plan, request)
+
+        host, manager._host = manager._host, Twice(lambda: None)  # type: ignore[assignment]
+        path = f"/sessions/{made['token']}/api/offer"
+        answers = await asyncio.gather(*(http.post(path, json=OFFER) for _ in range(2)))
+        manager._host = host
+        assert sorted(answer.status_code for answer in answers) == [200, 409]
+        assert (manager.count, session.expiry) == (1, None)
 
 
 @pytest.mark.parametrize(
