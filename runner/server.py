@@ -118,12 +118,16 @@ class _Server(uvicorn.Server):
     Args:
         config: Of uvicorn.
         drain: Lets calls end; None where SIGTERM is not to wait for them.
+        hush: Ends answers that would go on for as long as the service does.
     """
 
-    def __init__(self, config: uvicorn.Config, drain: Drain | None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, drain: Drain | None, hush: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
         self._drain = drain
+        self._hush = hush
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -138,6 +142,7 @@ class _Server(uvicorn.Server):
                 self._draining.cancel()
                 await asyncio.wait({self._draining})
         finally:
+            self._hush()
             await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -216,7 +221,7 @@ async def running(
             ws_ping_timeout=settings.voice.realtime.limits.lost_peer_timeout,
         )
         drain = (lambda: app.state.sessions.drain()) if settings.server.drain_timeout else None
-        server = _Server(config, drain)
+        server = _Server(config, drain, lambda: app.state.sessions.hush())
         starting.close()
         spare_the_collector()
         serving = asyncio.create_task(server.serve(sockets=[sock]))

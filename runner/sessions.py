@@ -296,6 +296,11 @@ class SessionManager:
         logger.info("the service stops: {} calls go on", len(calls))
         await self._host.drain(self._settings.server.drain_timeout)
 
+    def hush(self) -> None:
+        """Tell those who follow sessions nothing any more, because the service stops."""
+        for session in self._sessions.values():
+            session.journal.audience.end()
+
     async def keep(self) -> None:
         """Tell the store again and again which sessions live, and end those that no service has.
 

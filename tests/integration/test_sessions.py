@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,18 @@ async def test_whoever_follows_a_call_is_told_what_happens_in_it(service: Servic
     turns = [event["data"] for kind, event in told if kind == "turn"]
     assert [turn["speaker"] for turn in turns] == ["bot", "user", "bot"]
     assert "willow" in turns[2]["heard"].lower()
+
+
+async def test_a_service_that_stops_does_not_wait_for_those_who_follow(tmp_path: Path) -> None:
+    with run_service(tmp_path) as service:
+        _, made = await request(service, "POST", "/session", agent_type="single_agent")
+        begun = asyncio.Event()
+        followed = asyncio.create_task(follow(service, made["session_id"], begun))
+        await asyncio.wait_for(begun.wait(), 5)
+        service.process.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(service.process.wait, 8) == 0
+        assert [kind for kind, _ in await followed] == ["state"]
+    assert "ERROR" not in service.log
 
 
 async def follow(service: Service, session_id: str, begun: asyncio.Event) -> list[tuple[str, Any]]:
