@@ -16,7 +16,7 @@ export function KeyForm({ action, onKey }: KeyFormProps) {
         onKey(key.trim());
       }}
     >
-      <label className="key-form__field">
+      <label className="field">
         Access key
         <input
           type="password"

@@ -20,7 +20,7 @@ export function SoundSettings({ microphone, speaker, sound, onSound }: SoundSett
     <div className="panel sound" role="group" aria-label="Sound settings">
       <DeviceSelect label="Microphone" choice={microphone} />
       {speaker && <DeviceSelect label="Speaker" choice={speaker} />}
-      <label className="sound__field">
+      <label className="field">
         <span>Volume</span>
         <input
           type="range"
@@ -47,7 +47,7 @@ function DeviceSelect({ label, choice }: { label: string; choice: DeviceChoice }
   const { devices, selectedId, onSelect } = choice;
   const id = useId();
   return (
-    <div className="sound__field">
+    <div className="field">
       <label htmlFor={id}>{label}</label>
       <select
         id={id}
