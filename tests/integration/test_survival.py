@@ -19,7 +19,7 @@ from tests.service import run_service
 from tests.speech import Speaker
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
 
-WISH = "Hello, I would like to come in on Tuesday at ten o'clock, because of my knee."
+WISH = "I would like to come in on Tuesday at ten o'clock because of my knee."
 NAME = "My name is Peter Miller."
 PHONE = "My number is five five five, zero one three four."
 PHONE_DIGITS = "My number is 555 0134."
@@ -119,7 +119,7 @@ async def test_a_booking_goes_on_after_the_service_was_killed(
         whole = await read_when(service.url, peer.session_id, lambda whole: whole["ended_at"])
     assert answer == BOOKED
     assert appointments(tmp_path) == [("Peter Miller", "5550134")]
-    turns = [entry for entry in whole["entries"] if entry["type"] == "turn"]
+    turns = [entry for entry in whole["entries"] if entry["type"] == "turn" and entry["heard"]]
     assert [turn["heard"] for turn in turns if turn["speaker"] == "bot"] == [
         GREETING,
         ASK_NAME,

@@ -83,5 +83,6 @@ function idOf(device: MediaDeviceInfo | Record<string, never>): string | null {
 
 /** Phones tell by touch that the call is up and that it has ended. */
 function vibrate(pattern: VibratePattern): void {
-  if ("vibrate" in navigator) navigator.vibrate(pattern);
+  // A page that was loaded again, and not touched since, may not.
+  if ("vibrate" in navigator && navigator.userActivation.hasBeenActive) navigator.vibrate(pattern);
 }
