@@ -124,20 +124,45 @@ async def test_nothing_but_what_is_meant_to_be_is_open() -> None:
                 assert answer.status_code == 401, (method, path, answer.text)
 
 
-async def test_a_session_is_seen_by_its_user_and_by_operators_and_by_nobody_else() -> None:
-    async with service() as http:
-        ada, eve = await key_of(http, "ada"), await key_of(http, "eve")
+async def test_two_users_with_ten_sessions_each_see_nothing_of_each_others() -> None:
+    limits = {"sessions": 20, "sessions_per_user": 10}
+    async with service(voice={"realtime": {"limits": limits}}) as http:
+        keys = {user: await key_of(http, user) for user in ("ada", "eve")}
         operator = await key_of(http, "ops", is_operator=True)
-        session_id = (await start(http, X_API_Key=ada)).json()["sessionId"]
-        seen = {}
-        for name, key in {"ada": ada, "eve": eve, "ops": operator}.items():
-            path = f"/voice/realtime/session/{session_id}/transcript"
-            seen[name] = await http.get(path, headers={"X-API-Key": key})
-        nowhere = await http.get(
-            "/voice/realtime/session/of-nobody/transcript", headers={"X-API-Key": eve}
+        started = await asyncio.gather(
+            *(start(http, X_API_Key=key) for _ in range(10) for key in keys.values())
         )
-    assert [seen[name].status_code for name in seen] == [200, 404, 200]
-    assert seen["eve"].json() == nowhere.json(), "nor is it told that there is one"
+        names = [answer.json()["sessionId"].split(".")[0] for answer in started]
+        of_user = {"ada": names[::2], "eve": names[1::2]}
+        for user, key in keys.items():
+            listed = await http.get("/voice/realtime/sessions", headers={"X-API-Key": key})
+            mine = [status["session_id"] for status in listed.json()["sessions"]]
+            assert sorted(mine) == sorted(of_user[user])
+
+        paths = http.app.openapi()["paths"]  # type: ignore[attr-defined]
+        routes = [
+            (method.upper(), path)
+            for path, methods in paths.items()
+            for method in methods
+            if "{session_id}" in path
+        ]
+        assert len(routes) >= 4
+
+        async def ask(method: str, path: str, name: str, key: str) -> httpx.Response:
+            address = path.replace("{session_id}", name)
+            return await http.request(method, address, headers={"X-API-Key": key})
+
+        for method, path in routes:
+            nowhere = await ask(method, path, "of-nobody", keys["eve"])
+            assert nowhere.status_code == 404
+            for name in of_user["ada"]:
+                refused = await ask(method, path, name, keys["eve"])
+                assert refused.status_code == 404, (method, path)
+                assert refused.json() == nowhere.json(), "nor is it told that there is one"
+        transcript = "/voice/realtime/session/{session_id}/transcript"
+        for key in (keys["ada"], operator):
+            seen = await ask("GET", transcript, of_user["ada"][0], key)
+            assert seen.status_code == 200
 
 
 async def test_only_its_token_lets_into_a_session() -> None:
