@@ -362,10 +362,12 @@ class SessionManager:
         voices = self._settings.voice.voice_profiles
         if changes.voice_profile not in (None, *voices):
             raise InvalidRequest(f"voice_profile is none of {sorted(voices)}")
-        try:
-            providers.check_bot(bot, self._settings)
-        except ServiceUnavailable as error:
-            raise InvalidRequest(error.message) from error
+        # As it is, a bot was looked at when the service started.
+        if changes.model_fields_set:
+            try:
+                providers.check_bot(bot, self._settings)
+            except ServiceUnavailable as error:
+                raise InvalidRequest(error.message) from error
         return bot
 
     def _check_line(self) -> None:
