@@ -16,6 +16,7 @@ from pipecat.frames.frames import (
 from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_start import BaseUserTurnStartStrategy
 
+from processors.frames import NothingSaidFrame
 from processors.output_pause import OutputPause
 
 WORDLESS_SECS = 0.7
@@ -39,6 +40,8 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
 
     The bot is paused at once. What is shorter than `min_speech_secs`, or holds no words but those
     of a listener, interrupts nothing: the bot goes on where it was, and the transcript is dropped.
+    Words that were said before the bot spoke, and come late, are none of these: they interrupt it,
+    since it has answered without them.
 
     Args:
         output: What the bot is paused by.
@@ -52,6 +55,8 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
         self._bot_speaking = False
         self._user_speaking = False
         self._in_turn = False
+        # Words of a turn of the user's are on their way.
+        self._words_due = False
         # What is known of speech over the bot's.
         self._long_enough = False
         self._has_words = False
@@ -60,6 +65,7 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
     async def handle_user_turn_started(self) -> None:
         """Forget what was pending: the turn has begun."""
         self._in_turn = True
+        self._words_due = self._words_due or self._user_speaking
         await self._forget()
 
     async def handle_user_turn_stopped(self) -> None:
@@ -84,6 +90,7 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
                     return await self._start()
             case VADUserStartedSpeakingFrame():
                 self._user_speaking = True
+                self._words_due = self._words_due or self._in_turn
                 heard_secs = frame.start_secs
                 if not self._bot_speaking or heard_secs >= self._min_speech_secs:
                     return await self._start()
@@ -97,21 +104,26 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
                 await self._cancel_pending()
                 # Its words may still come, and interrupt.
                 self._output.resume()
-            case InterimTranscriptionFrame() | EagerTranscriptionFrame() | TranscriptionFrame() if (
-                not self._in_turn
-            ):
+            case InterimTranscriptionFrame() | EagerTranscriptionFrame() | TranscriptionFrame():
                 return await self._hear(frame)
+            case NothingSaidFrame():
+                self._words_due = False
         return ProcessFrameResult.CONTINUE
 
     async def _hear(
         self, frame: InterimTranscriptionFrame | EagerTranscriptionFrame | TranscriptionFrame
     ) -> ProcessFrameResult:
-        """Look at what is said, or seems to be, while the turn is not the user's."""
+        """Look at what is said, or seems to be."""
         is_final = isinstance(frame, TranscriptionFrame)
+        come_late = is_final and self._words_due
+        if is_final:
+            self._words_due = False
+        if self._in_turn:
+            return ProcessFrameResult.CONTINUE
         if not self._bot_speaking:
             return await self._start() if is_final else ProcessFrameResult.CONTINUE
         self._has_words = self._has_words or not only_listens(frame.text)
-        if self._has_words and self._long_enough:
+        if self._has_words and (self._long_enough or come_late):
             return await self._start()
         if is_final and not self._user_speaking:
             await self.trigger_reset_aggregation()

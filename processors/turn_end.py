@@ -26,6 +26,7 @@ from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
 
 from engines.reading import Ending, Reading
 from processors.eager_turn import Holds, hold_secs, over_probability
+from processors.frames import NothingSaidFrame
 from processors.output_pause import OutputPause
 from processors.speech_pause import PauseDetector
 
@@ -118,6 +119,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._speaking = False
         self._silent_since: float | None = None
         self._segments: list[str] = []
+        # There was speech of which no transcript has come yet.
+        self._words_due = False
         self._speech_ending: Ending | None = None
         # What is answered ahead, or was before the answer was withdrawn.
         self._ahead_of: str | None = None
@@ -171,6 +174,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                 await self._hear(frame.audio)
             case VADUserStartedSpeakingFrame():
                 self._speaking = True
+                self._words_due = True
                 self._paused_since = None
                 self._judge.update_vad_start_secs(frame.start_secs)
                 # The silence that comes has words of its own.
@@ -196,19 +200,25 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                     await self._speculate(frame.text)
             case TranscriptionFrame():
                 await self._handle_transcript(frame)
+            case NothingSaidFrame():
+                await self._have_words(finalized=True)
         return ProcessFrameResult.CONTINUE
 
     async def _handle_transcript(self, frame: TranscriptionFrame) -> None:
         self._segments.append(frame.text)
         self._speech_ending = _ending_in(frame.result)
+        if not self._speaking and not self._ahead_from:
+            await self._speculate("")
+        await self._have_words(finalized=frame.finalized)
+
+    async def _have_words(self, *, finalized: bool) -> None:
+        """Think about the end again: it is known what was said, if that is all of it."""
+        self._words_due = False
         if self._speaking:
             return
-        if frame.finalized:
+        if finalized:
             self._transcribed.set()
-        if not self._ahead_from:
-            await self._speculate("")
-        if not self._ending:
-            await self._start_ending()
+        await self._start_ending()
 
     async def _speculate(self, text: str) -> None:
         """Have the turn so far, and `text` behind it, answered ahead of its end."""
@@ -330,8 +340,13 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         return judgement.probability
 
     async def _wait_for_transcript(self, silent_since: float) -> None:
-        """Wait until the transcript is final, or ought to be."""
+        """Wait until the transcript is final, or ought to be.
+
+        The beginning of what was said is not answered for want of the rest, as long as that may be.
+        """
         late = silent_since + self._transcript_secs
+        if self._segments and self._words_due:
+            late = max(late, silent_since + self._max_delay_secs)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._transcribed.wait(), max(0.0, late - _now()))
 

@@ -19,6 +19,7 @@ from pipecat.utils.time import time_now_iso8601
 
 from engines.reading import Reading
 from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine, pcm_to_samples
+from processors.frames import NothingSaidFrame
 from processors.speech_pause import PAUSE_SECS, PauseDetector
 
 INTERIM_INTERVAL_SECS = 0.7
@@ -127,6 +128,8 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
             yield TranscriptionFrame(
                 reading.text, self._user_id, time_now_iso8601(), self._language, result=reading
             )
+        else:
+            yield NothingSaidFrame()
 
     async def cleanup(self) -> None:
         """Stop what is still under way, also where the call ended before it had begun."""

@@ -15,9 +15,9 @@ from tests.speech import GREETING_VOICED_SECS, Speaker, voiced_secs, words_wrong
 
 REPLY_SECS = 30
 LOUD = 300
-MHM_PAUSE_SECS = 0.4
-"""Two thirds of the time from the moment that a "mhm" of half a second is noticed until its end has
-been; between two sentences the bot is silent for half as long."""
+PAUSED_SECS = 0.8
+"""The greeting has 0.6 to 0.75 s of pauses of its own, and 0.9 to 1.3 s where a "mhm" of half a
+second has paused it, whether that fell into one of them or not."""
 
 
 async def ask(peer: Peer, speaker: Speaker, question: str) -> tuple[str, str, float]:
@@ -117,8 +117,8 @@ async def test_a_bot_that_is_listened_to_pauses_and_goes_on(service: Service) ->
     assert not [m for m in peer.messages if m["type"] == "bot-interrupted"]
     heard = np.concatenate(peer.heard)
     assert voiced_secs(heard) > GREETING_VOICED_SECS, "all of the greeting"
-    loud = np.flatnonzero(np.abs(heard.astype(int)) > LOUD)
-    assert np.diff(loud).max() / SAMPLE_RATE_HZ > MHM_PAUSE_SECS
+    pauses = np.diff(np.flatnonzero(np.abs(heard.astype(int)) > LOUD)) / SAMPLE_RATE_HZ
+    assert pauses[pauses > 0.1].sum() > PAUSED_SECS
 
 
 async def test_the_wait_for_an_answer_is_told_to_the_client_and_to_prometheus(

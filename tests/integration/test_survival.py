@@ -115,9 +115,9 @@ async def test_a_booking_goes_on_after_the_service_was_killed(
     with run_service(tmp_path, environment=environment) as service:
         async with connect(service.url, session_id=peer.session_id) as again:
             assert await hear_again(again) == ASK_PHONE, "and no greeting"
-            _, answer, _ = await ask(again, speaker, PHONE)
+            heard, answer, _ = await ask(again, speaker, PHONE)
         whole = await read_when(service.url, peer.session_id, lambda whole: whole["ended_at"])
-    assert answer == BOOKED
+    assert answer == BOOKED, heard
     assert appointments(tmp_path) == [("Peter Miller", "5550134")]
     turns = [entry for entry in whole["entries"] if entry["type"] == "turn" and entry["heard"]]
     assert [turn["heard"] for turn in turns if turn["speaker"] == "bot"] == [

@@ -22,6 +22,7 @@ from bots.settings import DEFAULT_CONFIG, load_settings
 from engines.reading import Reading
 from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine, pcm_to_samples
 from processors.eager_turn import over_probability
+from processors.frames import NothingSaidFrame
 from processors.whisper_stt import WhisperSTT
 from runner.peer import SAMPLE_RATE_HZ as SPEAKER_RATE_HZ
 from tests.speech import Speaker
@@ -65,6 +66,7 @@ async def told(engine: WhisperEngine, *sent: Frame) -> list[tuple[type[Frame], s
         EagerEndOfTurnCancelFrame,
         TranscriptionFrame,
         VADUserStoppedSpeakingFrame,
+        NothingSaidFrame,
     )
     return [(type(frame), getattr(frame, "text", "")) for frame in down if type(frame) in kinds]
 
@@ -121,6 +123,11 @@ async def test_it_tells_how_likely_a_sentence_is_over(
     assert whole.ending.stops > 0.9
     over = over_probability(whole.text, ending=whole.ending, sound=None)
     assert over_probability(cut.text, ending=cut.ending, sound=None) < 0.5 < over
+
+
+async def test_a_noise_without_words_is_told_to_be_one(engine: WhisperEngine) -> None:
+    whisper = await told(engine, START, *silence(0.8), STOP, READ)
+    assert whisper == [(VADUserStoppedSpeakingFrame, ""), (NothingSaidFrame, "")]
 
 
 async def test_where_nothing_is_said_nothing_is_told_of_its_end(engine: WhisperEngine) -> None:

@@ -11,6 +11,7 @@ from pipecat.frames.frames import (
     InterruptionFrame,
     TranscriptionFrame,
     UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -26,6 +27,7 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from processors.barge_in import WORDLESS_SECS, BargeInStartStrategy
+from processors.frames import NothingSaidFrame
 from processors.output_pause import OutputPause
 from tests.loudspeaker import Tongue
 
@@ -157,6 +159,46 @@ class TestBargeIn:
             wait(1),
         )
         assert not times.of(UserStartedSpeakingFrame)
+
+    async def test_words_of_the_turn_before_that_come_late_stop_the_bot(self) -> None:
+        times = await play(
+            user_starts(),
+            user_stops(),
+            transcript("My number is five."),
+            wait(1),
+            user_starts(),
+            user_stops(),
+            wait(8),
+            BotStartedSpeakingFrame(),
+            wait(1),
+            transcript("zero."),
+            wait(1),
+        )
+        assert len(times.of(UserStartedSpeakingFrame)) == 2
+
+    @pytest.mark.parametrize("last", [NothingSaidFrame(), transcript("Good.")])
+    async def test_a_word_over_the_bot_is_not_taken_for_one_that_comes_late(
+        self, last: Frame
+    ) -> None:
+        times = await play(
+            user_starts(),
+            user_stops(),
+            transcript("Well."),
+            wait(1),
+            user_starts(),
+            user_stops(),
+            wait(1),
+            last,
+            wait(8),
+            BotStartedSpeakingFrame(),
+            user_starts(),
+            user_stops(),
+            wait(1),
+            transcript("So."),
+            wait(1),
+        )
+        assert times.of(UserStoppedSpeakingFrame)
+        assert len(times.of(UserStartedSpeakingFrame)) == 1
 
 
 class TestPause:

@@ -11,6 +11,7 @@ from pipecat.frames.frames import (
 )
 
 from engines.reading import Ending
+from processors.frames import NothingSaidFrame
 from processors.turn_end import SECOND_THOUGHT_SECS
 from tests.caller import HOLDS, VAD_SECS, Caller, play, said_by
 
@@ -205,6 +206,41 @@ class TestTheEndOfATurn:
         caller, context = play(script)
         assert said_by(context, "user") == ["When do you open?"]
         assert len(caller.spoken.answers) == 1
+
+    def test_the_rest_of_what_was_said_is_waited_for_however_late(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.stop()
+            await caller.final("My number is five.")
+            await caller.start()
+            await caller.stop()
+            await asyncio.sleep(1.5)
+            assert not caller.spoken.ends
+            await caller.final("Zero.")
+
+        caller, context = play(script)
+        assert said_by(context, "user") == ["My number is five. Zero."]
+        assert len(caller.spoken.answers) == 1
+
+    @pytest.mark.parametrize("is_told", [True, False])
+    def test_after_a_noise_it_is_not_waited_for_longer_than_needed(self, is_told: bool) -> None:
+        silences: list[float] = []
+
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.stop()
+            await caller.final("When do you open?")
+            await caller.start()
+            silent_since = asyncio.get_running_loop().time()
+            await caller.stop()
+            if is_told:
+                await caller.send(NothingSaidFrame())
+            await caller.settle()
+            silences.append(caller.spoken.ends[0] - silent_since)
+
+        caller, _ = play(script, max_delay=2.0)
+        assert silences == [pytest.approx(HOLDS.sure if is_told else 2.0, abs=0.06)]
+        assert [text for _, text in caller.spoken.answers] == ["You said: When do you open?"]
 
 
 def test_two_hundred_turns_of_random_timing_have_one_answer_each() -> None:
