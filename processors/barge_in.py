@@ -16,8 +16,8 @@ from pipecat.frames.frames import (
 from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_start import BaseUserTurnStartStrategy
 
-from processors.frames import NothingSaidFrame
 from processors.output_pause import OutputPause
+from processors.words_due import NothingSaidFrame, words_due_after
 
 WORDLESS_SECS = 0.7
 """Who has spoken over the bot for so much longer than it takes interrupts it, whatever they say:
@@ -55,8 +55,8 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
         self._bot_speaking = False
         self._user_speaking = False
         self._in_turn = False
-        # Words of a turn of the user's are on their way.
-        self._words_due = False
+        # Of so many pieces of speech in the user's turn no transcript has come yet.
+        self._words_due = 0
         # What is known of speech over the bot's.
         self._long_enough = False
         self._has_words = False
@@ -65,7 +65,7 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
     async def handle_user_turn_started(self) -> None:
         """Forget what was pending: the turn has begun."""
         self._in_turn = True
-        self._words_due = self._words_due or self._user_speaking
+        self._words_due = int(self._user_speaking)
         await self._forget()
 
     async def handle_user_turn_stopped(self) -> None:
@@ -90,7 +90,7 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
                     return await self._start()
             case VADUserStartedSpeakingFrame():
                 self._user_speaking = True
-                self._words_due = self._words_due or self._in_turn
+                self._words_due += self._in_turn
                 heard_secs = frame.start_secs
                 if not self._bot_speaking or heard_secs >= self._min_speech_secs:
                     return await self._start()
@@ -107,7 +107,7 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
             case InterimTranscriptionFrame() | EagerTranscriptionFrame() | TranscriptionFrame():
                 return await self._hear(frame)
             case NothingSaidFrame():
-                self._words_due = False
+                self._words_due = words_due_after(finalized=True, before=self._words_due)
         return ProcessFrameResult.CONTINUE
 
     async def _hear(
@@ -115,9 +115,9 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
     ) -> ProcessFrameResult:
         """Look at what is said, or seems to be."""
         is_final = isinstance(frame, TranscriptionFrame)
-        come_late = is_final and self._words_due
-        if is_final:
-            self._words_due = False
+        come_late = is_final and self._words_due > 0
+        if isinstance(frame, TranscriptionFrame):
+            self._words_due = words_due_after(finalized=frame.finalized, before=self._words_due)
         if self._in_turn:
             return ProcessFrameResult.CONTINUE
         if not self._bot_speaking:

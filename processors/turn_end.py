@@ -26,9 +26,9 @@ from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
 
 from engines.reading import Ending, Reading
 from processors.eager_turn import Holds, hold_secs, over_probability
-from processors.frames import NothingSaidFrame
 from processors.output_pause import OutputPause
 from processors.speech_pause import PauseDetector
+from processors.words_due import NothingSaidFrame, words_due_after
 
 VAD_LATE_SECS = 0.15
 """How much later than it was the voice activity detector may take the last sound to be: Silero
@@ -119,8 +119,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._speaking = False
         self._silent_since: float | None = None
         self._segments: list[str] = []
-        # There was speech of which no transcript has come yet.
-        self._words_due = False
+        # Of so many pieces of speech no transcript has come yet.
+        self._words_due = 0
         self._speech_ending: Ending | None = None
         # What is answered ahead, or was before the answer was withdrawn.
         self._ahead_of: str | None = None
@@ -153,6 +153,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
     async def handle_user_turn_started(self) -> None:
         """Get ready for the end of the turn that starts."""
         await self._forget()
+        self._words_due = int(self._speaking)
         self._turns += 1
         self._open = True
 
@@ -174,7 +175,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                 await self._hear(frame.audio)
             case VADUserStartedSpeakingFrame():
                 self._speaking = True
-                self._words_due = True
+                self._words_due += 1
                 self._paused_since = None
                 self._judge.update_vad_start_secs(frame.start_secs)
                 # The silence that comes has words of its own.
@@ -213,10 +214,10 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
 
     async def _have_words(self, *, finalized: bool) -> None:
         """Think about the end again: it is known what was said, if that is all of it."""
-        self._words_due = False
+        self._words_due = words_due_after(finalized=finalized, before=self._words_due)
         if self._speaking:
             return
-        if finalized:
+        if finalized and not self._words_due:
             self._transcribed.set()
         await self._start_ending()
 

@@ -1,6 +1,7 @@
 """Offline speech-to-text: the Pipecat service of one session on a shared Whisper model."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -9,6 +10,7 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     InterimTranscriptionFrame,
     TranscriptionFrame,
+    VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.settings import STTSettings
@@ -19,8 +21,8 @@ from pipecat.utils.time import time_now_iso8601
 
 from engines.reading import Reading
 from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine, pcm_to_samples
-from processors.frames import NothingSaidFrame
 from processors.speech_pause import PAUSE_SECS, PauseDetector
+from processors.words_due import NothingSaidFrame
 
 INTERIM_INTERVAL_SECS = 0.7
 """New speech that must have arrived before another interim transcript is worth its decoding."""
@@ -64,11 +66,12 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
         self._engine = engine
         self._language = language
         self._pause = PauseDetector(SAMPLE_RATE_HZ)
-        self._interim_at_bytes = 0
         self._paused_at_bytes = 0
-        # At most one reading of an unfinished segment is under way.
-        self._reading: asyncio.Task[None] | None = None
-        self._read_at_pause: Reading | None = None
+        # What was begun to be read of the unfinished segment last, and how much of it.
+        self._reading: asyncio.Task[Reading] | None = None
+        self._reading_bytes = 0
+        # For each finished segment that waits, the reading of all of it where that has begun.
+        self._begun: deque[asyncio.Task[Reading] | None] = deque()
 
     @property
     def wants_wav_segments(self) -> bool:
@@ -90,40 +93,35 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
         was_paused = self._pause.paused
         self._pause.hear(frame.audio)
         if not self._user_speaking:
-            self._interim_at_bytes = 0
             return
         size = len(self._audio_buffer)
         if size >= MAX_SEGMENT_SECS * SAMPLE_RATE_HZ * 2:
             await self._withdraw()
+            self._begun.append(None)
             await self._segment_queue.put(bytes(self._audio_buffer))
             self._audio_buffer.clear()
-            self._interim_at_bytes = 0
+            self._reading_bytes = 0
         elif self._pause.paused and not was_paused:
             self._paused_at_bytes = size - PAUSE_BYTES
             # What is being read for an interim transcript may be all that was said.
             is_read = self._reading and not self._reading.done()
-            if not is_read or self._interim_at_bytes < self._paused_at_bytes:
-                await self._stop_reading()
-                self._reading = self.create_task(self._read_so_far(bytes(self._audio_buffer)))
+            if not is_read or self._reading_bytes < self._paused_at_bytes:
+                await self._read_so_far()
         elif was_paused and not self._pause.paused:
             await self._withdraw()
         elif (
-            size - self._interim_at_bytes >= INTERIM_INTERVAL_SECS * SAMPLE_RATE_HZ * 2
+            size - self._reading_bytes >= INTERIM_INTERVAL_SECS * SAMPLE_RATE_HZ * 2
             and not self._pause.paused
             and not self._engine.busy
         ):
-            self._interim_at_bytes = size
-            self._reading = self.create_task(self._read_so_far(bytes(self._audio_buffer)))
+            await self._read_so_far()
 
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Transcribe a finished segment of 16-bit PCM, mono, 16 kHz."""
         await self.start_processing_metrics()
-        if self._reading:
-            await asyncio.wait({self._reading})
-        reading = self._read_at_pause or await self._read(audio)
+        begun = self._begun.popleft()
+        reading = (await begun if begun else None) or await self._read(audio)
         await self.stop_processing_metrics()
-        self._read_at_pause = None
-        self._clear_eager_end_of_turn()
         if reading.text:
             yield TranscriptionFrame(
                 reading.text, self._user_id, time_now_iso8601(), self._language, result=reading
@@ -135,35 +133,52 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
         """Stop what is still under way, also where the call ended before it had begun."""
         await self._cancel_segment_task()
         await self._stop_reading()
+        while self._begun:
+            if begun := self._begun.popleft():
+                await self.cancel_task(begun)
         await super().cleanup()
 
-    async def _read_so_far(self, audio: bytes) -> None:
+    async def _handle_user_stopped_speaking(self, frame: VADUserStoppedSpeakingFrame) -> None:
+        if self.is_usable:
+            if not self._covers_all():
+                await self._stop_reading()
+            self._begun.append(self._reading)
+            self._reading = None
+        self._reading_bytes = 0
+        self._clear_eager_end_of_turn()
+        await super()._handle_user_stopped_speaking(frame)
+
+    def _covers_all(self) -> bool:
+        """Tell whether the user has said no more since what is read, or was read last."""
+        return self._pause.paused and self._reading_bytes >= self._paused_at_bytes
+
+    async def _read_so_far(self) -> None:
+        await self._stop_reading()
+        self._reading_bytes = len(self._audio_buffer)
+        self._reading = self.create_task(self._read_and_tell(bytes(self._audio_buffer)))
+
+    async def _read_and_tell(self, audio: bytes) -> Reading:
         """Read what was said; where the user has paused, and said no more since, that is all."""
         reading = await self._read(audio)
-        if self._pause.paused and len(audio) >= self._paused_at_bytes:
-            self._read_at_pause = reading
-            if reading.text:
+        # A segment that has ended meanwhile is told by its final transcript.
+        if reading.text and asyncio.current_task() is self._reading:
+            if self._covers_all():
                 await self._push_eager_end_of_turn(
                     reading.text, user_id=self._user_id, language=self._language, result=reading
                 )
-        await self._push_interim(reading)
-
-    async def _read(self, audio: bytes) -> Reading:
-        return await self._engine.transcribe(pcm_to_samples(audio), self._language.value)
-
-    async def _push_interim(self, reading: Reading) -> None:
-        # Once the user has stopped, the final transcript is on its way: do not follow it.
-        if reading.text and self._user_speaking:
             await self.push_frame(
                 InterimTranscriptionFrame(
                     reading.text, self._user_id, time_now_iso8601(), self._language
                 )
             )
+        return reading
+
+    async def _read(self, audio: bytes) -> Reading:
+        return await self._engine.transcribe(pcm_to_samples(audio), self._language.value)
 
     async def _withdraw(self) -> None:
         """Take back what was read at a pause: the user goes on."""
         await self._stop_reading()
-        self._read_at_pause = None
         await self._cancel_eager_end_of_turn()
 
     async def _stop_reading(self) -> None:

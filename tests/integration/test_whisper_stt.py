@@ -22,8 +22,8 @@ from bots.settings import DEFAULT_CONFIG, load_settings
 from engines.reading import Reading
 from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine, pcm_to_samples
 from processors.eager_turn import over_probability
-from processors.frames import NothingSaidFrame
 from processors.whisper_stt import WhisperSTT
+from processors.words_due import NothingSaidFrame
 from runner.peer import SAMPLE_RATE_HZ as SPEAKER_RATE_HZ
 from tests.speech import Speaker
 
@@ -150,15 +150,24 @@ class SlowEngine:
         read_secs: Lengths of what it was asked to read.
     """
 
-    busy = False
-
     def __init__(self) -> None:
         self.read_secs: list[float] = []
+        self._at_work = asyncio.Lock()
+
+    @property
+    def busy(self) -> bool:
+        return self._at_work.locked()
 
     async def transcribe(self, samples: np.ndarray, language: str) -> Reading:
         self.read_secs.append(len(samples) / SAMPLE_RATE_HZ)
-        await asyncio.sleep(0.3)
+        async with self._at_work:
+            await asyncio.sleep(0.3)
         return Reading("Are you open?")
+
+
+def sound(secs: float) -> list[Frame]:
+    noise = np.random.default_rng(1).integers(-9999, 9999, int(secs * SAMPLE_RATE_HZ))
+    return frames(noise.astype(np.int16))
 
 
 @pytest.mark.parametrize(
@@ -171,9 +180,21 @@ async def test_a_pause_is_read_unless_what_is_being_read_has_all_of_it(
 ) -> None:
     engine = SlowEngine()
     # The interim transcript is read from the first 0.7 s.
-    sound = np.random.default_rng(1).integers(-9999, 9999, int(sound_secs * SAMPLE_RATE_HZ))
-    said = [*silence(0.1), *frames(sound.astype(np.int16)), *silence(0.12)]
+    said = [*silence(0.1), *sound(sound_secs), *silence(0.12)]
     [eager, _, final] = await told(engine, START, *said, READ, STOP, READ)  # type: ignore[arg-type]
     assert eager == (EagerTranscriptionFrame, "Are you open?")
     assert final == (TranscriptionFrame, "Are you open?")
     assert engine.read_secs == [pytest.approx(read_secs)]
+
+
+async def test_who_goes_on_before_all_is_read_has_nothing_read_twice() -> None:
+    engine = SlowEngine()
+    said = [*sound(0.5), *silence(0.12)]
+    whole = await told(engine, START, *said, STOP, START, *said, STOP, READ)  # type: ignore[arg-type]
+    assert [kind for kind, _ in whole] == [
+        VADUserStoppedSpeakingFrame,
+        VADUserStoppedSpeakingFrame,
+        TranscriptionFrame,
+        TranscriptionFrame,
+    ]
+    assert len(engine.read_secs) == 2

@@ -27,8 +27,8 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 
 from processors.barge_in import WORDLESS_SECS, BargeInStartStrategy
-from processors.frames import NothingSaidFrame
 from processors.output_pause import OutputPause
+from processors.words_due import NothingSaidFrame
 from tests.loudspeaker import Tongue
 
 UNIT_SECS = 0.1
@@ -160,14 +160,17 @@ class TestBargeIn:
         )
         assert not times.of(UserStartedSpeakingFrame)
 
-    async def test_words_of_the_turn_before_that_come_late_stop_the_bot(self) -> None:
+    @pytest.mark.parametrize("is_slow", [True, False])
+    async def test_words_of_the_turn_before_that_come_late_stop_the_bot(
+        self, is_slow: bool
+    ) -> None:
+        first = [transcript("My number is five."), wait(1)]
+        rest = [user_starts(), user_stops()]
         times = await play(
             user_starts(),
             user_stops(),
-            transcript("My number is five."),
             wait(1),
-            user_starts(),
-            user_stops(),
+            *([*rest, *first] if is_slow else [*first, *rest]),
             wait(8),
             BotStartedSpeakingFrame(),
             wait(1),

@@ -11,8 +11,8 @@ from pipecat.frames.frames import (
 )
 
 from engines.reading import Ending
-from processors.frames import NothingSaidFrame
 from processors.turn_end import SECOND_THOUGHT_SECS
+from processors.words_due import NothingSaidFrame
 from tests.caller import HOLDS, VAD_SECS, Caller, play, said_by
 
 
@@ -207,13 +207,17 @@ class TestTheEndOfATurn:
         assert said_by(context, "user") == ["When do you open?"]
         assert len(caller.spoken.answers) == 1
 
-    def test_the_rest_of_what_was_said_is_waited_for_however_late(self) -> None:
+    @pytest.mark.parametrize("is_slow", [True, False])
+    def test_the_rest_of_what_was_said_is_waited_for_however_late(self, is_slow: bool) -> None:
         async def script(caller: Caller) -> None:
             await caller.start()
             await caller.stop()
-            await caller.final("My number is five.")
+            if not is_slow:
+                await caller.final("My number is five.")
             await caller.start()
             await caller.stop()
+            if is_slow:
+                await caller.final("My number is five.")
             await asyncio.sleep(1.5)
             assert not caller.spoken.ends
             await caller.final("Zero.")
