@@ -3,9 +3,11 @@
 Times are in seconds unless a name says otherwise.
 """
 
+from base64 import b64decode
+from contextlib import suppress
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from processors.eager_turn import Preset
 
@@ -20,6 +22,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 MIN_JWT_SECRET_BYTES = 32
 """Of a key for HS256, by RFC 7518."""
+
+WEBHOOK_SECRET_PREFIX = "whsec_"
+WEBHOOK_SECRET_BYTES = range(24, 65)
+"""Both by the specification of Standard Webhooks."""
 
 
 class Section(BaseModel):
@@ -208,6 +214,37 @@ class JwtConfig(Section):
         return self
 
 
+class WebhookConfig(Section):
+    """A server that is told what becomes of sessions; see docs/running.md.
+
+    Attributes:
+        url: Where messages are posted.
+        secret: What they are signed with: `whsec_` and 24 to 64 bytes in Base64.
+        events: What it is told of.
+    """
+
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    secret: SecretStr
+    events: list[Literal["session.started", "session.joined", "session.left", "session.ended"]] = [
+        "session.started",
+        "session.joined",
+        "session.left",
+        "session.ended",
+    ]
+
+    @field_validator("secret")
+    @classmethod
+    def _is_a_secret(cls, secret: SecretStr) -> SecretStr:
+        with suppress(ValueError):
+            coded = secret.get_secret_value().removeprefix(WEBHOOK_SECRET_PREFIX)
+            if len(b64decode(coded, validate=True)) in WEBHOOK_SECRET_BYTES:
+                return secret
+        raise ValueError(
+            f"expected {WEBHOOK_SECRET_PREFIX} and 24 to 64 bytes in Base64: "
+            "`openssl rand -base64 32` makes such"
+        )
+
+
 class ServerConfig(Section):
     """Where the service listens.
 
@@ -217,6 +254,7 @@ class ServerConfig(Section):
         allowed_origins: Web pages of other origins that may use it (`https://example.com`).
         drain_timeout: How long calls may go on after SIGTERM, in seconds; 0 to end them at once.
         jwt: Which JSON Web Tokens are taken beside API keys; None for none.
+        webhooks: Who is told what becomes of sessions.
     """
 
     host: str = "127.0.0.1"
@@ -224,6 +262,7 @@ class ServerConfig(Section):
     allowed_origins: list[str] = []
     drain_timeout: Annotated[float, Field(ge=0)] = 60
     jwt: JwtConfig | None = None
+    webhooks: list[WebhookConfig] = []
 
 
 class LoggingConfig(Section):

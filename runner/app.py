@@ -55,12 +55,14 @@ def create_app(
         manager = app.state.sessions = SessionManager(resources, store)
         watchdog = asyncio.create_task(watch_event_loop(manager.lagged))
         keeper = asyncio.create_task(manager.keep())
+        courier = asyncio.create_task(manager.outbox.deliver())
         try:
             yield
         finally:
             await manager.close()
+            await manager.outbox.close()
             watchdog.cancel()
-            await asyncio.gather(watchdog, keeper, return_exceptions=True)
+            await asyncio.gather(watchdog, keeper, courier, return_exceptions=True)
 
     app = FastAPI(title="Parlante", lifespan=lifespan)
     app.state.settings = resources.settings

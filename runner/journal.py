@@ -1,10 +1,10 @@
 """Writes down what happens in one session, in its order, without making the call wait."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, TypeAlias
 
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,13 +14,16 @@ from processors.transcript import ToolCall, ToolOutcome, Turn
 from runner.happenings import Audience
 from runner.lines import EndReason
 from runner.store import Store
-from runner.tables import EventRow, SessionRow, Table, ToolCallRow, TurnRow
+from runner.tables import EventRow, NoticeRow, SessionRow, Table, ToolCallRow, TurnRow
 
 BACKLOG_ROWS = 1000
 """What may wait for the database; beyond, whoever reports waits, which is never the sound."""
 
 RETRY_SECS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses between the tries to reach the database; the last one again and again."""
+
+Announce: TypeAlias = Callable[[str, datetime, Mapping[str, Any]], Sequence[NoticeRow]]
+"""Writes the messages that tell other servers of an event: its kind, when it was, and its data."""
 
 WRITTEN_SECS = 5.0
 """How long it may take until what must be on record is."""
@@ -35,12 +38,16 @@ class Journal:
     Args:
         session_id: Whose they are.
         store: Where they go.
+        announce: Writes what other servers are told of an event.
         last_sequence: The highest number that was given in the session before.
     """
 
-    def __init__(self, session_id: str, store: Store, last_sequence: int = 0) -> None:
+    def __init__(
+        self, session_id: str, store: Store, announce: Announce, last_sequence: int = 0
+    ) -> None:
         self._session_id = session_id
         self._store = store
+        self._announce = announce
         self._last_sequence = last_sequence
         self._unwritten = 0
         self._running_tools: dict[str, ToolCallRow] = {}
@@ -105,16 +112,16 @@ class Journal:
 
     async def event(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
         """Record anything else."""
-        now = datetime.now(UTC)
-        await self._put(
-            EventRow(
-                session_id=self._session_id,
-                sequence=self._next(),
-                at=now,
-                kind=kind,
-                data=dict(data or {}),
-            )
+        row = EventRow(
+            session_id=self._session_id,
+            sequence=self._next(),
+            at=datetime.now(UTC),
+            kind=kind,
+            data=dict(data or {}),
         )
+        await self._put(row)
+        for notice in self._announce(row.kind, row.at, row.data):
+            await self._put(notice)
 
     async def written(self) -> None:
         """Wait until everything so far is in the database.

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from loguru import logger
 from pipecat.transports.smallwebrtc.request_handler import (
@@ -52,6 +53,7 @@ from runner.store import Store
 from runner.tables import SessionRow
 from runner.telemetry import Telemetry
 from runner.transcripts import past
+from runner.webhooks import Outbox
 
 LINES = 10
 """Calls at once where other machines do the work."""
@@ -77,6 +79,7 @@ class SessionManager:
 
     Attributes:
         telemetry: What is counted and timed of them.
+        outbox: Tells other servers of them.
         is_draining: Whether no more sessions are started, because the service stops.
     """
 
@@ -89,6 +92,7 @@ class SessionManager:
         self._sessions: dict[str, Session] = {}
         self.is_draining = False
         self.telemetry = Telemetry(lambda: self.count)
+        self.outbox = Outbox(resources.settings.server.webhooks, store, self.telemetry)
         self._host = SessionHost(resources, on_end=self._call_ended)
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._is_closed = asyncio.Event()
@@ -179,7 +183,7 @@ class SessionManager:
             bot_name,
             bot,
             now,
-            Journal(session_id, self._store),
+            self._journal_of(row),
         )
         # Its line is taken from now on, also while the store is slow.
         self._sessions[session.id] = session
@@ -189,6 +193,7 @@ class SessionManager:
             self._sessions.pop(session.id, None)
             await session.journal.close()
             raise
+        await session.journal.event("started")
         self._expect(session, self._limits.join_timeout, EndReason.NEVER_JOINED)
         logger.info("session {} started with {}", session.id, bot_name)
         return session
@@ -251,8 +256,8 @@ class SessionManager:
         self._end(session_id, reason)
         if closing := self._closing.get(session_id):
             await asyncio.wait({closing}, timeout=FLUSH_SECS)
-        else:
-            await self._store.end(session_id, datetime.now(UTC), reason.value)
+        elif row := await self._store.end(session_id, datetime.now(UTC), reason.value):
+            await self._announce_end(row)
 
     def session_of(self, pc_id: str | None) -> Session | None:
         """Return the session whose connection `pc_id` is; None if there is none."""
@@ -342,6 +347,14 @@ class SessionManager:
         for row in await self._store.end_forsaken(since, EndReason.FORSAKEN.value):
             self.telemetry.ended(EndReason.FORSAKEN)
             logger.warning("session {} ended: its service had died", row.id)
+            await self._announce_end(row)
+
+    async def _announce_end(self, row: SessionRow) -> None:
+        """Tell other servers of the end of a session that had no service."""
+        assert row.ended_at
+        await self._store.save(
+            self.outbox.notices(row, "ended", row.ended_at, {"reason": row.end_reason})
+        )
 
     def _new_room(self, user: str) -> str:
         """Return a name that no other room has now."""
@@ -398,13 +411,16 @@ class SessionManager:
             row.bot,
             bot,
             row.created_at,
-            Journal(row.id, self._store, last_sequence),
+            self._journal_of(row, last_sequence),
             has_begun=row.joined_at is not None,
         )
         self._sessions[row.id] = session
         self._leave_empty(session, EndReason.CLIENT_LEFT)
         logger.info("session {} is taken up again with {}", row.id, row.bot)
         return session
+
+    def _journal_of(self, row: SessionRow, last_sequence: int = 0) -> Journal:
+        return Journal(row.id, self._store, partial(self.outbox.notices, row), last_sequence)
 
     def _plan(self, session: Session) -> CallPlan:
         async def recall() -> Past:

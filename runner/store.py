@@ -3,18 +3,27 @@
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, func, inspect, select, text, update
+from sqlalchemy import Connection, delete, func, inspect, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from bots.database import connect, reachable
 from bots.errors import ServiceUnavailable
 from bots.settings import Settings
-from runner.tables import ApiKeyRow, EventRow, SessionRow, Table, ToolCallRow, TurnRow, UserRow
+from runner.tables import (
+    ApiKeyRow,
+    EventRow,
+    NoticeRow,
+    SessionRow,
+    Table,
+    ToolCallRow,
+    TurnRow,
+    UserRow,
+)
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -164,15 +173,17 @@ class Store:
             ]
         return max(number or 0 for number in highest)
 
-    async def end(self, session_id: str, now: datetime, reason: str) -> None:
-        """End a session, if it has not ended."""
+    async def end(self, session_id: str, now: datetime, reason: str) -> SessionRow | None:
+        """End a session, and return it; None if it has ended before."""
         query = (
             update(SessionRow)
             .where(SessionRow.id == session_id, SessionRow.ended_at.is_(None))
             .values(ended_at=now, end_reason=reason)
+            .returning(SessionRow)
         )
         async with reachable(QUERY_SECS), self._session.begin() as session:
-            await session.execute(query)
+            row: SessionRow | None = await session.scalar(query)
+            return row
 
     async def keep_alive(self, session_ids: Collection[str], now: datetime) -> None:
         """Note that sessions have a service."""
@@ -194,6 +205,43 @@ class Store:
         )
         async with reachable(QUERY_SECS), self._session.begin() as session:
             return list(await session.scalars(query))
+
+    async def claim_notice(self, url: str, now: datetime, claim: timedelta) -> NoticeRow | None:
+        """Return the message to a server that has been due longest, and let no other have it.
+
+        Args:
+            url: Of the server.
+            now: None that is due later is returned; where none is left, None is.
+            claim: For how long it is not due again.
+        """
+        due = (
+            select(NoticeRow.id)
+            .where(NoticeRow.url == url, NoticeRow.due_at <= now)
+            .order_by(NoticeRow.due_at)
+            .limit(1)
+        )
+        query = (
+            update(NoticeRow)
+            .where(NoticeRow.id == due.scalar_subquery(), NoticeRow.due_at <= now)
+            .values(due_at=now + claim)
+            .returning(NoticeRow)
+        )
+        async with reachable(QUERY_SECS), self._session.begin() as session:
+            row: NoticeRow | None = await session.scalar(query)
+            return row
+
+    async def put_off_notice(self, notice_id: str, due_at: datetime, tries: int) -> None:
+        """Note when a message is to be tried again, and how often it was."""
+        query = (
+            update(NoticeRow).where(NoticeRow.id == notice_id).values(due_at=due_at, tries=tries)
+        )
+        async with reachable(QUERY_SECS), self._session.begin() as session:
+            await session.execute(query)
+
+    async def forget_notice(self, notice_id: str) -> None:
+        """Remove a message that has arrived, or never will."""
+        async with reachable(QUERY_SECS), self._session.begin() as session:
+            await session.execute(delete(NoticeRow).where(NoticeRow.id == notice_id))
 
     def _insert_user(self) -> postgresql.Insert | sqlite.Insert:
         if self._engine.dialect.name == "postgresql":

@@ -147,3 +147,21 @@ class EventRow(_InSession, Table):
     at: Mapped[datetime]
     kind: Mapped[str]
     data: Mapped[Any] = mapped_column(JSON)
+
+
+class NoticeRow(Table):
+    """A message to another server that has not arrived yet; see `runner.webhooks`.
+
+    Attributes:
+        body: What is sent, to the letter: it is signed.
+        due_at: When it is tried next.
+        tries: How often it was tried in vain.
+    """
+
+    __tablename__ = "notices"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    url: Mapped[str]
+    body: Mapped[str]
+    due_at: Mapped[datetime] = mapped_column(index=True)
+    tries: Mapped[int]

@@ -1,6 +1,7 @@
 """What the service counts and times, for Prometheus."""
 
 from collections.abc import Callable
+from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -10,6 +11,15 @@ from runner.lines import EndReason
 WAIT_BUCKETS_SECS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0)
 LAG_BUCKETS_SECS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 STAGE_BUCKETS_SECS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 2.0, 5.0)
+
+
+class Delivery(StrEnum):
+    """What became of a try to tell another server of an event."""
+
+    ARRIVED = "arrived"
+    PUT_OFF = "put_off"
+    """It is tried again."""
+    GIVEN_UP = "given_up"
 
 
 class Telemetry:
@@ -58,6 +68,14 @@ class Telemetry:
         )
         for made in ("ahead", "withdrawn", "after"):
             self._answers.labels(made)
+        self._webhooks = Counter(
+            "parlante_webhooks",
+            "Tries to tell another server of an event, by what became of them",
+            ["delivery"],
+            registry=self._registry,
+        )
+        for delivery in Delivery:
+            self._webhooks.labels(delivery.value)
 
     def ended(self, reason: EndReason) -> None:
         """Take the end of one session."""
@@ -74,6 +92,10 @@ class Telemetry:
             self._stage.labels(stage).observe(ms / 1000)
         self._answers.labels("ahead" if latency.made_ahead else "after").inc()
         self._answers.labels("withdrawn").inc(latency.withdrawn)
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Take a try to tell another server of an event."""
+        self._webhooks.labels(delivery.value).inc()
 
     def page(self) -> bytes:
         """Return everything in Prometheus's text format."""

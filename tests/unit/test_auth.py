@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -87,8 +88,8 @@ async def test_a_revoked_key_is_of_no_use_when_trust_in_it_has_run_out(
         revoked = ApiKeyRow(id=key.split("_")[1], revoked_at=datetime.now(UTC))
         assert (await start(http, X_API_Key=key)).status_code == 200
         await http.app.state.store.save([revoked])  # type: ignore[attr-defined]
-        ahead = time.monotonic() + auth.TRUST_SECS
-        monkeypatch.setattr(auth.time, "monotonic", lambda: ahead)
+        later = SimpleNamespace(monotonic=lambda: time.monotonic() + auth.TRUST_SECS)
+        monkeypatch.setattr(auth, "time", later)
         assert (await start(http, X_API_Key=key)).status_code == 401
         assert (await start(http)).status_code == 401, "and the service is not open again"
 
@@ -259,8 +260,8 @@ async def test_tokens_may_be_signed_by_an_issuer_who_changes_keys(
         for _ in range(5):
             assert await status_of(http, issuer, "second") == 401
         assert issuer.asked == 1, "anybody can make up the name of a key"
-        ahead = time.monotonic() + auth.JWKS_PAUSE_SECS
-        monkeypatch.setattr(jwks_client.time, "monotonic", lambda: ahead)
+        later = SimpleNamespace(monotonic=lambda: time.monotonic() + auth.JWKS_PAUSE_SECS)
+        monkeypatch.setattr(jwks_client, "time", later)
         assert await status_of(http, issuer, "second") == 200
         assert await status_of(http, issuer, "first", by="second") == 401
 

@@ -97,18 +97,19 @@ async def test_what_has_happened_is_told_first_and_then_what_happens() -> None:
     ]
     assert ("state", None, "speaking") in told
     kept = [it for it in told if it[0] != "state"]
-    assert kept[0] == ("turn", 1, None)
-    assert kept[-3:] == [("tool_call", 2, "completed"), ("turn", 3, None), ("ended", 4, None)]
+    assert kept[:2] == [("started", 1, None), ("turn", 2, None)]
+    assert kept[-3:] == [("tool_call", 3, "completed"), ("turn", 4, None), ("ended", 5, None)]
     assert len(set(kept)) == len(kept)
-    turn = next(event for kind, event in parse(live.text) if event["sequence"] == 3)
+    turn = next(event for kind, event in parse(live.text) if event["sequence"] == 4)
     assert (turn["data"]["heard"], turn["data"]["generated"]) == ("Yes.", "Yes. Do come.")
 
     [*before, (kind, now)] = parse(after.text)
     assert [(kind, event["sequence"]) for kind, event in before] == [
-        ("turn", 1),
-        ("tool_call", 2),
-        ("turn", 3),
-        ("ended", 4),
+        ("started", 1),
+        ("turn", 2),
+        ("tool_call", 3),
+        ("turn", 4),
+        ("ended", 5),
     ]
     assert before[-1][1]["data"] == {"reason": "deleted"}
     assert (kind, now["data"]) == ("state", {"state": "disconnected"})

@@ -16,7 +16,7 @@ from runner import journal as journal_module
 from runner.journal import Journal
 from runner.lines import EndReason
 from runner.store import History, Store
-from runner.tables import EventRow
+from runner.tables import EventRow, NoticeRow
 from tests.database import Postgres
 from tests.rows import NOON, session_row
 
@@ -39,9 +39,14 @@ async def events(store: Store) -> list[EventRow]:
     return [row for row in await store.happenings("s1") if isinstance(row, EventRow)]
 
 
+def nobody(*_: object) -> list[NoticeRow]:
+    """Tell no other server of an event."""
+    return []
+
+
 async def begin(store: Store) -> Journal:
     await store.add(session_row())
-    return Journal("s1", store)
+    return Journal("s1", store, nobody)
 
 
 @pytest.fixture
@@ -140,7 +145,7 @@ async def test_whoever_reports_waits_when_too_much_is_unwritten(
 ) -> None:
     monkeypatch.setattr(journal_module, "BACKLOG_ROWS", 3)
     nowhere = database.connect(None, tmp_path / "no" / "such" / "folder")
-    journal = Journal("s1", Store(nowhere))
+    journal = Journal("s1", Store(nowhere), nobody)
     reporting = asyncio.create_task(report(journal, 10))
     done, _ = await asyncio.wait({reporting}, timeout=0.3)
     assert not done
@@ -192,7 +197,7 @@ async def test_a_session_that_is_taken_up_again_goes_on_counting(store: Store) -
     await journal.written()
     await journal.close()
     assert await store.last_sequence("s1") == 3
-    again = Journal("s1", store, await store.last_sequence("s1"))
+    again = Journal("s1", store, nobody, await store.last_sequence("s1"))
     await again.turn(said("after"))
     await again.ended(EndReason.HUNG_UP)
     assert [(row.sequence, row.heard) for row in (await kept(store)).turns] == [
