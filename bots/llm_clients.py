@@ -28,9 +28,11 @@ class LLMClients:
             return service
 
         def create_client(session: BaseOpenAILLMService, *args: Any, **kwargs: Any) -> Any:
-            if provider not in self._clients:
-                self._clients[provider] = service.create_client(session, *args, **kwargs)
-            return self._clients[provider]
+            # The settings of a provider may have changed since the last session.
+            client = f"{provider} {args} {sorted(kwargs.items())}"
+            if client not in self._clients:
+                self._clients[client] = service.create_client(session, *args, **kwargs)
+            return self._clients[client]
 
         if provider not in self._services:
             members = {"create_client": create_client}

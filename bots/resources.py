@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bots import providers
 from bots.database import connect, reachable
+from bots.errors import ConfigError
 from bots.facts import load_encoder, read_knowledge, study_facts, study_sounds
 from bots.llm_clients import LLMClients
 from bots.local import LocalServices
+from bots.local_files import find_local_files
 from bots.local_models import LocalModels
 from bots.registry import Bot, load_bot
 from bots.settings import Settings
@@ -85,6 +87,41 @@ async def open_resources(
         studying = asyncio.create_task(_study(settings, bots, encoder, local))
         stack.push_async_callback(_cancel, studying)
         yield Resources(settings, speech, local, llm_clients, encoder, database, appointments)
+
+
+def reconfigured(resources: Resources, settings: Settings) -> Resources:
+    """Return what calls share, for those that are begun with other settings from now on.
+
+    It imports bots and reads files: to be run in a thread.
+
+    Raises:
+        ConfigError: If a setting is changed that takes a restart, or a profile has no provider that
+            can be used.
+        ServiceUnavailable: If a key or a package is missing.
+        ModelError: If a model is not on this machine.
+        UnknownBot: If a bot of the settings cannot be loaded.
+    """
+    now = _fixed(resources.settings)
+    fixed = [name for name, value in _fixed(settings).items() if value != now[name]]
+    if fixed:
+        raise ConfigError("the settings", [f"{name}: takes a restart" for name in fixed])
+    for name in settings.bots:
+        bot = load_bot(name, settings)
+        providers.check_bot(bot, settings)
+        read_knowledge(bot, resources.encoder)
+    return replace(resources, settings=settings)
+
+
+def _fixed(settings: Settings) -> dict[str, object]:
+    """Return the settings that have to be as they were when the service started, by name."""
+    return {
+        "server": settings.server,
+        "data_dir": settings.data_dir,
+        "database_url": settings.database_url,
+        "models_dir": settings.models_dir,
+        "the offline models": find_local_files(settings),
+        "voice.realtime.limits.lost_peer_timeout": settings.voice.realtime.limits.lost_peer_timeout,
+    }
 
 
 async def _study(

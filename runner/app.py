@@ -14,7 +14,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from bots.errors import ParlanteError
-from bots.resources import Resources
+from bots.resources import Resources, reconfigured
+from bots.settings import Settings
 from runner.api import config, events, ops, rtvi, sessions
 from runner.api.body_limit import BodyLimit
 from runner.auth import Gate, is_loopback
@@ -65,7 +66,7 @@ def create_app(
             await asyncio.gather(watchdog, keeper, courier, return_exceptions=True)
 
     app = FastAPI(title="Parlante", lifespan=lifespan)
-    app.state.settings = resources.settings
+    app.state.resources = resources
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     if origins := resources.settings.server.allowed_origins:
         app.add_middleware(
@@ -88,6 +89,17 @@ def create_app(
             return RedirectResponse("/client/")
 
     return app
+
+
+async def reconfigure(app: FastAPI, settings: Settings) -> None:
+    """Have sessions that are started from now on go by other settings.
+
+    Raises:
+        ParlanteError: If they cannot be used; all is as it was then.
+    """
+    resources = await asyncio.to_thread(reconfigured, app.state.resources, settings)
+    app.state.resources = resources
+    app.state.sessions.reconfigure(resources)
 
 
 def _handle_errors(app: FastAPI) -> None:

@@ -63,12 +63,17 @@ class SessionHost:
         *,
         on_end: Callable[[str, EndReason], None],
     ) -> None:
-        self._resources = resources
-        self._realtime = resources.settings.voice.realtime
         self._on_end = on_end
         self._lines: dict[str, Line] = {}
-        self._webrtc = SmallWebRTCRequestHandler(
-            ice_servers=[IceServer(**server.model_dump()) for server in self._realtime.ice_servers]
+        self._webrtc = SmallWebRTCRequestHandler()
+        self.reconfigure(resources)
+
+    def reconfigure(self, resources: Resources) -> None:
+        """Make calls of other resources from now on; those under way keep theirs."""
+        self._resources = resources
+        self._realtime = resources.settings.voice.realtime
+        self._webrtc.update_ice_servers(
+            [IceServer(**server.model_dump()) for server in self._realtime.ice_servers]
         )
 
     async def offer(self, plan: CallPlan, request: SmallWebRTCRequest) -> dict[str, str]:

@@ -23,13 +23,16 @@ RATE_SECS = 60.0
 class Admission:
     """Decides about starts, and forgets what is over.
 
+    Attributes:
+        limits: The bounds.
+
     Args:
         limits: The bounds.
         clock: Seconds, on any clock that does not go back.
     """
 
     def __init__(self, limits: LimitConfig, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limits = limits
+        self.limits = limits
         self._clock = clock
         self._starts: defaultdict[str, deque[float]] = defaultdict(deque)
         self._lags: deque[tuple[float, float]] = deque()
@@ -57,7 +60,7 @@ class Admission:
         self._forget(self._waits, WAIT_SECS)
         lags = [secs for _, secs in self._lags]
         waits = [secs for _, secs in self._waits]
-        max_lag, max_wait = self._limits.max_lag, self._limits.max_wait
+        max_lag, max_wait = self.limits.max_lag, self.limits.max_wait
         is_late = max_lag and len(lags) >= ENOUGH_LAGS and mean(lags) > max_lag
         is_slow = max_wait and len(waits) >= ENOUGH_WAITS and median(waits) > max_wait
         if sessions and (is_late or is_slow):
@@ -70,10 +73,10 @@ class Admission:
             SessionLimitExceeded: If they have as many as they may.
             StartRateExceeded: If they have started as many within a minute as they may.
         """
-        most = self._limits.sessions_per_user
+        most = self.limits.sessions_per_user
         if most and sessions >= most:
             raise SessionLimitExceeded(f"you have {most} sessions: end one of them first")
-        rate = self._limits.starts_per_minute
+        rate = self.limits.starts_per_minute
         if not rate:
             return
         now = self._clock()

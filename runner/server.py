@@ -4,6 +4,7 @@ import asyncio
 import errno
 import gc
 import ipaddress
+import os
 import signal
 import socket
 import sys
@@ -29,6 +30,7 @@ from runner import memory
 
 if TYPE_CHECKING:
     import loguru
+    from fastapi import FastAPI
 
 Drain: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """Takes no more calls and returns when those under way have ended."""
@@ -110,22 +112,35 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it has begun to listen, and ends well when it is told to stop.
+    """Tells when it has begun to listen and when to read the settings again, and ends well.
 
     SIGINT stops it at once, SIGTERM when calls have ended, and another signal at once again.
     uvicorn raises the signal again after its shutdown, so that the process would die of it.
+
+    Attributes:
+        listening: Set once it listens.
+        reread: Set by SIGHUP, unless that tells that its terminal was closed.
 
     Args:
         config: Of uvicorn.
         drain: Lets calls end; None where SIGTERM is not to wait for them.
         hush: Ends answers that would go on for as long as the service does.
+        rereads: Whether SIGHUP is to have the settings read again, and not to stop it.
     """
 
     def __init__(
-        self, config: uvicorn.Config, drain: Drain | None, hush: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        drain: Drain | None,
+        hush: Callable[[], None],
+        *,
+        rereads: bool,
     ) -> None:
         super().__init__(config)
+        self._rereads = rereads
+        self._has_terminal = has_terminal()
         self.listening = asyncio.Event()
+        self.reread = asyncio.Event()
         self._drain = drain
         self._hush = hush
         self._draining: asyncio.Task[None] | None = None
@@ -146,7 +161,11 @@ class _Server(uvicorn.Server):
             await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if sig == signal.SIGTERM and self._loop and self._drain:
+        closed = sig == signal.SIGHUP and self._has_terminal and not has_terminal()
+        if sig == signal.SIGHUP and self._rereads and not closed:
+            if self._loop:
+                self._loop.call_soon_threadsafe(self.reread.set)
+        elif sig == signal.SIGTERM and self._loop and self._drain:
             drain, self._drain = self._drain, None
             self._loop.call_soon_threadsafe(self._start_draining, drain)
         else:
@@ -166,7 +185,8 @@ class _Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {s: signal.signal(s, self.handle_exit) for s in (signal.SIGINT, signal.SIGTERM)}
+        told = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {s: signal.signal(s, self.handle_exit) for s in told}
         try:
             yield
         finally:
@@ -180,6 +200,7 @@ async def running(
     sock: socket.socket,
     progress: Callable[[str], None] = lambda _: None,
     own_key: str | None = None,
+    read: Callable[[], Settings] | None = None,
 ) -> AsyncIterator["asyncio.Task[None]"]:
     """Load everything, serve, and free everything at the end.
 
@@ -188,6 +209,7 @@ async def running(
         sock: Where to listen; closed at the end.
         progress: Told what is being loaded.
         own_key: Lets the caller of this in; None for none.
+        read: Reads the settings again at SIGHUP; None to keep them.
 
     Yields:
         The task that serves, already listening; it ends when the process is told to stop.
@@ -221,18 +243,47 @@ async def running(
             ws_ping_timeout=settings.voice.realtime.limits.lost_peer_timeout,
         )
         drain = (lambda: app.state.sessions.drain()) if settings.server.drain_timeout else None
-        server = _Server(config, drain, lambda: app.state.sessions.hush())
+        server = _Server(config, drain, lambda: app.state.sessions.hush(), rereads=read is not None)
         starting.close()
         spare_the_collector()
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         up = asyncio.create_task(server.listening.wait())
+        rereading = asyncio.create_task(_reread(app, server.reread, read or (lambda: settings)))
         try:
             await asyncio.wait({serving, up}, return_when=asyncio.FIRST_COMPLETED)
             yield serving
         finally:
             up.cancel()
+            rereading.cancel()
             server.should_exit = True
             await serving
+            await asyncio.gather(up, rereading, return_exceptions=True)
+
+
+async def _reread(app: "FastAPI", told: asyncio.Event, read: Callable[[], Settings]) -> None:
+    """Use the settings as they are then, whenever told to; wrong ones change nothing."""
+    from runner.app import reconfigure
+
+    while True:
+        await told.wait()
+        told.clear()
+        try:
+            settings = await asyncio.to_thread(read)
+            await reconfigure(app, settings)
+        except ParlanteError as error:
+            logger.error("the settings stay as they were: {}", error.message)
+        else:
+            setup_logging(settings.voice.realtime.logging)
+            logger.info("sessions have other settings from now on")
+
+
+def has_terminal() -> bool:
+    """Say whether there is a terminal that this process belongs to, and that is not closed."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY))
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -294,17 +345,17 @@ def _run(
     assert sockets
     settings = load_settings(config, overrides)
     setup_logging(settings.voice.realtime.logging)
-    asyncio.run(_serve(settings, sockets[0]))
+    asyncio.run(_serve(settings, sockets[0], partial(load_settings, config, overrides)))
 
 
-async def _serve(settings: Settings, sock: socket.socket) -> None:
+async def _serve(settings: Settings, sock: socket.socket, read: Callable[[], Settings]) -> None:
     console = Console(stderr=True, highlight=False)
     with console.status("loading") as status:
         from runner.auth import check_exposure
 
         is_open = await check_exposure(settings)
         async with running(
-            settings, sock, lambda what: status.update(f"loading {what}")
+            settings, sock, lambda what: status.update(f"loading {what}"), read=read
         ) as serving:
             status.stop()
             host, port = sock.getsockname()[:2]

@@ -84,18 +84,23 @@ class SessionManager:
     """
 
     def __init__(self, resources: Resources, store: Store) -> None:
-        self._settings = resources.settings
         self._store = store
-        self._limits = resources.settings.voice.realtime.limits
-        self._lines = self._limits.sessions or _lines_of_this_machine(resources.settings)
-        self._admission = Admission(self._limits)
+        self._admission = Admission(resources.settings.voice.realtime.limits)
         self._sessions: dict[str, Session] = {}
         self.is_draining = False
         self.telemetry = Telemetry(lambda: self.count)
         self.outbox = Outbox(resources.settings.server.webhooks, store, self.telemetry)
         self._host = SessionHost(resources, on_end=self._call_ended)
+        self.reconfigure(resources)
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._is_closed = asyncio.Event()
+
+    def reconfigure(self, resources: Resources) -> None:
+        """Start sessions with other resources from now on; those that there are keep their bot."""
+        self._settings = resources.settings
+        self._limits = self._admission.limits = resources.settings.voice.realtime.limits
+        self._lines = self._limits.sessions or _lines_of_this_machine(resources.settings)
+        self._host.reconfigure(resources)
 
     @property
     def rooms(self) -> int:

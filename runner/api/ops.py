@@ -57,7 +57,7 @@ async def metrics(request: Request) -> Response:
 @router.get("/agents")
 async def agents(request: Request) -> dict[str, Any]:
     """List the bots."""
-    settings = request.app.state.settings
+    settings = request.app.state.resources.settings
     return {
         "agents": [
             {"name": name, "description": load_bot(name, settings).description}

@@ -113,7 +113,7 @@ async def start(
     session = await sessions.create(Wish(caller.user, wish.transport, wish.body.bot))
     if wish.transport == "websocket":
         return SocketResponse(wsUrl=str(request.url_for("client_socket", token=session.token)))
-    servers = request.app.state.settings.voice.realtime.ice_servers
+    servers = request.app.state.resources.settings.voice.realtime.ice_servers
     ice = IceServers(iceServers=[s.model_dump(exclude_none=True) for s in servers])
     return StartResponse(sessionId=session.token, iceConfig=ice if servers else None)
 
@@ -125,7 +125,7 @@ async def client_socket(sessions: Sessions, websocket: WebSocket, token: str = "
 
     A refusal comes after the connection is accepted: before, a page would not learn the reason.
     """
-    settings = websocket.app.state.settings
+    settings = websocket.app.state.resources.settings
     socket = SocketConnection(websocket, settings.voice.realtime.limits.lost_peer_timeout)
     await socket.accept()
     try:

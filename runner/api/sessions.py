@@ -165,7 +165,7 @@ async def create_session(
         room_name=session.room_name,
         token=session.token,
         url=str(request.url_for(route, token=session.token)),
-        ice_servers=request.app.state.settings.voice.realtime.ice_servers,
+        ice_servers=request.app.state.resources.settings.voice.realtime.ice_servers,
     )
 
 
