@@ -27,13 +27,15 @@ async def session_events(
             # What is on its way to the store is neither there yet, nor told to who has just come.
             await journal.written()
         past = [happening(it) for it in await records.happenings(row.id)]
+        told = {(it.sequence, it.at) for it in past}
         for before in past:
             yield _event(before)
         state = sessions.presence(row.id).state
         yield _event(Happening("state", datetime.now(UTC), {"state": state.value}))
         if follower:
             async for now in follower:
-                if now not in past:
+                # As stored, the same may look different: it is told apart by when it was.
+                if (now.sequence, now.at) not in told:
                     yield _event(now)
 
 

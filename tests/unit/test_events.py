@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -82,7 +82,8 @@ async def test_what_has_happened_is_told_first_and_then_what_happens() -> None:
         while not journal.audience._followers:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         # Whether they come before the past is read, or after: they are told once.
-        done = ToolCall("c1", "hours", ToolOutcome.COMPLETED, NOON, result={"open": {1, 2}})
+        later = NOON + timedelta(seconds=1)
+        done = ToolCall("c1", "hours", ToolOutcome.COMPLETED, later, result={"open": {1, 2}})
         await journal.tool_call(done)
         journal.audience.tell(state("speaking"))
         await journal.turn(Turn(Speaker.BOT, "Yes.", NOON, NOON, generated="Yes. Do come."))
