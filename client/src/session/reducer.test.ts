@@ -225,6 +225,14 @@ describe("the bot's words", () => {
     });
     const soon = reduce(paused, said("Two.", "completed", T0 + 1000, { id: 2 }));
     expect(lines(soon)).toEqual([["bot", "One. Two.", false, false]]);
+    const told = after(
+      ...UP,
+      said("One.", "completed", T0, { id: 1 }),
+      { type: "bot-stopped", at: T0 },
+      { type: "bot-started", at: T0 + 1000 },
+      said("Two.", "completed", T0 + 4000, { id: 2 }),
+    );
+    expect(lines(told)).toEqual([["bot", "One. Two.", false, false]]);
     const late = reduce(paused, said("Still there?", "completed", T0 + 20_000, { id: 2 }));
     expect(lines(late).map(([, text]) => text)).toEqual(["One.", "Still there?"]);
   });

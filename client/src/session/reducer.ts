@@ -155,7 +155,10 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
     }
 
     case "bot-started":
-      return derive(state, "speaking");
+      return derive(
+        { ...state, transcript: resumeBot(state.transcript, state.botStoppedAt, event.at) },
+        "speaking",
+      );
 
     case "bot-stopped":
       return derive(
