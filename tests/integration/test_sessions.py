@@ -132,6 +132,7 @@ async def test_whoever_follows_a_call_is_told_what_happens_in_it(service: Servic
     kept = [(kind, event["sequence"]) for kind, event in told if kind != "state"]
     assert [number for _, number in kept] == list(range(1, len(kept) + 1))
     assert [kind for kind, _ in kept if kind != "answer"] == [
+        "started",
         "joined",
         *["turn"] * 3,
         "left",
@@ -150,7 +151,7 @@ async def test_a_service_that_stops_does_not_wait_for_those_who_follow(tmp_path:
         await asyncio.wait_for(begun.wait(), 5)
         service.process.send_signal(signal.SIGINT)
         assert await asyncio.to_thread(service.process.wait, 8) == 0
-        assert [kind for kind, _ in await followed] == ["state"]
+        assert [kind for kind, _ in await followed] == ["started", "state"]
     assert "ERROR" not in service.log
 
 
