@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from loguru import logger
@@ -160,24 +161,30 @@ class Outbox:
         match post.exception():
             case None if post.result().is_success:
                 self._telemetry.delivered(Delivery.ARRIVED)
-                return await self._store.forget_notice(notice.id)
+                await self._store.forget_notice(notice.id)
+            case None if post.result().status_code == GONE:
+                await self._give_up(notice, "it wants none any more")
             case None:
-                problem = f"it answers {post.result().status_code}"
-            case httpx.HTTPError() | httpx.InvalidURL() as error:
-                problem = type(error).__name__
+                await self._put_off(notice, f"it answers {post.result().status_code}")
             case error:
-                raise error
-        await self._put_off(notice, problem, is_gone=problem.endswith(str(GONE)))
+                await self._put_off(notice, type(error).__name__)
 
-    async def _put_off(self, notice: NoticeRow, problem: str, *, is_gone: bool) -> None:
-        host = httpx.URL(notice.url).host
-        if is_gone or notice.tries >= len(self._retry_secs):
-            self._telemetry.delivered(Delivery.GIVEN_UP)
-            logger.error("webhook {} to {} is given up: {}", notice.id, host, problem)
-            return await self._store.forget_notice(notice.id)
+    async def _put_off(self, notice: NoticeRow, problem: str) -> None:
+        if notice.tries >= len(self._retry_secs):
+            return await self._give_up(notice, problem)
         pause_secs = self._retry_secs[notice.tries]
         self._telemetry.delivered(Delivery.PUT_OFF)
-        logger.warning("webhook to {} again in {:.0f} s: {}", host, pause_secs, problem)
+        logger.warning("webhook to {} again in {:.0f} s: {}", _host(notice), pause_secs, problem)
         due_at = datetime.now(UTC) + timedelta(seconds=pause_secs)
         await self._store.put_off_notice(notice.id, due_at, notice.tries + 1)
         return None
+
+    async def _give_up(self, notice: NoticeRow, problem: str) -> None:
+        self._telemetry.delivered(Delivery.GIVEN_UP)
+        logger.error("webhook {} to {} is given up: {}", notice.id, _host(notice), problem)
+        await self._store.forget_notice(notice.id)
+
+
+def _host(notice: NoticeRow) -> str | None:
+    """Return where a message goes, for the log: the rest of the URL may be a secret."""
+    return urlsplit(notice.url).hostname
