@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 
 from bots.errors import ParlanteError
 from bots.resources import Resources, reconfigured
@@ -32,6 +34,7 @@ from runner.watchdog import watch_event_loop
 
 CLIENT_DIR = Path(__file__).parent.parent / "client" / "dist"
 MAX_BODY_BYTES = 1024 * 1024
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def create_app(
@@ -102,6 +105,18 @@ async def reconfigure(app: FastAPI, settings: Settings) -> None:
     app.state.sessions.reconfigure(resources)
 
 
+def _methods_of(app: FastAPI, request: Request) -> list[str]:
+    """Return the methods that the path of a request is there for; none, if it is of no route."""
+    routes = [route for route in app.routes if not isinstance(route, Mount)]
+    return [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
+        )
+    ]
+
+
 def _handle_errors(app: FastAPI) -> None:
     """Give every error the one shape."""
 
@@ -109,7 +124,7 @@ def _handle_errors(app: FastAPI) -> None:
     async def on_known(_request: Request, error: ParlanteError) -> JSONResponse:
         return JSONResponse(
             error_body(error.code, error.message, retryable=is_retryable(error)),
-            http_status(error),
+            http_status(type(error)),
             http_headers(error),
         )
 
@@ -122,7 +137,16 @@ def _handle_errors(app: FastAPI) -> None:
         return await on_known(request, InvalidRequest(problems))
 
     @app.exception_handler(HTTPException)
-    async def on_http(_request: Request, error: HTTPException) -> JSONResponse:
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            # A body that is no text at all.
+            return await on_known(request, InvalidRequest(str(error.detail)))
+        methods = _methods_of(app, request)
+        if methods and request.method not in methods:
+            # Whichever route came first has answered for itself alone, or the client's files have.
+            error = HTTPException(
+                HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(methods)}
+            )
         code = str(error.detail).upper().replace(" ", "_")
         body = error_body(code, str(error.detail), retryable=False)
         return JSONResponse(body, error.status_code, error.headers)

@@ -16,7 +16,7 @@ ParlanteError (bots.errors)
     ├── BodyTooLarge          413
     ├── InvalidRequest        422
     ├── TransportUnavailable  400
-    └── ConnectionFailed      502
+    └── ConnectionFailed      422
 """
 
 from typing import Any
@@ -159,24 +159,21 @@ class TransportUnavailable(ServiceError):
 
 
 class ConnectionFailed(ServiceError):
-    """The media connection could not be set up."""
+    """What the client offers cannot be connected to."""
 
     code = "CONNECTION_FAILED"
-    http_status = 502
-    retryable = True
+    http_status = 422
 
 
-def http_status(error: ParlanteError) -> int:
-    """Return the HTTP status that stands for `error`."""
-    match error:
-        case ServiceError():
-            return error.http_status
-        case UnknownBot():
-            return 404
-        case ServiceUnavailable() | DatabaseUnavailable():
-            return 503
-        case _:
-            return 500
+def http_status(kind: type[ParlanteError]) -> int:
+    """Return the HTTP status that stands for errors of a kind."""
+    if issubclass(kind, ServiceError):
+        return kind.http_status
+    if issubclass(kind, UnknownBot):
+        return 404
+    if issubclass(kind, ServiceUnavailable | DatabaseUnavailable):
+        return 503
+    return 500
 
 
 def http_headers(error: ParlanteError) -> dict[str, str]:

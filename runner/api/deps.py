@@ -1,9 +1,10 @@
-"""What routes ask for by its type: who is asking, and the parts of the service."""
+"""What routes ask for by its type: who is asking, a body, and the parts of the service."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import HTTPConnection
 
 from runner.auth import Gate, Principal
@@ -34,6 +35,12 @@ def _sessions(connection: HTTPConnection) -> SessionManager:
 def _store(connection: HTTPConnection) -> Store:
     store: Store = connection.app.state.store
     return store
+
+
+class Body(BaseModel):
+    """What comes in a request, of the very types that the API describes."""
+
+    model_config = ConfigDict(strict=True)
 
 
 Caller = Annotated[Principal, Depends(_caller)]

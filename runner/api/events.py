@@ -8,12 +8,17 @@ from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from runner.api.deps import Records, Seen, Sessions
+from runner.api.refusals import OF_SESSIONS, refusals
 from runner.happenings import Happening, happening
 
 router = APIRouter(prefix="/voice/realtime", tags=["Sessions"])
 
 
-@router.get("/session/{session_id}/events", response_class=EventSourceResponse)
+@router.get(
+    "/session/{session_id}/events",
+    response_class=EventSourceResponse,
+    responses=refusals(*OF_SESSIONS),
+)
 async def session_events(
     row: Seen, records: Records, sessions: Sessions
 ) -> AsyncIterator[ServerSentEvent]:

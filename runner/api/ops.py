@@ -7,9 +7,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from bots.errors import DatabaseUnavailable
 from bots.registry import load_bot
 from runner.api.deps import Caller, Records, Sessions
-from runner.errors import Forbidden
+from runner.api.refusals import TO_CALLERS, refusals
+from runner.errors import Forbidden, Overloaded, ServiceDraining
 
 router = APIRouter(tags=["Operations"])
 
@@ -20,7 +22,7 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready")
+@router.get("/ready", responses=refusals(ServiceDraining, Overloaded, DatabaseUnavailable))
 async def ready(sessions: Sessions, records: Records) -> dict[str, Any]:
     """Say that calls are taken: models are loaded, else the service would not listen.
 
@@ -34,7 +36,7 @@ async def ready(sessions: Sessions, records: Records) -> dict[str, Any]:
     return {"status": "ready", "sessions": sessions.count}
 
 
-@router.post("/drain", status_code=202)
+@router.post("/drain", status_code=202, responses=refusals(*TO_CALLERS, Forbidden))
 async def drain(caller: Caller, sessions: Sessions) -> dict[str, Any]:
     """Stop the service as SIGTERM does: no more sessions, and calls may end by themselves.
 

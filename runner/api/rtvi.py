@@ -11,17 +11,31 @@ from pipecat.transports.smallwebrtc.request_handler import (
 from pydantic import AliasChoices, BaseModel, Field
 
 from bots.errors import ParlanteError
-from runner.api.deps import Caller, Sessions
-from runner.errors import SessionNotFound, TransportUnavailable, ws_close_code
+from bots.registry import UnknownBot
+from runner.api.deps import Body, Caller, Sessions
+from runner.api.refusals import OF_STARTS, refusals
+from runner.errors import (
+    ConnectionFailed,
+    ServiceDraining,
+    SessionLimitExceeded,
+    SessionNotFound,
+    TransportUnavailable,
+    ws_close_code,
+)
 from runner.session import Wish
 from runner.sockets import SocketConnection, check_origin
 
 TRANSPORTS = ("webrtc", "websocket")
 
+OF_OFFERS = (SessionNotFound, SessionLimitExceeded, ServiceDraining, UnknownBot, ConnectionFailed)
+OF_CANDIDATES = (SessionNotFound, ConnectionFailed)
+
+CANDIDATE = r"^$|^\S+ [0-9]{1,5} \S+ [0-9]{1,10} \S+ [0-9]{1,5} typ \S+( .*)?$"
+
 router = APIRouter(tags=["Pipecat clients"])
 
 
-class StartBody(BaseModel):
+class StartBody(Body):
     """What a bot is told about a new session.
 
     Attributes:
@@ -31,7 +45,7 @@ class StartBody(BaseModel):
     bot: str | None = None
 
 
-class StartRequest(BaseModel):
+class StartRequest(Body):
     """A wish for a session. Keys that only other transports know are ignored."""
 
     transport: str = "webrtc"
@@ -57,7 +71,7 @@ class SocketResponse(BaseModel):
     wsUrl: str
 
 
-class Offer(BaseModel):
+class Offer(Body):
     """A WebRTC offer, in the form that Pipecat's SmallWebRTC transport sends."""
 
     sdp: Annotated[str, Field(pattern=r"\Av=0\s")]
@@ -81,15 +95,15 @@ class Answer(BaseModel):
     pc_id: str
 
 
-class Candidate(BaseModel):
-    """An ICE candidate; an empty one ends the list."""
+class Candidate(Body):
+    """An ICE candidate, as in RFC 8839; an empty one ends the list."""
 
-    candidate: str
+    candidate: Annotated[str, Field(pattern=CANDIDATE)]
     sdp_mid: str
     sdp_mline_index: int
 
 
-class Candidates(BaseModel):
+class Candidates(Body):
     """ICE candidates that were found after the offer."""
 
     pc_id: str
@@ -102,7 +116,11 @@ class Candidates(BaseModel):
         )
 
 
-@router.post("/start", response_model_exclude_none=True)
+@router.post(
+    "/start",
+    response_model_exclude_none=True,
+    responses=refusals(*OF_STARTS, TransportUnavailable),
+)
 async def start(
     caller: Caller, sessions: Sessions, request: Request, wish: StartRequest
 ) -> StartResponse | SocketResponse:
@@ -141,14 +159,14 @@ async def status() -> dict[str, Any]:
     return {"status": "ready", "transports": TRANSPORTS}
 
 
-@router.post("/sessions/{token}/api/offer")
+@router.post("/sessions/{token}/api/offer", responses=refusals(*OF_OFFERS))
 async def session_offer(sessions: Sessions, token: str, offer: Offer) -> Answer:
     """Connect the client of a session."""
     session = await sessions.admit(token)
     return Answer(**await sessions.offer(session, offer.to_pipecat()))
 
 
-@router.patch("/sessions/{token}/api/offer")
+@router.patch("/sessions/{token}/api/offer", responses=refusals(*OF_CANDIDATES))
 async def session_candidates(
     sessions: Sessions, token: str, candidates: Candidates
 ) -> dict[str, str]:
@@ -159,7 +177,7 @@ async def session_candidates(
     return {"status": "success"}
 
 
-@router.post("/api/offer")
+@router.post("/api/offer", responses=refusals(*OF_STARTS, *OF_OFFERS))
 async def offer(caller: Caller, sessions: Sessions, offer: Offer) -> Answer:
     """Connect a client that has no session yet: one is started for it."""
     bot = offer.request_data.bot if offer.request_data else None
@@ -168,7 +186,7 @@ async def offer(caller: Caller, sessions: Sessions, offer: Offer) -> Answer:
     return Answer(**await sessions.offer(session, offer.to_pipecat()))
 
 
-@router.patch("/api/offer")
+@router.patch("/api/offer", responses=refusals(*OF_CANDIDATES))
 async def candidates(sessions: Sessions, candidates: Candidates) -> dict[str, str]:
     """Take late ICE candidates."""
     await sessions.add_candidates(candidates.to_pipecat())

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from bots.config import BotChanges, IceServerConfig
 from bots.errors import DatabaseUnavailable
 from processors.voice_state import State
-from runner.api.deps import Caller, Records, Seen, Sessions
+from runner.api.deps import Body, Caller, Records, Seen, Sessions
+from runner.api.refusals import OF_SESSIONS, OF_STARTS, TO_CALLERS, refusals
 from runner.errors import ServiceError
 from runner.lines import EndReason
 from runner.session import Wish
@@ -26,7 +27,11 @@ LISTED = 50
 MOST_LISTED = 500
 
 
-class SessionRequest(BaseModel):
+class AgentConfig(Body, BotChanges):
+    """What is different about a bot in one session."""
+
+
+class SessionRequest(Body):
     """A wish for a session.
 
     Attributes:
@@ -41,7 +46,7 @@ class SessionRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     agent_type: Literal["smart_router", "single_agent"]
-    agent_config: BotChanges = BotChanges()
+    agent_config: AgentConfig = AgentConfig()
     initial_greeting: bool = True
     transport: Literal["webrtc", "websocket"] = "webrtc"
     bot: str | None = None
@@ -153,7 +158,7 @@ async def health(records: Records, sessions: Sessions) -> Health:
     )
 
 
-@router.post("/session")
+@router.post("/session", responses=refusals(*OF_STARTS))
 async def create_session(
     caller: Caller, sessions: Sessions, request: Request, wish: SessionRequest
 ) -> SessionResponse:
@@ -169,7 +174,7 @@ async def create_session(
     )
 
 
-@router.get("/sessions")
+@router.get("/sessions", responses=refusals(*TO_CALLERS))
 async def list_sessions(
     caller: Caller,
     records: Records,
@@ -181,13 +186,13 @@ async def list_sessions(
     return SessionList(sessions=[_status(row, sessions) for row in rows])
 
 
-@router.get("/session/{session_id}")
+@router.get("/session/{session_id}", responses=refusals(*OF_SESSIONS))
 async def session_status(row: Seen, sessions: Sessions) -> SessionStatus:
     """Tell what is going on in a session, or what has."""
     return _status(row, sessions)
 
 
-@router.delete("/session/{session_id}", status_code=204)
+@router.delete("/session/{session_id}", status_code=204, responses=refusals(*OF_SESSIONS))
 async def end_session(row: Seen, sessions: Sessions) -> None:
     """End a session: its client is disconnected, and its bot gone. What is kept of it stays."""
     await sessions.end(row.id, EndReason.DELETED)
@@ -196,7 +201,7 @@ async def end_session(row: Seen, sessions: Sessions) -> None:
 @router.get(
     "/session/{session_id}/transcript",
     response_model=Transcript,
-    responses={200: {"content": {"text/plain": {}, "text/vtt": {}}}},
+    responses={200: {"content": {"text/plain": {}, "text/vtt": {}}}, **refusals(*OF_SESSIONS)},
 )
 async def session_transcript(
     row: Seen,

@@ -107,7 +107,7 @@ async def test_the_bots_are_listed(http: httpx.AsyncClient) -> None:
         ("POST", "/start", {"body": {"bot": "nobody"}}, 404, "UNKNOWN_BOT"),
         ("POST", "/start", {"body": 3}, 422, "INVALID_REQUEST"),
         ("POST", "/sessions/x/api/offer", BROKEN_OFFER, 404, "SESSION_NOT_FOUND"),
-        ("POST", "/api/offer", BROKEN_OFFER, 502, "CONNECTION_FAILED"),
+        ("POST", "/api/offer", BROKEN_OFFER, 422, "CONNECTION_FAILED"),
         ("POST", "/api/offer", {"sdp": "junk", "type": "offer"}, 422, "INVALID_REQUEST"),
         ("POST", "/api/offer", {**BROKEN_OFFER, "type": "answer"}, 422, "INVALID_REQUEST"),
         ("PATCH", "/api/offer", NO_CANDIDATES, 404, "SESSION_NOT_FOUND"),

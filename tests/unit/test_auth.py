@@ -107,7 +107,7 @@ async def test_only_its_token_lets_into_a_session() -> None:
         token = (await start(http)).json()["sessionId"]
         name, secret = token.split(".")
         offer = {"sdp": "v=0\r\nm=audio nowhere RTP/AVP 0\r\n", "type": "offer"}
-        assert (await http.post(f"/sessions/{token}/api/offer", json=offer)).status_code == 502
+        assert (await http.post(f"/sessions/{token}/api/offer", json=offer)).status_code == 422
         for wrong in (name, f"{name}.", f"{name}.{secret[:-1]}", f"{name}.{secret}x", f".{secret}"):
             answer = await http.post(f"/sessions/{wrong}/api/offer", json=offer)
             assert answer.json()["error"]["code"] == "SESSION_NOT_FOUND"
