@@ -18,6 +18,8 @@ KINDS: tuple[Kind, ...] = ("stt", "llm", "tts")
 
 Seconds = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+IceUrl = Annotated[str, Field(pattern=r"^(stun|turns?):[^/]")]
+"""By RFC 7064 and 7065: no slashes."""
 
 
 MIN_JWT_SECRET_BYTES = 32
@@ -276,11 +278,27 @@ class LoggingConfig(Section):
 
 
 class IceServerConfig(Section):
-    """A STUN or TURN server."""
+    """A STUN or TURN server.
 
-    urls: str | list[str]
+    Attributes:
+        urls: Its addresses, such as `stun:stun.example.com` or
+            `turns:turn.example.com?transport=tcp`.
+        username: For a TURN server that has fixed users; None for others.
+        credential: Their password.
+        secret: For a TURN server that shares a secret with this service (coturn's
+            `static-auth-secret`): every session gets credentials of its own, which expire.
+    """
+
+    urls: IceUrl | Annotated[list[IceUrl], Field(min_length=1)]
     username: str | None = None
     credential: str | None = Field(default=None, repr=False)
+    secret: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_credential(self) -> Self:
+        if self.secret and (self.username or self.credential):
+            raise ValueError("expected either secret or username and credential")
+        return self
 
 
 class RealtimeConfig(Section):

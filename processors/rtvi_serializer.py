@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 from pipecat.frames.frames import (
     CancelFrame,
     EndFrame,

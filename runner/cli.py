@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     talk.add_argument("--wav", type=Path, metavar="IN", help="say what is in this file")
     talk.add_argument("--out", type=Path, metavar="OUT", help="write the bot's voice to this file")
     talk.add_argument("--text", action="store_true", help="type instead of speaking")
+    talk.add_argument("--relay-only", action="store_true", help="go by way of the TURN server")
     talk.set_defaults(run=_talk)
     return parser
 
@@ -150,4 +151,5 @@ def _talk(args: argparse.Namespace) -> int:
         wav=args.wav,
         out=args.out,
         text=args.text,
+        relay_only=args.relay_only,
     )

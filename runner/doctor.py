@@ -2,12 +2,14 @@
 
 import asyncio
 import dataclasses
-import socket
+import math
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from aiortc import RTCIceGatherer, RTCIceServer, RTCIceTransport
 from rich.console import Console
 
 from bots import providers
@@ -18,8 +20,12 @@ from bots.local_files import find_local_files
 from bots.registry import load_bot
 from bots.settings import Settings, load_settings
 from runner.app import CLIENT_DIR
+from runner.rooms.ice import ice_servers
 from runner.server import bind
 from runner.store import Store
+
+ICE_SECS = 60
+"""How long the credentials hold that a TURN server is tried with."""
 
 
 def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
@@ -98,8 +104,21 @@ def _ice(settings: Settings) -> str:
     servers = settings.voice.realtime.ice_servers
     if not servers:
         return "no STUN or TURN server: fine on one machine or network"
-    for server in servers:
+    expires_at = math.ceil(time.time() + ICE_SECS)
+    for server in ice_servers(servers, "doctor", expires_at):
         for url in [server.urls] if isinstance(server.urls, str) else server.urls:
-            host = url.split(":")[1].split("?")[0]
-            socket.getaddrinfo(host, None)
-    return f"{len(servers)} server(s), names resolve"
+            wanted = "relay" if url.startswith("turn") else "srflx"
+            one = RTCIceServer(url, server.username, server.credential)
+            if wanted not in asyncio.run(_kinds_of_addresses(one)):
+                raise OSError(f"{url} gives no address: is it up, and are the credentials right?")
+    return f"{len(servers)} server(s), each gives an address"
+
+
+async def _kinds_of_addresses(server: RTCIceServer) -> set[str]:
+    """Return which kinds of addresses this machine has, with the help of a STUN or TURN server."""
+    transport = RTCIceTransport(RTCIceGatherer([server]))
+    try:
+        await transport.iceGatherer.gather()
+        return {candidate.type for candidate in transport.iceGatherer.getLocalCandidates()}
+    finally:
+        await transport.stop()

@@ -1,17 +1,20 @@
 """The calls of one process: each is one supervised task with a media connection."""
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from aiortc import RTCIceServer
 from fastapi import HTTPException
 from pipecat.runner.types import (
     RunnerArguments,
     SmallWebRTCRunnerArguments,
     WebSocketRunnerArguments,
 )
-from pipecat.transports.smallwebrtc.connection import IceServer, SmallWebRTCConnection
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCPatchRequest,
     SmallWebRTCRequest,
@@ -26,6 +29,8 @@ from bots.resources import Resources
 from processors.transcript import Past
 from runner.errors import ConnectionFailed, SessionNotFound, SessionTaken
 from runner.lines import Connection, EndReason, Line
+from runner.rooms.ice import IceServer, ice_servers
+from runner.session import TOKEN_LIFETIME
 from runner.sockets import SocketConnection
 
 _BROKEN_SDP = (AssertionError, AttributeError, IndexError, KeyError)
@@ -72,9 +77,6 @@ class SessionHost:
         """Make calls of other resources from now on; those under way keep theirs."""
         self._resources = resources
         self._realtime = resources.settings.voice.realtime
-        self._webrtc.update_ice_servers(
-            [IceServer(**server.model_dump()) for server in self._realtime.ice_servers]
-        )
 
     async def offer(self, plan: CallPlan, request: SmallWebRTCRequest) -> dict[str, str]:
         """Answer an offer: start the call, or renegotiate the one that is under way.
@@ -102,6 +104,9 @@ class SessionHost:
             if line := self._lines.pop(session_id, None):
                 await line.stop()
 
+        # What the bot's end goes by, if the offer makes a new one.
+        servers = self.ice_servers(session_id)
+        self._webrtc.update_ice_servers([RTCIceServer(**server.model_dump()) for server in servers])
         failure: ParlanteError | None = None
 
         async def start(connection: SmallWebRTCConnection) -> None:
@@ -124,6 +129,16 @@ class SessionHost:
             raise failure
         assert answer is not None
         return answer
+
+    def ice_servers(self, session_id: str) -> list[IceServer]:
+        """Return the STUN and TURN servers for either end of a session's calls.
+
+        Credentials are good for as long as the session can last.
+        """
+        lifetime_secs = TOKEN_LIFETIME.total_seconds() + self._realtime.limits.session_duration
+        return ice_servers(
+            self._realtime.ice_servers, session_id, math.ceil(time.time() + lifetime_secs)
+        )
 
     def has_call(self, session_id: str) -> bool:
         """Say whether a session has a call now."""
@@ -180,8 +195,13 @@ class SessionHost:
             await line.stop(reason)
 
     async def drain(self, timeout_secs: float) -> None:
-        """Let calls go on for so long, then tell those that are left, and end them."""
+        """Let calls go on for so long, then tell those that are left, and end them.
+
+        A call whose client is not there now ends at once: it may come back to the next service.
+        """
         lines = list(self._lines.values())
+        deserted = [line for line in lines if not line.connection.is_connected()]
+        await asyncio.gather(*(line.stop(EndReason.PEER_LOST) for line in deserted))
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_secs):
                 await asyncio.gather(*(line.until_ended() for line in lines))

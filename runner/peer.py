@@ -19,6 +19,7 @@ import numpy.typing as npt
 from aiortc import (
     RTCConfiguration,
     RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCSessionDescription,
 )
@@ -240,7 +241,12 @@ def _is(kind: str) -> Callable[[dict[str, Any]], bool]:
 
 @asynccontextmanager
 async def connect(
-    url: str, *, bot: str | None = None, session_id: str | None = None, key: str | None = None
+    url: str,
+    *,
+    bot: str | None = None,
+    session_id: str | None = None,
+    key: str | None = None,
+    relay_only: bool = False,
 ) -> AsyncIterator[Peer]:
     """Call a bot; hangs up at the end.
 
@@ -250,10 +256,12 @@ async def connect(
         session_id: The session to come back to, with a new connection, as `Peer.session_id` was;
             None for a new session.
         key: An API key; None where the service is open.
+        relay_only: Whether to go by way of a TURN server, as from behind a strict firewall.
 
     Raises:
         TalkFailed: If the service cannot be reached or refuses.
     """
+    policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
     connect_over_loopback_when_alone()
     headers = {"X-API-Key": key} if key else None
     timeout = aiohttp.ClientTimeout(30)
@@ -263,7 +271,8 @@ async def connect(
             started = await _post(http, "/start", {"transport": "webrtc", "body": {"bot": bot}})
             session_id = started["sessionId"]
             servers = started.get("iceConfig", {}).get("iceServers", [])
-        pc = RTCPeerConnection(RTCConfiguration([RTCIceServer(**server) for server in servers]))
+        ice = [RTCIceServer(**server) for server in servers]
+        pc = RTCPeerConnection(RTCConfiguration(ice, iceTransportPolicy=policy))
         peer = Peer(session_id, pc)
         tasks: list[asyncio.Task[None]] = []
 

@@ -36,6 +36,7 @@ from runner.host import CallPlan, SessionHost
 from runner.journal import Journal
 from runner.limits import Admission
 from runner.lines import EndReason
+from runner.rooms.ice import IceServer
 from runner.session import (
     BOT_IS_THERE,
     Presence,
@@ -241,6 +242,10 @@ class SessionManager:
             return Presence(False, False, State.DISCONNECTED)
         has_bot = session.state in BOT_IS_THERE
         return Presence(self._host.has_client(session_id), has_bot, session.state)
+
+    def ice_servers(self, session: Session) -> list[IceServer]:
+        """Return the STUN and TURN servers for a session's client; see `SessionHost`."""
+        return self._host.ice_servers(session.id)
 
     def journal(self, session_id: str) -> Journal | None:
         """Return what writes down what happens in a session; None if it has no service here."""

@@ -30,6 +30,7 @@ def converse(
     wav: Path | None,
     out: Path | None,
     text: bool,
+    relay_only: bool,
 ) -> int:
     """Hold a conversation and print both sides.
 
@@ -41,6 +42,7 @@ def converse(
         wav: A recording to say.
         out: Where the bot's voice is written as WAV; None throws it away.
         text: Whether the user types; without this and `wav`, the microphone is used.
+        relay_only: Whether to go by way of a TURN server.
 
     Returns:
         The exit code.
@@ -57,7 +59,7 @@ def converse(
             return _speak(peer, recording)
     else:
         way = _type if text else _use_microphone
-    asyncio.run(_converse(config, overrides, url, key, way, out))
+    asyncio.run(_converse(config, overrides, url, key, way, out, relay_only))
     return 0
 
 
@@ -92,11 +94,12 @@ async def _converse(
     key: str | None,
     way: Callable[[Peer], Awaitable[None]],
     out: Path | None,
+    relay_only: bool,
 ) -> None:
     bot: str | None = overrides["default_bot"]
     async with (
         _service(config, overrides, url, key) as (address, its_key),
-        connect(address, bot=bot, key=its_key) as peer,
+        connect(address, bot=bot, key=its_key, relay_only=relay_only) as peer,
     ):
         printing = asyncio.create_task(_print_messages(peer))
         try:

@@ -12,6 +12,7 @@ from loguru import logger
 from tests.database import Postgres, postgres_programs, run_postgres
 from tests.service import Service, run_service
 from tests.speech import Speaker, open_speaker
+from tests.turn import TurnServer, run_turn_server, turn_program
 
 logger.remove()
 
@@ -77,4 +78,13 @@ def postgres() -> Iterator[Postgres]:
     if not programs:
         pytest.skip("PostgreSQL is not installed: make .make/test-tools")
     with run_postgres(programs) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def turn_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TurnServer]:
+    program = turn_program()
+    if not program:
+        pytest.skip("coturn is not installed: make .make/test-tools")
+    with run_turn_server(program, tmp_path_factory.mktemp("turn")) as server:
         yield server

@@ -22,6 +22,7 @@ from runner.errors import (
     TransportUnavailable,
     ws_close_code,
 )
+from runner.rooms.ice import IceServer
 from runner.session import Wish
 from runner.sockets import SocketConnection, check_origin
 
@@ -55,7 +56,7 @@ class StartRequest(Body):
 class IceServers(BaseModel):
     """STUN and TURN servers for the client."""
 
-    iceServers: list[dict[str, Any]]
+    iceServers: list[IceServer]
 
 
 class StartResponse(BaseModel):
@@ -131,9 +132,9 @@ async def start(
     session = await sessions.create(Wish(caller.user, wish.transport, wish.body.bot))
     if wish.transport == "websocket":
         return SocketResponse(wsUrl=str(request.url_for("client_socket", token=session.token)))
-    servers = request.app.state.resources.settings.voice.realtime.ice_servers
-    ice = IceServers(iceServers=[s.model_dump(exclude_none=True) for s in servers])
-    return StartResponse(sessionId=session.token, iceConfig=ice if servers else None)
+    servers = sessions.ice_servers(session)
+    ice = IceServers(iceServers=servers) if servers else None
+    return StartResponse(sessionId=session.token, iceConfig=ice)
 
 
 @router.websocket("/ws-client")

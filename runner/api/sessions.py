@@ -8,13 +8,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict
 
-from bots.config import BotChanges, IceServerConfig
+from bots.config import BotChanges
 from bots.errors import DatabaseUnavailable
 from processors.voice_state import State
 from runner.api.deps import Body, Caller, Records, Seen, Sessions
 from runner.api.refusals import OF_SESSIONS, OF_STARTS, TO_CALLERS, refusals
 from runner.errors import ServiceError
 from runner.lines import EndReason
+from runner.rooms.ice import IceServer
 from runner.session import Wish
 from runner.sessions import SessionManager
 from runner.tables import SessionRow
@@ -78,7 +79,7 @@ class SessionResponse(BaseModel):
     room_name: str
     token: str
     url: str
-    ice_servers: list[IceServerConfig]
+    ice_servers: list[IceServer]
 
 
 class SessionStatus(BaseModel):
@@ -170,7 +171,7 @@ async def create_session(
         room_name=session.room_name,
         token=session.token,
         url=str(request.url_for(route, token=session.token)),
-        ice_servers=request.app.state.resources.settings.voice.realtime.ice_servers,
+        ice_servers=sessions.ice_servers(session),
     )
 
 

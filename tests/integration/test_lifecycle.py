@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiortc import RTCPeerConnection
 
 from bots.config import AnnouncementConfig
 from runner.peer import Peer, connect
@@ -165,6 +166,22 @@ async def test_a_service_that_is_told_to_stop_ends_the_calls_that_go_on_for_too_
         assert await asyncio.to_thread(service.process.wait, 20) == 0
     assert "drained" in service.log
     assert "Traceback" not in service.log
+
+
+async def test_a_service_that_is_told_to_stop_does_not_wait_for_a_client_that_has_not_come(
+    tmp_path: Path,
+) -> None:
+    with run_service(tmp_path) as service:
+        pc = RTCPeerConnection()
+        pc.addTransceiver("audio")
+        await pc.setLocalDescription(await pc.createOffer())
+        offer = {"sdp": pc.localDescription.sdp, "type": "offer"}
+        url = f"{service.url}/api/offer"
+        async with aiohttp.ClientSession() as http, http.post(url, json=offer) as response:
+            assert response.status == 200
+        service.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(service.process.wait, 20) == 0
+        await pc.close()
 
 
 @pytest.mark.parametrize(
