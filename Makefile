@@ -7,7 +7,7 @@ BIN := .venv/bin
 MODELS ?= default
 CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/*.ts client/*.json -type f 2>/dev/null)
 
-.PHONY: help run setup models client test client-test lint format unit integration e2e soak \
+.PHONY: help run setup models client test client-test lint format unit integration e2e soak load \
   bench answers costs latency interruptions accuracy migration lock clean
 
 help: ## list the targets
@@ -50,6 +50,9 @@ format: .venv/installed ## format the Python code
 
 soak: setup ## hold fifty calls and look for what they leave behind
 	$(BIN)/pytest tests/soak
+
+load: setup ## start a thousand sessions in ten seconds, and ten thousand that nobody joins
+	$(BIN)/pytest tests/load -s
 
 bench: answers costs interruptions accuracy latency ## measure everything below
 	$(MAKE) latency ARGS="--profile tiny --itself"

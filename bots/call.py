@@ -2,10 +2,11 @@
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
-from pipecat.frames.frames import LLMRunFrame, TTSSpeakFrame
+from pipecat.frames.frames import InterruptionWorkerFrame, LLMRunFrame, TTSSpeakFrame
 from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallObserver
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
@@ -13,28 +14,29 @@ from pipecat.processors.frameworks.rtvi.observer import (
     RTVIFunctionCallReportLevel,
     RTVIObserverParams,
 )
-from pipecat.runner.types import RunnerArguments, SmallWebRTCRunnerArguments
-from pipecat.runner.utils import create_transport
-from pipecat.transports.base_transport import BaseTransport, TransportParams
-from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
-from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
+from pipecat.runner.types import RunnerArguments
+from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
-from bots.audio_receiver import hear_without_delay
+from bots.errors import ServiceUnavailable
 from bots.listener import CallListener
 from bots.pipeline import assemble
+from bots.recording import Recording
 from bots.registry import Bot
 from bots.resources import Resources
+from bots.transports import make_transport, room_lost_event
 from processors.hang_up import HangUpObserver
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
-from processors.rtvi_serializer import RTVISerializer
 from processors.transcript import Past, TranscriptObserver, to_messages, tool_call
 from processors.voice_state import State, VoiceState, VoiceStateObserver
 
 CLIENT_READY_TIMEOUT_SECS = 2.0
 """How long the greeting waits for an RTVI client to say that it is ready; a plain peer never
 does."""
+
+ROOM_SECS = 30.0
+"""How long a bot may take to get into its room."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Call:
         resources: What calls share.
         listener: Told what happens in it.
         past: What was said in the conversation before this call; nothing in a new one.
+        recording: Where its sound is kept; None if it is not.
+        room_lost_event: The transport's event for a bot that is not in its room; None if there is
+            none but the connection with the client.
+        ends_with_client: Whether the bot leaves when its client does; else it waits in its room.
     """
 
     session_id: str
@@ -56,6 +62,9 @@ class Call:
     resources: Resources
     listener: CallListener
     past: Past = ()
+    recording: Path | None = None
+    room_lost_event: str | None = None
+    ends_with_client: bool = True
 
 
 async def make_call(
@@ -64,6 +73,9 @@ async def make_call(
     resources: Resources,
     listener: CallListener,
     past: Past = (),
+    *,
+    recording: Path | None = None,
+    ends_with_client: bool = True,
 ) -> Call:
     """Make what a bot is given for one call; see `Call`.
 
@@ -73,69 +85,24 @@ async def make_call(
         resources: What calls share.
         listener: Told what happens in it.
         past: What was said in the conversation before.
+        recording: Where its sound is to be kept; None for nowhere.
+        ends_with_client: Whether the bot leaves when its client does.
 
     Raises:
         ValueError: If Pipecat does not know the kind of session.
     """
     output = OutputPause()
     transport = await make_transport(runner_args, output)
-    return Call(session_id, transport, output, resources, listener, past)
-
-
-async def make_transport(runner_args: RunnerArguments, output: OutputPause) -> BaseTransport:
-    """Make the transport that the arguments of a session ask for.
-
-    Args:
-        runner_args: The arguments.
-        output: Pauses what it plays.
-
-    Raises:
-        ValueError: If Pipecat does not know the kind of session.
-    """
-    audio: dict[str, Any] = {
-        "audio_in_enabled": True,
-        "audio_out_enabled": True,
-        "audio_out_filter": output,
-        # What has been handed out cannot be paused any more.
-        "audio_out_10ms_chunks": 2,
-    }
-
-    def eval_params() -> TransportParams:
-        from pipecat.evals.transport import EvalTransportParams
-
-        return EvalTransportParams(**audio)
-
-    def peer() -> TransportParams:
-        return TransportParams(**audio)
-
-    def daily() -> TransportParams:
-        from pipecat.transports.daily.transport import DailyParams
-
-        return DailyParams(**audio)
-
-    def telephone() -> TransportParams:
-        return FastAPIWebsocketParams(**audio)
-
-    def websocket() -> TransportParams:
-        # Whoever accepted the socket has looked at where it comes from.
-        return FastAPIWebsocketParams(**audio, serializer=RTVISerializer(), allowed_origins=[])
-
-    if isinstance(runner_args, SmallWebRTCRunnerArguments):
-        # Again for the peer connection that follows when a client has lost the first.
-        @runner_args.webrtc_connection.event_handler("connected")
-        async def on_connected(connection: SmallWebRTCConnection) -> None:
-            hear_without_delay(connection.pc)
-
-    return await create_transport(
-        runner_args,
-        {
-            "webrtc": peer,
-            "livekit": peer,
-            "daily": daily,
-            "eval": eval_params,
-            "websocket": websocket,
-            **dict.fromkeys(("twilio", "telnyx", "plivo", "exotel"), telephone),
-        },
+    return Call(
+        session_id,
+        transport,
+        output,
+        resources,
+        listener,
+        past,
+        recording,
+        room_lost_event(runner_args),
+        ends_with_client,
     )
 
 
@@ -160,6 +127,7 @@ class Conversation:
         self._bot = bot
         self._call = call
         self._messages = to_messages(call.past)
+        self._recording = Recording(call.recording) if call.recording else None
         self._assembly = assemble(
             bot,
             call.transport,
@@ -167,6 +135,7 @@ class Conversation:
             call.resources,
             messages=self._messages,
             keep_tool_call=call.listener.keep_tool_call,
+            recorder=self._recording.processor if self._recording else None,
         )
         self._state = VoiceState(self._publish)
         tools = FunctionCallObserver(include_results=True)
@@ -194,28 +163,49 @@ class Conversation:
         self._announcements = call.resources.settings.voice.realtime.announcements
         # How many messages of the user there were when the bot asked whether anybody is there.
         self._asked_after: int | None = None
+        self._clients = 0
+        self._client_is_told = False
+        self._failure: ServiceUnavailable | None = None
+        self._in_room = asyncio.Event()
         self._connected = asyncio.Event()
         self._ready = asyncio.Event()
+        if call.room_lost_event:
+            self._listen_to_room(call.room_lost_event)
         self._listen_to_client()
         self._listen_to_turns()
+
+    @property
+    def has_client(self) -> bool:
+        """Whether anybody is there with the bot."""
+        return self._clients > 0
 
     async def hold(self) -> None:
         """Talk until the client leaves or the task is cancelled.
 
         Both, and an error, end with the pipeline torn down; Pipecat's runner takes a cancellation
         for its own, so that this returns as if the client had left.
+
+        Raises:
+            ServiceUnavailable: If the bot does not get into its room, or is put out of it.
         """
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(self._worker)
         beside = [asyncio.create_task(self._open()), asyncio.create_task(self._prefill())]
         await self._state.move(State.CONNECTING)
+        if self._recording:
+            self._recording.start()
         try:
             await runner.run()
         finally:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+            if self._recording:
+                await self._recording.close()
+            await self._tell_of_client(False)
             await self._state.move(State.DISCONNECTED)
+        if self._failure:
+            raise self._failure
 
     async def say(self, words: str) -> None:
         """Have the bot say something of its own accord, after what it is saying; "" for nothing."""
@@ -262,15 +252,46 @@ class Conversation:
         if call := tool_call(event):
             await self._call.listener.on_tool_call(call)
 
+    async def _tell_of_client(self, is_there: bool) -> None:
+        if is_there is not self._client_is_told:
+            self._client_is_told = is_there
+            await self._call.listener.on_client(is_there)
+
+    async def _fail(self, why: str) -> None:
+        self._failure = self._failure or ServiceUnavailable(why)
+        await self._worker.cancel(reason=why)
+
+    def _listen_to_room(self, lost_event: str) -> None:
+        @self._call.transport.event_handler("on_connected")
+        async def on_connected(_transport: BaseTransport, *_: object) -> None:
+            self._in_room.set()
+            await self._state.move(State.LISTENING)
+
+        @self._call.transport.event_handler(lost_event)
+        async def on_lost(_transport: BaseTransport, *why: object) -> None:
+            await self._fail(" ".join(["the bot is not in its room", *map(str, why)]))
+
     def _listen_to_client(self) -> None:
         @self._call.transport.event_handler("on_client_connected")
         async def on_client_connected(_transport: BaseTransport, _client: object) -> None:
+            has_been_there = self._connected.is_set()
+            self._clients += 1
             self._connected.set()
+            if has_been_there and self._clients == 1:
+                await self._tell_of_client(True)
+                await self.say(self._announcements.back)
 
         @self._call.transport.event_handler("on_client_disconnected")
         async def on_client_disconnected(_transport: BaseTransport, _client: object) -> None:
-            self.has_lost_client = self._state.current is not State.DISCONNECTING
-            await self._worker.cancel(reason="the client has left")
+            self._clients -= 1
+            if self._clients > 0:
+                return
+            if self._call.ends_with_client:
+                self.has_lost_client = self._state.current is not State.DISCONNECTING
+                await self._worker.cancel(reason="the client has left")
+            else:
+                await self._tell_of_client(False)
+                await self._worker.queue_frame(InterruptionWorkerFrame())
 
         @self._worker.rtvi.event_handler("on_client_ready")
         async def on_client_ready(_rtvi: object) -> None:
@@ -285,6 +306,8 @@ class Conversation:
 
         @self._assembly.user.event_handler("on_user_turn_idle")
         async def on_user_turn_idle(user: LLMUserAggregator) -> None:
+            if not self.has_client:
+                return
             messages = user.context.get_messages()
             said = sum(isinstance(m, dict) and m["role"] == "user" for m in messages)
             # Without a question that is heard, Pipecat would not wait a second time.
@@ -302,12 +325,20 @@ class Conversation:
 
     async def _open(self) -> None:
         """Greet when the client can hear it, or go on where the conversation was."""
+        if self._call.room_lost_event:
+            try:
+                await asyncio.wait_for(self._in_room.wait(), ROOM_SECS)
+            except TimeoutError:
+                return await self._fail(
+                    f"the bot does not get into its room within {ROOM_SECS:.0f} s"
+                )
         await self._connected.wait()
         try:
             await asyncio.wait_for(self._ready.wait(), CLIENT_READY_TIMEOUT_SECS)
         except TimeoutError:
             logger.debug("the client speaks no RTVI, or is slow: not waiting for it")
         await self._state.move(State.LISTENING)
+        await self._tell_of_client(True)
         if not self._messages:
             await self.say(self._bot.greeting)
         elif self._messages[-1]["role"] == "assistant":

@@ -154,7 +154,9 @@ class LimitConfig(Section):
             as long again until the call is ended; None for never.
         join_timeout: How long a started session waits for its client.
         lost_peer_timeout: How long a client may be silent, or gone, before its call is ended.
-        empty_timeout: How long a session then waits for its client to come back; it holds no line.
+        empty_timeout: How long a session then waits for its client to come back; it holds no line,
+            unless its bot waits in a room at Daily or LiveKit.
+        participants: How many there may be in such a room, the bot included.
     """
 
     sessions: Annotated[int, Field(ge=1)] | None = None
@@ -168,6 +170,7 @@ class LimitConfig(Section):
     join_timeout: Annotated[float, Field(gt=0)] = 60
     lost_peer_timeout: Annotated[float, Field(gt=0)] = 8
     empty_timeout: Annotated[float, Field(gt=0)] = 300
+    participants: Annotated[int, Field(ge=2)] = 2
 
 
 class AnnouncementConfig(Section):
@@ -301,10 +304,70 @@ class IceServerConfig(Section):
         return self
 
 
-class RealtimeConfig(Section):
-    """How calls are held."""
+class DailyConfig(Section):
+    """Rooms at Daily.
 
-    transport: Literal["webrtc"] = "webrtc"
+    Attributes:
+        api_key: Of a Daily domain.
+        api_url: Where Daily's REST API is.
+        recording: What Daily records of every call, and keeps; None for nothing.
+        dialin_secret: What Daily signs phone calls with (`hmac` of a number's settings), Base64;
+            None, or nothing, to take none.
+        missing_env: Environment variables that the section names and that are not set.
+    """
+
+    api_key: SecretStr
+    api_url: str = "https://api.daily.co/v1"
+    recording: Literal["cloud", "cloud-audio-only", "raw-tracks"] | None = None
+    dialin_secret: SecretStr | None = None
+    missing_env: tuple[str, ...] = ()
+
+    @field_validator("dialin_secret")
+    @classmethod
+    def _is_base64(cls, secret: SecretStr | None) -> SecretStr | None:
+        if not secret or not secret.get_secret_value():
+            return None
+        try:
+            b64decode(secret.get_secret_value(), validate=True)
+        except ValueError as error:
+            raise ValueError("expected Base64, as Daily shows it") from error
+        return secret
+
+
+class LiveKitConfig(Section):
+    """Rooms at a LiveKit server.
+
+    Attributes:
+        url: Where the server is, for clients as well: `wss://...`.
+        api_key: Names the secret.
+        api_secret: What tokens are signed with.
+        missing_env: Environment variables that the section names and that are not set.
+    """
+
+    url: str
+    api_key: SecretStr
+    api_secret: SecretStr
+    missing_env: tuple[str, ...] = ()
+
+
+Transport = Literal["webrtc", "websocket", "daily", "livekit"]
+"""How a client comes."""
+
+
+class RealtimeConfig(Section):
+    """How calls are held.
+
+    Attributes:
+        transport: How a client comes that does not say so.
+        daily: Rooms at Daily; None for none.
+        livekit: Rooms at a LiveKit server; None for none.
+        recording: Whether the sound of calls is kept, in `data_dir`.
+    """
+
+    transport: Transport = "webrtc"
+    daily: DailyConfig | None = None
+    livekit: LiveKitConfig | None = None
+    recording: bool = False
     vad: VadConfig = VadConfig()
     turn_detection: TurnConfig = TurnConfig()
     interruptions: InterruptionConfig = InterruptionConfig()

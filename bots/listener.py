@@ -15,6 +15,9 @@ class CallListener:
     async def on_state(self, state: State) -> None:
         """Hear of every state that the call enters."""
 
+    async def on_client(self, is_there: bool) -> None:
+        """Hear that the client has come, or has left; it may come again."""
+
     async def on_answer(self, latency: TurnLatency) -> None:
         """Hear how long the user waited for an answer."""
 

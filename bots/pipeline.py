@@ -18,6 +18,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregator,
     LLMUserAggregatorParams,
 )
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_mute import AlwaysUserMuteStrategy, BaseUserMuteStrategy
 from pipecat.turns.user_start import BaseUserTurnStartStrategy, MinWordsUserTurnStartStrategy
@@ -70,6 +71,7 @@ def assemble(
     *,
     messages: Sequence[LLMContextMessage],
     keep_tool_call: Callable[[ToolCall], Awaitable[None]],
+    recorder: FrameProcessor | None = None,
 ) -> Assembly:
     """Build the pipeline of one call.
 
@@ -80,6 +82,7 @@ def assemble(
         resources: What calls share.
         messages: The conversation before this call.
         keep_tool_call: Called before a tool runs and when it has, and waited for.
+        recorder: Takes the sound of the call, and stands where both come by; None for none.
 
     Raises:
         ServiceUnavailable: If a service cannot be made.
@@ -139,12 +142,13 @@ def assemble(
             transport.input(),
             stt,
             turns.user(),
-            MicrophoneSinkProcessor(),
+            *([] if recorder else [MicrophoneSinkProcessor()]),
             *([knowledge] if knowledge else []),
             llm,
             tts,
             StraySpeechProcessor(),
             transport.output(),
+            *([recorder] if recorder else []),
             turns.assistant(),
         ]
     )

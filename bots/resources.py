@@ -120,6 +120,8 @@ def _fixed(settings: Settings) -> dict[str, object]:
         "database_url": settings.database_url,
         "models_dir": settings.models_dir,
         "the offline models": find_local_files(settings),
+        "voice.realtime.daily": settings.voice.realtime.daily,
+        "voice.realtime.livekit": settings.voice.realtime.livekit,
         "voice.realtime.limits.lost_peer_timeout": settings.voice.realtime.limits.lost_peer_timeout,
     }
 

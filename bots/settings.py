@@ -37,6 +37,9 @@ CONFIG_VARIABLE = "PARLANTE_CONFIG"
 PROFILE_VARIABLE = "PARLANTE_PROFILE"
 DEFAULT_CONFIG = Path(__file__).parent.parent / "voice.yaml"
 
+ROOM_SERVICES = ("daily", "livekit")
+"""Services where rooms can be had, as they are named in `voice.realtime`."""
+
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 
@@ -191,23 +194,31 @@ def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> None:
 
 
 def _note_missing_variables(raw: dict[str, Any], env: Mapping[str, str]) -> None:
-    """Write into each provider's service which of its variables are unset.
+    """Write into each service of others' which of its variables are unset.
 
     Such a service is merely not available, while elsewhere an unset variable is an error.
     """
-    voice = raw.get("voice")
-    providers = voice.get("providers") if isinstance(voice, dict) else None
-    for provider in providers.values() if isinstance(providers, dict) else ():
-        for service in provider.values() if isinstance(provider, dict) else ():
-            if not isinstance(service, dict):
-                continue
-            names = [
-                variable["name"]
-                for variable in _VARIABLE.finditer(yaml.safe_dump(service, width=10_000))
-                if variable["default"] is None and not env.get(variable["name"])
-            ]
-            if names:
-                service["missing_env"] = tuple(dict.fromkeys(names))
+    voice = _part(raw, "voice")
+    realtime = _part(voice, "realtime")
+    services = [_part(realtime, name) for name in ROOM_SERVICES]
+    for provider in _part(voice, "providers").values():
+        services += provider.values() if isinstance(provider, dict) else ()
+    for service in services:
+        if not isinstance(service, dict):
+            continue
+        names = [
+            variable["name"]
+            for variable in _VARIABLE.finditer(yaml.safe_dump(service, width=10_000))
+            if variable["default"] is None and not env.get(variable["name"])
+        ]
+        if names:
+            service["missing_env"] = tuple(dict.fromkeys(names))
+
+
+def _part(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a part of the settings; nothing, if it is not there or not a mapping."""
+    part = raw.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _expand(node: Any, env: Mapping[str, str], problems: list[str], where: str = "") -> Any:

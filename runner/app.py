@@ -18,7 +18,7 @@ from starlette.routing import Match, Mount
 from bots.errors import ParlanteError
 from bots.resources import Resources, reconfigured
 from bots.settings import Settings
-from runner.api import config, events, ops, rtvi, sessions
+from runner.api import config, daily, events, ops, rtvi, sessions
 from runner.api.body_limit import BodyLimit
 from runner.auth import Gate, is_loopback
 from runner.errors import (
@@ -28,6 +28,7 @@ from runner.errors import (
     http_status,
     is_retryable,
 )
+from runner.keeper import Keeper
 from runner.sessions import SessionManager
 from runner.store import Store
 from runner.watchdog import watch_event_loop
@@ -58,15 +59,17 @@ def create_app(
         )
         manager = app.state.sessions = SessionManager(resources, store)
         watchdog = asyncio.create_task(watch_event_loop(manager.lagged))
-        keeper = asyncio.create_task(manager.keep())
+        keeper = Keeper(manager, store)
+        keeping = asyncio.create_task(keeper.keep())
         courier = asyncio.create_task(manager.outbox.deliver())
         try:
             yield
         finally:
+            keeper.close()
             await manager.close()
             await manager.outbox.close()
             watchdog.cancel()
-            await asyncio.gather(watchdog, keeper, courier, return_exceptions=True)
+            await asyncio.gather(watchdog, keeping, courier, return_exceptions=True)
 
     app = FastAPI(title="Parlante", lifespan=lifespan)
     app.state.resources = resources
@@ -77,6 +80,7 @@ def create_app(
         )
     _handle_errors(app)
     app.include_router(rtvi.router)
+    app.include_router(daily.router)
     app.include_router(sessions.router)
     app.include_router(config.router)
     app.include_router(events.router)

@@ -7,6 +7,7 @@ ParlanteError (bots.errors)
     ├── KeySetUnavailable     503
     ├── Forbidden             403
     ├── SessionNotFound       404  4003
+    ├── RecordingNotFound     404
     ├── SessionTaken          409  4003
     ├── OriginNotAllowed      403  4003
     ├── SessionLimitExceeded  429
@@ -16,6 +17,7 @@ ParlanteError (bots.errors)
     ├── BodyTooLarge          413
     ├── InvalidRequest        422
     ├── TransportUnavailable  400
+    ├── RoomUnavailable       502
     └── ConnectionFailed      422
 """
 
@@ -75,6 +77,13 @@ class SessionNotFound(ServiceError):
     code = "SESSION_NOT_FOUND"
     http_status = 404
     ws_close_code = WS_REFUSED
+
+
+class RecordingNotFound(ServiceError):
+    """The sound of the session was not kept."""
+
+    code = "RECORDING_NOT_FOUND"
+    http_status = 404
 
 
 class SessionTaken(ServiceError):
@@ -156,6 +165,15 @@ class TransportUnavailable(ServiceError):
 
     code = "TRANSPORT_UNAVAILABLE"
     http_status = 400
+
+
+class RoomUnavailable(ServiceError):
+    """A service where calls are held gives no room, or lets no bot in."""
+
+    code = "ROOM_UNAVAILABLE"
+    http_status = 502
+    retryable = True
+    retry_after_secs = 5
 
 
 class ConnectionFailed(ServiceError):

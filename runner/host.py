@@ -29,6 +29,7 @@ from bots.resources import Resources
 from processors.transcript import Past
 from runner.errors import ConnectionFailed, SessionNotFound, SessionTaken
 from runner.lines import Connection, EndReason, Line
+from runner.recordings import next_recording
 from runner.rooms.ice import IceServer, ice_servers
 from runner.session import TOKEN_LIFETIME
 from runner.sockets import SocketConnection
@@ -54,8 +55,22 @@ class CallPlan:
     recall: Callable[[], Awaitable[Past]]
 
 
+class InRoom:
+    """The connection with the client of a bot that waits in a room at another service."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    def is_connected(self) -> bool:
+        """Say whether the client is in the room."""
+        return self._conversation.has_client
+
+    async def disconnect(self) -> None:
+        """Leave it to the end of the pipeline, which leaves the room."""
+
+
 class SessionHost:
-    """Answers WebRTC offers and WebSockets, and holds the calls that come of them.
+    """Holds calls: of WebRTC offers and WebSockets that it answers, and in rooms elsewhere.
 
     Args:
         resources: What calls share.
@@ -77,6 +92,7 @@ class SessionHost:
         """Make calls of other resources from now on; those under way keep theirs."""
         self._resources = resources
         self._realtime = resources.settings.voice.realtime
+        self._data_dir = resources.settings.data_dir
 
     async def offer(self, plan: CallPlan, request: SmallWebRTCRequest) -> dict[str, str]:
         """Answer an offer: start the call, or renegotiate the one that is under way.
@@ -189,6 +205,22 @@ class SessionHost:
         )
         return await self._start(plan, socket, arguments)
 
+    async def attend(
+        self, plan: CallPlan, bot: RunnerArguments, *, ends_with_client: bool = False
+    ) -> None:
+        """Start the call of a session in a room at another service, where the bot waits.
+
+        Args:
+            plan: What the call is made of.
+            bot: How the bot gets into the room.
+            ends_with_client: Whether the call is over when its client leaves: else the bot waits
+                for it to come back.
+
+        Raises:
+            ParlanteError: If the bot cannot be made.
+        """
+        await self._start(plan, None, bot, ends_with_client=ends_with_client)
+
     async def stop(self, session_id: str, reason: EndReason = EndReason.STOPPED) -> None:
         """End a call and wait until it has ended; do nothing if there is none."""
         if line := self._lines.get(session_id):
@@ -201,7 +233,12 @@ class SessionHost:
         """
         lines = list(self._lines.values())
         deserted = [line for line in lines if not line.connection.is_connected()]
-        await asyncio.gather(*(line.stop(EndReason.PEER_LOST) for line in deserted))
+        await asyncio.gather(
+            *(
+                line.stop(EndReason.EMPTY_ROOM if line.is_in_room else EndReason.PEER_LOST)
+                for line in deserted
+            )
+        )
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_secs):
                 await asyncio.gather(*(line.until_ended() for line in lines))
@@ -213,22 +250,40 @@ class SessionHost:
         await self._webrtc.close()
 
     async def _start(
-        self, plan: CallPlan, connection: Connection, arguments: RunnerArguments
+        self,
+        plan: CallPlan,
+        connection: Connection | None,
+        arguments: RunnerArguments,
+        *,
+        ends_with_client: bool = True,
     ) -> Line:
-        """Make the bot and let it wait for its client.
+        """Make the bot and let it wait for its client, in a room if there is no connection.
 
         Raises:
             SessionTaken: If the session has a client.
             ParlanteError: If the bot cannot be made.
         """
-        session_id = plan.session_id
+        session_id, rules = plan.session_id, self._realtime
         past = await plan.recall()
-        call = await make_call(session_id, arguments, self._resources, plan.listener, past)
+        call = await make_call(
+            session_id,
+            arguments,
+            self._resources,
+            plan.listener,
+            past,
+            recording=next_recording(self._data_dir, session_id) if rules.recording else None,
+            ends_with_client=ends_with_client,
+        )
         if session_id in self._lines:
             raise SessionTaken("this session has its client: start a new one")
         conversation = Conversation(plan.bot, call)
-        rules = self._realtime
-        line = Line(session_id, connection, rules.limits, rules.announcements)
+        line = Line(
+            session_id,
+            connection or InRoom(conversation),
+            rules.limits,
+            rules.announcements,
+            is_in_room=connection is None,
+        )
 
         def on_end(reason: EndReason) -> None:
             if self._lines.get(session_id) is line:

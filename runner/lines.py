@@ -34,6 +34,8 @@ class EndReason(StrEnum):
     """The client closed its connection, and did not come back."""
     PEER_LOST = "peer_lost"
     """The client went silent, or away, without a word, and did not come back."""
+    EMPTY_ROOM = "empty_room"
+    """The client left the room that the bot was in, and did not come back."""
     NEVER_JOINED = "never_joined"
     """The client made an offer and did not connect."""
     MAX_DURATION = "max_duration"
@@ -54,12 +56,21 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True)
 class Health:
-    """What is seen of a call when it is looked at; times in seconds, on one clock."""
+    """What is seen of a call when it is looked at; times in seconds, on one clock.
+
+    Attributes:
+        now: When that is.
+        started_at: When the bot began to wait for its client.
+        connected_at: When the client was first seen; None if it never was.
+        lost_at: Since when it is not seen any more; None while it is.
+        is_in_room: Whether the bot is in a room that stays when the client leaves.
+    """
 
     now: float
     started_at: float
     connected_at: float | None
     lost_at: float | None
+    is_in_room: bool = False
 
 
 def end_reason(health: Health, limits: LimitConfig) -> EndReason | None:
@@ -68,9 +79,12 @@ def end_reason(health: Health, limits: LimitConfig) -> EndReason | None:
         return EndReason.MAX_DURATION
     if health.connected_at is None and health.now - health.started_at > limits.join_timeout:
         return EndReason.NEVER_JOINED
-    if health.lost_at is not None and health.now - health.lost_at > limits.lost_peer_timeout:
-        return EndReason.PEER_LOST
-    return None
+    if health.lost_at is None:
+        return None
+    lost_secs = health.now - health.lost_at
+    if health.is_in_room:
+        return EndReason.EMPTY_ROOM if lost_secs > limits.empty_timeout else None
+    return EndReason.PEER_LOST if lost_secs > limits.lost_peer_timeout else None
 
 
 def is_nearly_up(health: Health, limits: LimitConfig) -> bool:
@@ -98,9 +112,11 @@ class Line:
         connection: What the call comes over; closed at its end.
         limits: When it has to end.
         announcements: What the bot says before that, and then.
+        is_in_room: Whether the bot is in a room that stays when the client leaves.
 
     Attributes:
         connection: The same.
+        is_in_room: The same.
     """
 
     def __init__(
@@ -109,8 +125,11 @@ class Line:
         connection: Connection,
         limits: LimitConfig,
         announcements: AnnouncementConfig,
+        *,
+        is_in_room: bool = False,
     ) -> None:
         self.connection = connection
+        self.is_in_room = is_in_room
         self._session_id = session_id
         self._limits = limits
         self._announcements = announcements
@@ -192,7 +211,7 @@ class Line:
                     connected_at, lost_at = connected_at or now, None
                 elif connected_at is not None:
                     lost_at = lost_at or now
-                health = Health(now, started_at, connected_at, lost_at)
+                health = Health(now, started_at, connected_at, lost_at, self.is_in_room)
                 if reason := end_reason(health, self._limits):
                     return reason
                 if not is_warned and is_nearly_up(health, self._limits):

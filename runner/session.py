@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bots.config import BotChanges
 from bots.listener import CallListener
 from bots.registry import Bot
 from processors.latency import TurnLatency
@@ -17,31 +16,14 @@ from processors.voice_state import State
 from runner.errors import SessionNotFound
 from runner.happenings import Happening
 from runner.journal import Journal
+from runner.rooms.room import Room
 
-AS_IT_IS = BotChanges()
 BOT_IS_THERE = {State.LISTENING, State.PROCESSING, State.THINKING, State.SPEAKING}
 
 SECRET_BYTES = 16
 TOKEN_SEPARATOR = "."
 TOKEN_LIFETIME = timedelta(hours=2)
 """How long a token lets in; a call that is under way goes on."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What somebody wants of a session.
-
-    Attributes:
-        user: Whose it is to be.
-        transport: How the client will come.
-        bot_name: Who answers; None for the default bot.
-        changes: What is different about the bot.
-    """
-
-    user: str
-    transport: str
-    bot_name: str | None = None
-    changes: BotChanges = AS_IT_IS
 
 
 @dataclass(frozen=True)
@@ -61,11 +43,13 @@ class Session:
         id: Names it everywhere, and opens nothing.
         user: Whose it is.
         token: What a client has to show to be let in: the session's name and a secret.
+        transport: How its client comes.
         room_name: Names the place where it is held.
         bot_name: Who answers.
         bot: The same, loaded, as this session wants it.
         created_at: When it was started, UTC.
         journal: Writes down what happens in it.
+        room: The room at another service that it is held in; None if its client comes here.
         has_begun: Whether its client was ever there.
         is_empty: Whether its client was there and has left: it holds no line until it comes back.
         state: What its bot is doing.
@@ -75,11 +59,13 @@ class Session:
     id: str
     user: str
     token: str
+    transport: str
     room_name: str
     bot_name: str
     bot: Bot
     created_at: datetime
     journal: Journal
+    room: Room | None = None
     has_begun: bool = False
     is_empty: bool = False
     state: State = State.DISCONNECTED
@@ -142,16 +128,19 @@ class SessionReporter(CallListener):
         self._answered = answered
 
     async def on_state(self, state: State) -> None:
-        """Note what the bot does, and write down when the client has come and when it has left."""
+        """Note what the bot does."""
         session = self._session
-        was_there, session.state = session.state in BOT_IS_THERE, state
+        session.state = state
         session.journal.audience.tell(Happening("state", datetime.now(UTC), {"state": state.value}))
-        is_there = state in BOT_IS_THERE
-        if is_there and not was_there:
-            await session.journal.joined(is_first=not session.has_begun)
-            session.has_begun = True
-        if was_there and not is_there:
+
+    async def on_client(self, is_there: bool) -> None:
+        """Write down when the client has come and when it has left."""
+        session = self._session
+        if not is_there:
             await session.journal.event("left")
+            return
+        await session.journal.joined(is_first=not session.has_begun)
+        session.has_begun = True
 
     async def on_answer(self, latency: TurnLatency) -> None:
         """Count an answer, and write down what it took."""

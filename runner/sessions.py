@@ -5,44 +5,39 @@ import re
 import secrets
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 
 from loguru import logger
+from pipecat.runner.types import DialinSettings, RunnerArguments
 from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCPatchRequest,
     SmallWebRTCRequest,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
-from bots import providers
 from bots.config import BotChanges, ServiceWishes
-from bots.errors import DatabaseUnavailable, ServiceUnavailable
 from bots.local_models import cpu_threads
-from bots.registry import Bot, load_bot, with_changes
 from bots.resources import Resources
 from bots.settings import Settings
 from processors.latency import TurnLatency
 from processors.transcript import Past
 from processors.voice_state import State
 from runner.auth import LOCAL
-from runner.errors import (
-    InvalidRequest,
-    ServiceDraining,
-    SessionLimitExceeded,
-)
+from runner.errors import ServiceDraining, SessionLimitExceeded
 from runner.host import CallPlan, SessionHost
 from runner.journal import Journal
 from runner.limits import Admission
 from runner.lines import EndReason
 from runner.rooms.ice import IceServer
+from runner.rooms.room import RoomPlan
+from runner.rooms.rooms import Rooms
 from runner.session import (
     BOT_IS_THERE,
+    TOKEN_LIFETIME,
     Presence,
     Session,
     SessionReporter,
-    Wish,
     check_token,
     hash_of,
     new_token,
@@ -55,17 +50,20 @@ from runner.tables import SessionRow
 from runner.telemetry import Telemetry
 from runner.transcripts import past
 from runner.webhooks import Outbox
+from runner.wishes import Wish, changed_bot
 
 LINES = 10
 """Calls at once where other machines do the work."""
 
 NOT_IN_ROOM_NAMES = re.compile(r"[^a-zA-Z0-9-]+")
+USER_IN_ROOM_NAMES = 40
+"""Characters; Daily takes names of 128."""
+
+PHONE_USER = "phone"
+"""Whose the sessions of phone calls are; Daily has let them in, and tells nobody else's."""
 
 FLUSH_SECS = 5.0
 """How long the end of a session, and of the service, waits for a database that is away."""
-
-SIGN_OF_LIFE_SECS = 15.0
-"""How often the store is told which sessions have a service."""
 
 MAY_COME_BACK = {EndReason.CLIENT_LEFT, EndReason.PEER_LOST}
 """Ends of calls whose session waits: the page may have been reloaded, the network have changed."""
@@ -78,9 +76,13 @@ class SessionManager:
         resources: What calls share.
         store: Where sessions are kept.
 
+    Raises:
+        ServiceUnavailable: If a package for rooms at another service is missing.
+
     Attributes:
         telemetry: What is counted and timed of them.
         outbox: Tells other servers of them.
+        limits: Of the sessions that are started now.
         is_draining: Whether no more sessions are started, because the service stops.
     """
 
@@ -92,21 +94,31 @@ class SessionManager:
         self.telemetry = Telemetry(lambda: self.count)
         self.outbox = Outbox(resources.settings.server.webhooks, store, self.telemetry)
         self._host = SessionHost(resources, on_end=self._call_ended)
+        self._rooms = Rooms(resources.settings.voice.realtime)
         self.reconfigure(resources)
         self._closing: dict[str, asyncio.Task[None]] = {}
-        self._is_closed = asyncio.Event()
 
     def reconfigure(self, resources: Resources) -> None:
         """Start sessions with other resources from now on; those that there are keep their bot."""
         self._settings = resources.settings
-        self._limits = self._admission.limits = resources.settings.voice.realtime.limits
-        self._lines = self._limits.sessions or _lines_of_this_machine(resources.settings)
+        self.limits = self._admission.limits = resources.settings.voice.realtime.limits
+        self._lines = self.limits.sessions or _lines_of_this_machine(resources.settings)
         self._host.reconfigure(resources)
 
     @property
-    def rooms(self) -> int:
-        """Sessions now, those included whose client has left and may come back."""
-        return len(self._sessions)
+    def transports(self) -> tuple[str, ...]:
+        """How clients may come."""
+        return self._rooms.transports
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Transports whose sessions are held in rooms at other services."""
+        return self._rooms.elsewhere
+
+    @property
+    def here(self) -> list[str]:
+        """The sessions now, those included whose client has left and may come back."""
+        return list(self._sessions)
 
     @property
     def count(self) -> int:
@@ -148,21 +160,25 @@ class SessionManager:
 
         Raises:
             ServiceDraining: If the service is about to stop.
+            TransportUnavailable: If clients cannot come that way.
             UnknownBot: If there is no such bot.
             InvalidRequest: If the bot cannot be changed in such a way.
             SessionLimitExceeded: If all lines are busy, or the user has as many as they may.
             StartRateExceeded: If the user starts sessions too fast.
             Overloaded: If calls are slow.
+            RoomUnavailable: If there is no room to be had for it.
             DatabaseUnavailable: If the session cannot be stored.
         """
+        transport = wish.transport or self._settings.voice.realtime.transport
+        maker = self._rooms.maker(transport)
         self._check_line()
         wanted = await self._store.config_of(wish.user)
         changes = BotChanges(**{**wanted, **wish.changes.model_dump(exclude_none=True)})
         bot_name = wish.bot_name or self._settings.default_bot
-        bot = self._load(bot_name, changes)
+        bot = changed_bot(self._settings, bot_name, changes)
         # Others may have come meanwhile.
         self._check_line()
-        if wish.user != LOCAL.user:
+        if wish.user not in (LOCAL.user, PHONE_USER):
             theirs = sum(
                 session.user == wish.user and not session.is_empty
                 for session in self._sessions.values()
@@ -174,7 +190,7 @@ class SessionManager:
             id=session_id,
             user_id=wish.user,
             room_name=self._new_room(wish.user),
-            transport=wish.transport,
+            transport=transport,
             bot=bot_name,
             changes=changes.model_dump(exclude_none=True),
             token_hash=hash_of(token),
@@ -185,23 +201,29 @@ class SessionManager:
             session_id,
             wish.user,
             token,
+            transport,
             row.room_name,
             bot_name,
             bot,
             now,
             self._journal_of(row),
         )
-        # Its line is taken from now on, also while the store is slow.
+        # Its line is taken from now on, also while the store, or who makes its room, is slow.
         self._sessions[session.id] = session
         try:
+            if maker:
+                session.room = await maker.make(self._room_plan(session, wish.phone))
             await self._store.add(row)
         except BaseException:
             self._sessions.pop(session.id, None)
-            await session.journal.close()
+            await asyncio.gather(session.journal.close(), self._close_room(session))
             raise
         await session.journal.event("started")
-        self._expect(session, self._limits.join_timeout, EndReason.NEVER_JOINED)
         logger.info("session {} started with {}", session.id, bot_name)
+        if session.room:
+            await self._attend(session, session.room.bot, is_phone=wish.phone is not None)
+        else:
+            self._expect(session, self.limits.join_timeout, EndReason.NEVER_JOINED)
         return session
 
     def check_wishes(self, wishes: ServiceWishes) -> None:
@@ -211,7 +233,7 @@ class SessionManager:
             InvalidRequest: If it cannot.
         """
         changes = BotChanges(**wishes.model_dump(exclude_none=True))
-        self._load(self._settings.default_bot, changes)
+        changed_bot(self._settings, self._settings.default_bot, changes)
 
     async def admit(self, token: str) -> Session:
         """Return the session that a token lets into.
@@ -267,7 +289,7 @@ class SessionManager:
         if closing := self._closing.get(session_id):
             await asyncio.wait({closing}, timeout=FLUSH_SECS)
         elif row := await self._store.end(session_id, datetime.now(UTC), reason.value):
-            await self._announce_end(row)
+            await self.bury(row)
 
     def session_of(self, pc_id: str | None) -> Session | None:
         """Return the session whose connection `pc_id` is; None if there is none."""
@@ -316,30 +338,31 @@ class SessionManager:
         for session in self._sessions.values():
             session.journal.audience.end()
 
-    async def keep(self) -> None:
-        """Tell the store again and again which sessions live, and end those that no service has.
+    async def take_up_lost(self, row: SessionRow) -> None:
+        """Have a bot again in a room elsewhere whose service has died; its client never left.
 
-        Runs until `close`. Nobody must cancel it: a connection to the database that is being made
-        would be left open.
+        Raises:
+            RoomUnavailable: If it is not let in.
+            UnknownBot: If its bot is not there any more.
+            DatabaseUnavailable: If what was said before cannot be had.
         """
-        was_there = False
-        while not self._is_closed.is_set():
-            try:
-                await self._store.keep_alive(list(self._sessions), datetime.now(UTC))
-                # A database that was away has to be told by other services first what they have.
-                if was_there:
-                    await self._end_forsaken()
-                was_there = True
-            except (DatabaseUnavailable, SQLAlchemyError) as error:
-                was_there = False
-                logger.warning("the sessions cannot be kept: {}", type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(SIGN_OF_LIFE_SECS):
-                    await self._is_closed.wait()
+        maker = self._rooms.maker(row.transport)
+        # Nobody has to be let in: its client is, and the bot is let in by who made the room.
+        session = await self._take_up(row, new_token(row.id))
+        assert maker
+        bot = await maker.enter(self._room_plan(session))
+        await self._attend(session, bot)
+
+    async def bury(self, row: SessionRow) -> None:
+        """See to the rest of a session that has ended in the store, and had no service."""
+        assert row.ended_at
+        await self._store.save(
+            self.outbox.notices(row, "ended", row.ended_at, {"reason": row.end_reason})
+        )
+        await self._rooms.close(row.transport, row.room_name)
 
     async def close(self) -> None:
         """End all calls and their sessions, and wait until everything of them is written."""
-        self._is_closed.set()
         await self._host.close()
         for session in self._sessions.values():
             session.stop_waiting()
@@ -351,51 +374,22 @@ class SessionManager:
         for task in closing:
             task.cancel()
         await asyncio.gather(*closing, return_exceptions=True)
-
-    async def _end_forsaken(self) -> None:
-        since = datetime.now(UTC) - timedelta(seconds=self._limits.empty_timeout)
-        for row in await self._store.end_forsaken(since, EndReason.FORSAKEN.value):
-            self.telemetry.ended(EndReason.FORSAKEN)
-            logger.warning("session {} ended: its service had died", row.id)
-            await self._announce_end(row)
-
-    async def _announce_end(self, row: SessionRow) -> None:
-        """Tell other servers of the end of a session that had no service."""
-        assert row.ended_at
-        await self._store.save(
-            self.outbox.notices(row, "ended", row.ended_at, {"reason": row.end_reason})
-        )
+        await self._rooms.aclose()
 
     def _new_room(self, user: str) -> str:
         """Return a name that no other room has now."""
         taken = {session.room_name for session in self._sessions.values()}
         while True:
-            name = f"voice-{NOT_IN_ROOM_NAMES.sub('-', user)}-{secrets.token_hex(4)}"
+            whose = NOT_IN_ROOM_NAMES.sub("-", user)[:USER_IN_ROOM_NAMES]
+            name = f"voice-{whose}-{secrets.token_hex(4)}"
             if name not in taken:
                 return name
 
-    def _load(self, bot_name: str, changes: BotChanges) -> Bot:
-        """Load a bot that is different.
-
-        Raises:
-            UnknownBot: If there is no such bot.
-            InvalidRequest: If it cannot be changed in such a way.
-        """
-        bot = with_changes(load_bot(bot_name, self._settings), changes)
-        voices = self._settings.voice.voice_profiles
-        if changes.voice_profile not in (None, *voices):
-            raise InvalidRequest(f"voice_profile is none of {sorted(voices)}")
-        # As it is, a bot was looked at when the service started.
-        if changes.model_fields_set:
-            try:
-                providers.check_bot(bot, self._settings)
-            except ServiceUnavailable as error:
-                raise InvalidRequest(error.message) from error
-        return bot
-
     def _check_line(self) -> None:
-        self.check_ready()
+        self._check_not_draining()
+        # Whoever comes when all lines are busy is told that, and not that calls are slow as well.
         self._check_not_full()
+        self._admission.check_load(self.count)
 
     def _check_not_draining(self) -> None:
         if self.is_draining:
@@ -407,8 +401,7 @@ class SessionManager:
 
     async def _take_up(self, row: SessionRow, token: str) -> Session:
         """Have a session again whose service has died."""
-        changes = BotChanges(**row.changes)
-        bot = with_changes(load_bot(row.bot, self._settings), changes)
+        bot = changed_bot(self._settings, row.bot, BotChanges(**row.changes))
         last_sequence = await self._store.last_sequence(row.id)
         if session := self._sessions.get(row.id):
             # Another request was faster.
@@ -417,6 +410,7 @@ class SessionManager:
             row.id,
             row.user_id,
             token,
+            row.transport,
             row.room_name,
             row.bot,
             bot,
@@ -442,6 +436,34 @@ class SessionManager:
 
         reporter = SessionReporter(session, self.answered)
         return CallPlan(session.id, session.bot, reporter, recall)
+
+    def _room_plan(self, session: Session, phone: DialinSettings | None = None) -> RoomPlan:
+        return RoomPlan(
+            session.room_name,
+            session.id,
+            session.user,
+            self.limits,
+            TOKEN_LIFETIME.total_seconds(),
+            phone,
+        )
+
+    async def _attend(
+        self, session: Session, bot: RunnerArguments, *, is_phone: bool = False
+    ) -> None:
+        """Have the bot wait in its room for the client; end the session if it does not get there.
+
+        Raises:
+            ParlanteError: If it does not.
+        """
+        try:
+            async with self._connecting(session):
+                await self._host.attend(self._plan(session), bot, ends_with_client=is_phone)
+        except BaseException:
+            self._end(session.id, EndReason.ERROR)
+            raise
+
+    async def _close_room(self, session: Session) -> None:
+        await self._rooms.close(session.transport, session.room_name)
 
     @asynccontextmanager
     async def _connecting(self, session: Session) -> AsyncIterator[None]:
@@ -473,7 +495,8 @@ class SessionManager:
     def _call_ended(self, session_id: str, reason: EndReason) -> None:
         """End a session with its call, or let it wait for its client to come back."""
         session = self._sessions.get(session_id)
-        if session and reason in MAY_COME_BACK:
+        is_elsewhere = session and session.transport in self.elsewhere
+        if session and reason in MAY_COME_BACK and not is_elsewhere:
             self._leave_empty(session, reason)
         else:
             self._end(session_id, reason)
@@ -481,7 +504,7 @@ class SessionManager:
     def _leave_empty(self, session: Session, reason: EndReason) -> None:
         """Free the line of a session whose client has left, and end it if nobody comes back."""
         session.is_empty = True
-        self._expect(session, self._limits.empty_timeout, reason)
+        self._expect(session, self.limits.empty_timeout, reason)
 
     def _expect(self, session: Session, timeout_secs: float, reason: EndReason) -> None:
         """End a session for that reason, unless its client comes in time."""
@@ -498,9 +521,12 @@ class SessionManager:
         self.telemetry.ended(reason)
         session.stop_waiting()
         logger.info("session {} ended: {}", session_id, reason.value)
-        closing = asyncio.create_task(session.journal.ended(reason))
+        closing = asyncio.create_task(self._close(session, reason))
         self._closing[session_id] = closing
         closing.add_done_callback(lambda _: self._closing.pop(session_id))
+
+    async def _close(self, session: Session, reason: EndReason) -> None:
+        await asyncio.gather(session.journal.ended(reason), self._close_room(session))
 
 
 def _lines_of_this_machine(settings: Settings) -> int:

@@ -206,6 +206,29 @@ class Store:
         async with reachable(QUERY_SECS), self._session.begin() as session:
             return list(await session.scalars(query))
 
+    async def claim_lost(
+        self, transports: Collection[str], seen_before: datetime, now: datetime
+    ) -> list[SessionRow]:
+        """Return sessions that no service has had since, and let no other service have them.
+
+        Args:
+            transports: How their clients come.
+            seen_before: When a service must have had them last.
+            now: When this one has them.
+        """
+        query = (
+            update(SessionRow)
+            .where(
+                SessionRow.ended_at.is_(None),
+                SessionRow.transport.in_(transports),
+                SessionRow.seen_at < seen_before,
+            )
+            .values(seen_at=now)
+            .returning(SessionRow)
+        )
+        async with reachable(QUERY_SECS), self._session.begin() as session:
+            return list(await session.scalars(query))
+
     async def claim_notice(self, url: str, now: datetime, claim: timedelta) -> NoticeRow | None:
         """Return the message to a server that has been due longest, and let no other have it.
 

@@ -102,7 +102,14 @@ async def start(url: str) -> str:
 @asynccontextmanager
 async def connect_by_socket(url: str) -> AsyncIterator[SocketPeer]:
     """Call the default bot; hangs up at the end."""
-    async with open_socket(await start(url)) as socket:
+    async with join_by_socket(await start(url)) as peer:
+        yield peer
+
+
+@asynccontextmanager
+async def join_by_socket(address: str) -> AsyncIterator[SocketPeer]:
+    """Come to a session that was started; hangs up at the end."""
+    async with open_socket(address) as socket:
         peer = SocketPeer(socket)
         tasks = [asyncio.create_task(peer.read()), asyncio.create_task(peer.speak())]
         try:

@@ -12,10 +12,12 @@ from runner.errors import (
     InvalidRequest,
     KeySetUnavailable,
     Overloaded,
+    RoomUnavailable,
     ServiceDraining,
     SessionLimitExceeded,
     SessionNotFound,
     StartRateExceeded,
+    TransportUnavailable,
     Unauthenticated,
     http_status,
 )
@@ -69,5 +71,7 @@ OF_STARTS = (
     StartRateExceeded,
     Overloaded,
     ServiceDraining,
+    TransportUnavailable,
+    RoomUnavailable,
 )
 """Where a session is started."""

@@ -19,14 +19,11 @@ from runner.errors import (
     ServiceDraining,
     SessionLimitExceeded,
     SessionNotFound,
-    TransportUnavailable,
     ws_close_code,
 )
 from runner.rooms.ice import IceServer
-from runner.session import Wish
 from runner.sockets import SocketConnection, check_origin
-
-TRANSPORTS = ("webrtc", "websocket")
+from runner.wishes import Wish
 
 OF_OFFERS = (SessionNotFound, SessionLimitExceeded, ServiceDraining, UnknownBot, ConnectionFailed)
 OF_CANDIDATES = (SessionNotFound, ConnectionFailed)
@@ -49,7 +46,7 @@ class StartBody(Body):
 class StartRequest(Body):
     """A wish for a session. Keys that only other transports know are ignored."""
 
-    transport: str = "webrtc"
+    transport: str | None = None
     body: StartBody = StartBody()
 
 
@@ -70,6 +67,22 @@ class SocketResponse(BaseModel):
     """A session that waits for its client at a WebSocket; Pipecat's takes no other keys."""
 
     wsUrl: str
+
+
+class DailyResponse(BaseModel):
+    """A session whose bot waits in a room at Daily."""
+
+    dailyRoom: str
+    dailyToken: str
+    sessionId: str
+
+
+class LiveKitResponse(BaseModel):
+    """A session whose bot waits in a room at a LiveKit server."""
+
+    url: str
+    token: str
+    sessionId: str
 
 
 class Offer(Body):
@@ -120,17 +133,20 @@ class Candidates(Body):
 @router.post(
     "/start",
     response_model_exclude_none=True,
-    responses=refusals(*OF_STARTS, TransportUnavailable),
+    responses=refusals(*OF_STARTS),
 )
 async def start(
     caller: Caller, sessions: Sessions, request: Request, wish: StartRequest
-) -> StartResponse | SocketResponse:
+) -> StartResponse | SocketResponse | DailyResponse | LiveKitResponse:
     """Start a session; its bot answers when the client connects."""
-    if wish.transport not in TRANSPORTS:
-        offered = " or ".join(f"'{transport}'" for transport in TRANSPORTS)
-        raise TransportUnavailable(f"transport '{wish.transport}' is not offered: use {offered}")
     session = await sessions.create(Wish(caller.user, wish.transport, wish.body.bot))
-    if wish.transport == "websocket":
+    if session.room and session.transport == "daily":
+        return DailyResponse(
+            dailyRoom=session.room.url, dailyToken=session.room.token, sessionId=session.id
+        )
+    if session.room:
+        return LiveKitResponse(url=session.room.url, token=session.room.token, sessionId=session.id)
+    if session.transport == "websocket":
         return SocketResponse(wsUrl=str(request.url_for("client_socket", token=session.token)))
     servers = sessions.ice_servers(session)
     ice = IceServers(iceServers=servers) if servers else None
@@ -155,9 +171,9 @@ async def client_socket(sessions: Sessions, websocket: WebSocket, token: str = "
 
 
 @router.get("/status")
-async def status() -> dict[str, Any]:
+async def status(sessions: Sessions) -> dict[str, Any]:
     """Say which transports are offered."""
-    return {"status": "ready", "transports": TRANSPORTS}
+    return {"status": "ready", "transports": sessions.transports}
 
 
 @router.post("/sessions/{token}/api/offer", responses=refusals(*OF_OFFERS))

@@ -5,21 +5,22 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from bots.config import BotChanges
+from bots.config import BotChanges, Transport
 from bots.errors import DatabaseUnavailable
 from processors.voice_state import State
 from runner.api.deps import Body, Caller, Records, Seen, Sessions
 from runner.api.refusals import OF_SESSIONS, OF_STARTS, TO_CALLERS, refusals
-from runner.errors import ServiceError
+from runner.errors import RecordingNotFound, ServiceError
 from runner.lines import EndReason
+from runner.recordings import recordings, sound_of
 from runner.rooms.ice import IceServer
-from runner.session import Wish
 from runner.sessions import SessionManager
 from runner.tables import SessionRow
 from runner.transcripts import Transcript, to_text, to_vtt, transcript
+from runner.wishes import Wish
 
 router = APIRouter(prefix="/voice/realtime", tags=["Sessions"])
 
@@ -39,7 +40,7 @@ class SessionRequest(Body):
         agent_type: Whether one bot answers, or one that hands over to others.
         agent_config: What is different about the bot in this session.
         initial_greeting: Whether the bot speaks first.
-        transport: How the client will come.
+        transport: How the client will come; None for the way of voice.yaml.
         bot: Which bot a single agent is; None for the default one.
         voice_profile: One of `voice.voice_profiles`; None for the bot's own.
     """
@@ -49,7 +50,7 @@ class SessionRequest(Body):
     agent_type: Literal["smart_router", "single_agent"]
     agent_config: AgentConfig = AgentConfig()
     initial_greeting: bool = True
-    transport: Literal["webrtc", "websocket"] = "webrtc"
+    transport: Transport | None = None
     bot: str | None = None
     voice_profile: str | None = None
 
@@ -71,7 +72,8 @@ class SessionResponse(BaseModel):
         session_id: Names it.
         room_name: Names the place where it is held.
         token: Lets its client in, and nobody anywhere else.
-        url: Where the client sends its WebRTC offer, or opens its WebSocket; the token is in it.
+        url: Where the client sends its WebRTC offer, or opens its WebSocket, with the token in it;
+            or the room at Daily, or the server of LiveKit.
         ice_servers: STUN and TURN servers, for WebRTC.
     """
 
@@ -153,7 +155,7 @@ async def health(records: Records, sessions: Sessions) -> Health:
     return Health(
         status=status,
         transport_connected=not sessions.is_draining,
-        active_rooms=sessions.rooms,
+        active_rooms=len(sessions.here),
         active_sessions=sessions.calls,
         timestamp=datetime.now(UTC),
     )
@@ -165,12 +167,16 @@ async def create_session(
 ) -> SessionResponse:
     """Start a session; its bot answers when the client connects."""
     session = await sessions.create(wish.to_wish(caller.user))
-    route = "client_socket" if wish.transport == "websocket" else "session_offer"
+    if room := session.room:
+        url, token = room.url, room.token
+    else:
+        route = "client_socket" if session.transport == "websocket" else "session_offer"
+        url, token = str(request.url_for(route, token=session.token)), session.token
     return SessionResponse(
         session_id=session.id,
         room_name=session.room_name,
-        token=session.token,
-        url=str(request.url_for(route, token=session.token)),
+        token=token,
+        url=url,
         ice_servers=sessions.ice_servers(session),
     )
 
@@ -217,6 +223,19 @@ async def session_transcript(
         case TranscriptFormat.VTT:
             return Response(to_vtt(whole), media_type="text/vtt")
     return whole
+
+
+@router.get(
+    "/session/{session_id}/recording",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"audio/ogg": {}}}, **refusals(*OF_SESSIONS, RecordingNotFound)},
+)
+async def session_recording(request: Request, row: Seen) -> StreamingResponse:
+    """Return the sound of a session so far: the user on the left, the bot on the right."""
+    paths = recordings(request.app.state.resources.settings.data_dir, row.id)
+    if not paths:
+        raise RecordingNotFound("the sound of this session was not kept: set recording: true")
+    return StreamingResponse(sound_of(paths), media_type="audio/ogg")
 
 
 def _status(row: SessionRow, sessions: SessionManager) -> SessionStatus:

@@ -17,7 +17,7 @@ from pipecat.runner.types import SmallWebRTCRunnerArguments
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.workers.runner import WorkerRunner
 
-from bots.call import make_transport
+from bots.transports import make_transport
 from processors.output_pause import OutputPause
 from runner.peer import SAMPLE_RATE_HZ, Microphone, Pcm, connect
 from tests.integration.test_call import REPLY_SECS, ask

@@ -10,7 +10,7 @@ from bots.errors import ParlanteError
 from runner import lines
 from runner.lines import EndReason, Health, Line, end_reason, is_nearly_up
 
-LIMITS = LimitConfig(session_duration=100, join_timeout=20, lost_peer_timeout=5)
+LIMITS = LimitConfig(session_duration=100, join_timeout=20, lost_peer_timeout=5, empty_timeout=30)
 WORDS = AnnouncementConfig()
 END_SECS = 5
 
@@ -23,6 +23,11 @@ END_SECS = 5
         (Health(now=50, started_at=0, connected_at=1, lost_at=None), None),
         (Health(now=50, started_at=0, connected_at=1, lost_at=46), None),
         (Health(now=52, started_at=0, connected_at=1, lost_at=46), EndReason.PEER_LOST),
+        (Health(now=52, started_at=0, connected_at=1, lost_at=46, is_in_room=True), None),
+        (
+            Health(now=77, started_at=0, connected_at=1, lost_at=46, is_in_room=True),
+            EndReason.EMPTY_ROOM,
+        ),
         (Health(now=101, started_at=0, connected_at=1, lost_at=None), EndReason.MAX_DURATION),
     ],
 )

@@ -17,6 +17,8 @@ OPEN_TO_ALL = {
     # The secret of the session is in the path, or the connection's name in the body.
     "/sessions/{token}/api/offer",
     "PATCH /api/offer",
+    # Daily signs what it sends there.
+    "/daily-dialin-webhook",
 }
 
 

@@ -29,4 +29,13 @@ def test_the_oldest_sound_is_dropped_when_too_much_waits() -> None:
 
 def test_a_talk_with_the_microphone_is_not_written_to_a_file(tmp_path) -> None:
     with pytest.raises(TalkFailed, match="--wav or --text"):
-        converse(None, {}, url=None, key=None, wav=None, out=tmp_path / "out.wav", text=False)
+        converse(
+            None,
+            {},
+            url=None,
+            key=None,
+            wav=None,
+            out=tmp_path / "out.wav",
+            text=False,
+            relay_only=False,
+        )

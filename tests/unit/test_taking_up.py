@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runner import sessions as sessions_module
+from runner import keeper
 from runner.errors import SessionTaken
 from runner.lines import EndReason
 from runner.sessions import SessionManager
@@ -105,7 +105,7 @@ async def test_a_session_that_nobody_takes_up_is_ended(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voice = {"realtime": {"limits": {"empty_timeout": 0.3}}}
-    monkeypatch.setattr(sessions_module, "SIGN_OF_LIFE_SECS", 0.05)
+    monkeypatch.setattr(keeper, "SIGN_OF_LIFE_SECS", 0.05)
     async with service(database_url=postgres.url) as dead:
         made = await make(dead)
         session = manager_of(dead)._sessions.pop(made["session_id"])
@@ -154,7 +154,7 @@ async def test_a_client_that_is_expected_is_not_any_more_once_it_is_there(
         assert (await look(http, made["session_id"]))["is_active"]
 
         manager._call_ended(made["session_id"], EndReason.CLIENT_LEFT)
-        assert (manager.count, manager.rooms) == (0, 1)
+        assert (manager.count, len(manager.here)) == (0, 1)
         manager._host = host
 
 
@@ -206,7 +206,7 @@ async def test_only_a_client_that_has_not_hung_up_is_waited_for(
         made = await make(http)
         manager = manager_of(http)
         manager._call_ended(made["session_id"], reason)
-        assert (manager.count, manager.rooms) == (0, rooms)
+        assert (manager.count, len(manager.here)) == (0, rooms)
         await manager.drain()
         refusal = "SERVICE_DRAINING" if rooms else "SESSION_NOT_FOUND"
         assert await offer(http, made["token"]) == refusal

@@ -1,0 +1,93 @@
+"""The transport of a call, of whichever kind its session asks for."""
+
+from typing import Any
+
+from pipecat.runner.types import (
+    DailyRunnerArguments,
+    LiveKitRunnerArguments,
+    RunnerArguments,
+    SmallWebRTCRunnerArguments,
+)
+from pipecat.runner.utils import create_transport
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
+
+from bots.audio_receiver import hear_without_delay
+from processors.output_pause import OutputPause
+from processors.rtvi_serializer import RTVISerializer
+
+_ROOM_LOST: dict[type[RunnerArguments], str] = {
+    DailyRunnerArguments: "on_error",
+    LiveKitRunnerArguments: "on_disconnected",
+}
+
+
+def room_lost_event(runner_args: RunnerArguments) -> str | None:
+    """Return the transport's event for a bot that is not, or no more, in its room.
+
+    It is None where there is no room but the connection with the client.
+    """
+    return _ROOM_LOST.get(type(runner_args))
+
+
+async def make_transport(runner_args: RunnerArguments, output: OutputPause) -> BaseTransport:
+    """Make the transport that the arguments of a session ask for.
+
+    Args:
+        runner_args: The arguments.
+        output: Pauses what it plays.
+
+    Raises:
+        ValueError: If Pipecat does not know the kind of session.
+    """
+    audio: dict[str, Any] = {
+        "audio_in_enabled": True,
+        "audio_out_enabled": True,
+        "audio_out_filter": output,
+        # What has been handed out cannot be paused any more.
+        "audio_out_10ms_chunks": 2,
+    }
+
+    def eval_params() -> TransportParams:
+        from pipecat.evals.transport import EvalTransportParams
+
+        return EvalTransportParams(**audio)
+
+    def peer() -> TransportParams:
+        return TransportParams(**audio)
+
+    def daily() -> TransportParams:
+        from pipecat.transports.daily.transport import DailyParams
+
+        return DailyParams(**audio)
+
+    def livekit() -> TransportParams:
+        from pipecat.transports.livekit.transport import LiveKitParams
+
+        return LiveKitParams(**audio)
+
+    def telephone() -> TransportParams:
+        return FastAPIWebsocketParams(**audio)
+
+    def websocket() -> TransportParams:
+        # Whoever accepted the socket has looked at where it comes from.
+        return FastAPIWebsocketParams(**audio, serializer=RTVISerializer(), allowed_origins=[])
+
+    if isinstance(runner_args, SmallWebRTCRunnerArguments):
+        # Again for the peer connection that follows when a client has lost the first.
+        @runner_args.webrtc_connection.event_handler("connected")
+        async def on_connected(connection: SmallWebRTCConnection) -> None:
+            hear_without_delay(connection.pc)
+
+    return await create_transport(
+        runner_args,
+        {
+            "webrtc": peer,
+            "livekit": livekit,
+            "daily": daily,
+            "eval": eval_params,
+            "websocket": websocket,
+            **dict.fromkeys(("twilio", "telnyx", "plivo", "exotel"), telephone),
+        },
+    )

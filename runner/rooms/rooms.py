@@ -1,0 +1,89 @@
+"""Which transports are offered, and the rooms of those that another service has."""
+
+import asyncio
+from collections.abc import Mapping
+
+from loguru import logger
+
+from bots.config import RealtimeConfig, Transport
+from bots.errors import ServiceUnavailable
+from runner.errors import RoomUnavailable, TransportUnavailable
+from runner.rooms.room import RoomMaker
+
+HERE: tuple[Transport, ...] = ("webrtc", "websocket")
+"""Transports by which a client comes to this service: a session needs no other room."""
+
+CLOSE_PAUSES_SECS = (0.5, 2.0, 10.0)
+"""Between the tries to close a room; then it is left to end by itself."""
+
+
+class Rooms:
+    """The services that have rooms, those of them that there are keys for.
+
+    Args:
+        config: Which those are.
+
+    Raises:
+        ServiceUnavailable: If a package is missing.
+    """
+
+    def __init__(self, config: RealtimeConfig) -> None:
+        self._makers = _makers(config)
+
+    @property
+    def transports(self) -> tuple[str, ...]:
+        """How clients may come."""
+        return (*HERE, *self._makers)
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Transports whose sessions are held in rooms, where the bot waits for its client."""
+        return tuple(self._makers)
+
+    def maker(self, transport: str) -> RoomMaker | None:
+        """Return who makes the rooms of a transport; None if its clients come to this service.
+
+        Raises:
+            TransportUnavailable: If it is not offered.
+        """
+        if transport not in self.transports:
+            offered = ", ".join(f"'{name}'" for name in self.transports)
+            raise TransportUnavailable(f"transport '{transport}' is not offered: use {offered}")
+        return self._makers.get(transport)
+
+    async def close(self, transport: str, name: str) -> None:
+        """Close the room of a session that has ended, if it had one; try for some seconds."""
+        maker = self._makers.get(transport)
+        if not maker:
+            return
+        for pause_secs in (*CLOSE_PAUSES_SECS, None):
+            try:
+                await maker.close(name)
+            except RoomUnavailable:
+                if pause_secs is None:
+                    logger.error("room {} could not be closed: it will end by itself", name)
+                else:
+                    await asyncio.sleep(pause_secs)
+            else:
+                return
+
+    async def aclose(self) -> None:
+        """Close the connections to all services."""
+        await asyncio.gather(*(maker.aclose() for maker in self._makers.values()))
+
+
+def _makers(config: RealtimeConfig) -> Mapping[str, RoomMaker]:
+    makers: dict[str, RoomMaker] = {}
+    if config.daily and not config.daily.missing_env:
+        from runner.rooms.daily import DailyRooms
+
+        makers["daily"] = DailyRooms(config.daily)
+    if config.livekit and not config.livekit.missing_env:
+        try:
+            from runner.rooms.livekit import LiveKitRooms
+        except ImportError as error:
+            raise ServiceUnavailable(
+                "a package for LiveKit is missing: pip install 'parlante[livekit]'"
+            ) from error
+        makers["livekit"] = LiveKitRooms(config.livekit)
+    return makers

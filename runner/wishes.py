@@ -1,0 +1,53 @@
+"""What somebody wants of a session, and which bot that makes."""
+
+from dataclasses import dataclass
+
+from pipecat.runner.types import DialinSettings
+
+from bots import providers
+from bots.config import BotChanges
+from bots.errors import ServiceUnavailable
+from bots.registry import Bot, load_bot, with_changes
+from bots.settings import Settings
+from runner.errors import InvalidRequest
+
+AS_IT_IS = BotChanges()
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody wants of a session.
+
+    Attributes:
+        user: Whose it is to be.
+        transport: How the client will come; None for the way of the settings.
+        bot_name: Who answers; None for the default bot.
+        changes: What is different about the bot.
+        phone: The phone call that it is for, at Daily; None if it is for none.
+    """
+
+    user: str
+    transport: str | None
+    bot_name: str | None = None
+    changes: BotChanges = AS_IT_IS
+    phone: DialinSettings | None = None
+
+
+def changed_bot(settings: Settings, name: str, changes: BotChanges) -> Bot:
+    """Load a bot that is different.
+
+    Raises:
+        UnknownBot: If there is no such bot.
+        InvalidRequest: If it cannot be changed in such a way.
+    """
+    bot = with_changes(load_bot(name, settings), changes)
+    voices = settings.voice.voice_profiles
+    if changes.voice_profile not in (None, *voices):
+        raise InvalidRequest(f"voice_profile is none of {sorted(voices)}")
+    # As it is, a bot was looked at when the service started.
+    if changes.model_fields_set:
+        try:
+            providers.check_bot(bot, settings)
+        except ServiceUnavailable as error:
+            raise InvalidRequest(error.message) from error
+    return bot
