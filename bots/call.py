@@ -163,7 +163,7 @@ class Conversation:
         self._announcements = call.resources.settings.voice.realtime.announcements
         # How many messages of the user there were when the bot asked whether anybody is there.
         self._asked_after: int | None = None
-        self._clients = 0
+        self._clients: set[str] = set()
         self._client_is_told = False
         self._failure: ServiceUnavailable | None = None
         self._in_room = asyncio.Event()
@@ -177,7 +177,7 @@ class Conversation:
     @property
     def has_client(self) -> bool:
         """Whether anybody is there with the bot."""
-        return self._clients > 0
+        return bool(self._clients)
 
     async def hold(self) -> None:
         """Talk until the client leaves or the task is cancelled.
@@ -257,6 +257,11 @@ class Conversation:
             self._client_is_told = is_there
             await self._call.listener.on_client(is_there)
 
+    def _name(self, client: object) -> str:
+        """Tell clients of a room apart; elsewhere there is one, which may connect again."""
+        is_in_room = self._call.room_lost_event is not None
+        return self._call.transport.get_client_id(client) if is_in_room else "the client"
+
     async def _fail(self, why: str) -> None:
         self._failure = self._failure or ServiceUnavailable(why)
         await self._worker.cancel(reason=why)
@@ -273,18 +278,18 @@ class Conversation:
 
     def _listen_to_client(self) -> None:
         @self._call.transport.event_handler("on_client_connected")
-        async def on_client_connected(_transport: BaseTransport, _client: object) -> None:
-            has_been_there = self._connected.is_set()
-            self._clients += 1
+        async def on_client_connected(_transport: BaseTransport, client: object) -> None:
+            is_back = self._connected.is_set() and not self._clients
+            self._clients.add(self._name(client))
             self._connected.set()
-            if has_been_there and self._clients == 1:
+            if is_back:
                 await self._tell_of_client(True)
                 await self.say(self._announcements.back)
 
         @self._call.transport.event_handler("on_client_disconnected")
-        async def on_client_disconnected(_transport: BaseTransport, _client: object) -> None:
-            self._clients -= 1
-            if self._clients > 0:
+        async def on_client_disconnected(_transport: BaseTransport, client: object) -> None:
+            self._clients.discard(self._name(client))
+            if self._clients:
                 return
             if self._call.ends_with_client:
                 self.has_lost_client = self._state.current is not State.DISCONNECTING

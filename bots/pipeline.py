@@ -89,11 +89,15 @@ def assemble(
     """
     settings = resources.settings
     small = settings.has_small_llm
-    stt = providers.make_stt(*providers.service_for("stt", bot, settings), resources.local)
+    stt = providers.make_stt(
+        *providers.service_for("stt", bot, settings),
+        resources.local,
+        clients=resources.cloud_clients,
+    )
     llm = providers.make_llm(
         *providers.service_for("llm", bot, settings),
         resources.local,
-        clients=resources.llm_clients,
+        clients=resources.cloud_clients,
         instructions=bot.system_instruction(small=small),
         temperature=bot.temperature,
         max_tokens=bot.max_tokens,
@@ -101,6 +105,7 @@ def assemble(
     tts = providers.make_tts(
         *providers.service_for("tts", bot, settings),
         resources.local,
+        clients=resources.cloud_clients,
         speed=settings.speed(bot.voice_profile),
     )
     interruptions = settings.voice.realtime.interruptions

@@ -17,9 +17,9 @@ from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
 
+from bots.cloud_clients import CloudClients
 from bots.config import KINDS, Kind, ServiceConfig
 from bots.errors import ServiceUnavailable
-from bots.llm_clients import LLMClients
 from bots.local import LocalServices
 from bots.registry import Bot
 from bots.settings import Settings
@@ -64,15 +64,23 @@ def check_bot(bot: Bot, settings: Settings) -> None:
         check(kind, *service_for(kind, bot, settings))
 
 
-def make_stt(provider: str, config: ServiceConfig, local: LocalServices) -> STTService:
+def make_stt(
+    provider: str, config: ServiceConfig, local: LocalServices, *, clients: CloudClients
+) -> STTService:
     """Make the speech recognition of one session.
+
+    Args:
+        provider: Its name.
+        config: What the settings say about it.
+        local: Makes those on the offline models.
+        clients: Of those in the cloud.
 
     Raises:
         ServiceUnavailable: If the provider, its extra or a setting is missing.
     """
     if provider == "local":
         return local.make_stt(_language(config))
-    return _make("stt", provider, config, language=_language(config))  # type: ignore[return-value]
+    return _make("stt", provider, config, clients, language=_language(config))  # type: ignore[return-value]
 
 
 def make_llm(
@@ -80,7 +88,7 @@ def make_llm(
     config: ServiceConfig,
     local: LocalServices,
     *,
-    clients: LLMClients,
+    clients: CloudClients,
     instructions: str,
     temperature: float,
     max_tokens: int,
@@ -114,6 +122,7 @@ def make_tts(
     config: ServiceConfig,
     local: LocalServices,
     *,
+    clients: CloudClients,
     speed: float,
 ) -> TTSService:
     """Make the voice of one session.
@@ -122,6 +131,7 @@ def make_tts(
         provider: Its name.
         config: What the settings say about it.
         local: Makes those on the offline models.
+        clients: Of those in the cloud.
         speed: 1 for as fast as the voice is; not every provider has it.
 
     Raises:
@@ -132,7 +142,7 @@ def make_tts(
     wishes: dict[str, Any] = {"language": _language(config)}
     if speed != 1.0:
         wishes["speed"] = speed
-    return _make("tts", provider, config, **wishes)  # type: ignore[return-value]
+    return _make("tts", provider, config, clients, **wishes)  # type: ignore[return-value]
 
 
 def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
@@ -150,14 +160,17 @@ def _make(
     kind: Kind,
     provider: str,
     config: ServiceConfig,
-    clients: LLMClients | None = None,
+    clients: CloudClients,
     **wishes: Any,
 ) -> AIService:
-    service = _service_class(kind, provider, config.service)
-    if clients:
-        service = clients.sharing(service, provider)
+    service: type[AIService] = clients.sharing(
+        _service_class(kind, provider, config.service), provider
+    )
+    arguments = _arguments(service, kind, provider, config, wishes)
+    if "http_client" in _parameters(service):
+        arguments.setdefault("http_client", clients.http)
     try:
-        return service(**_arguments(service, kind, provider, config, wishes))
+        return service(**arguments)
     except (TypeError, ValueError) as error:
         raise ServiceUnavailable(f"voice.providers.{provider}.{kind}: {error}") from error
 
@@ -217,12 +230,7 @@ def _arguments(
         if key not in known:
             raise ServiceUnavailable(f"{where}: {service.__name__} has no setting '{key}'")
         settings[key] = value
-    # A constructor may pass what it does not name on to its parent's.
-    parameters = {
-        name
-        for cls in service.__mro__
-        for name in inspect.signature(vars(cls).get("__init__", object)).parameters
-    }
+    parameters = _parameters(service)
     arguments = dict(config.options)
     for key in ("api_key", "base_url"):
         if value := getattr(config, key):
@@ -230,6 +238,15 @@ def _arguments(
                 raise ServiceUnavailable(f"{where}: {service.__name__} takes no {key}")
             arguments[key] = value
     return {**arguments, "settings": settings_class(**settings)}
+
+
+def _parameters(service: type[AIService]) -> set[str]:
+    """Return what a constructor takes; it may pass what it does not name on to its parent's."""
+    return {
+        name
+        for cls in service.__mro__
+        for name in inspect.signature(vars(cls).get("__init__", object)).parameters
+    }
 
 
 def _language(config: ServiceConfig) -> Language | None:

@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bots import providers
+from bots.cloud_clients import CloudClients
 from bots.database import connect, reachable
 from bots.errors import ConfigError
 from bots.facts import load_encoder, read_knowledge, study_facts, study_sounds
-from bots.llm_clients import LLMClients
 from bots.local import LocalServices
 from bots.local_files import find_local_files
 from bots.local_models import LocalModels
@@ -31,7 +31,7 @@ class Resources:
         settings: The settings of the process.
         speech: Silero and Smart Turn.
         local: Makes services on the offline models that the profile has.
-        llm_clients: Of language models in the cloud.
+        cloud_clients: Of services in the cloud.
         encoder: Finds facts by their meaning; None where the language model is not a small local
             one.
         database: Connections to the one database.
@@ -41,7 +41,7 @@ class Resources:
     settings: Settings
     speech: SpeechModels
     local: LocalServices
-    llm_clients: LLMClients
+    cloud_clients: CloudClients
     encoder: Encoder | None
     database: AsyncEngine
     appointments: AppointmentStore
@@ -81,12 +81,12 @@ async def open_resources(
             await asyncio.to_thread(read_knowledge, bot, encoder)
         local = LocalServices(await models)
         stack.push_async_callback(local.close)
-        llm_clients = LLMClients()
-        stack.push_async_callback(llm_clients.close)
+        cloud_clients = CloudClients()
+        stack.push_async_callback(cloud_clients.close)
         # Calls need not wait for this: what they come upon first is read for them.
         studying = asyncio.create_task(_study(settings, bots, encoder, local))
         stack.push_async_callback(_cancel, studying)
-        yield Resources(settings, speech, local, llm_clients, encoder, database, appointments)
+        yield Resources(settings, speech, local, cloud_clients, encoder, database, appointments)
 
 
 def reconfigured(resources: Resources, settings: Settings) -> Resources:

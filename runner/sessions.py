@@ -59,9 +59,6 @@ NOT_IN_ROOM_NAMES = re.compile(r"[^a-zA-Z0-9-]+")
 USER_IN_ROOM_NAMES = 40
 """Characters; Daily takes names of 128."""
 
-PHONE_USER = "phone"
-"""Whose the sessions of phone calls are; Daily has let them in, and tells nobody else's."""
-
 FLUSH_SECS = 5.0
 """How long the end of a session, and of the service, waits for a database that is away."""
 
@@ -178,7 +175,7 @@ class SessionManager:
         bot = changed_bot(self._settings, bot_name, changes)
         # Others may have come meanwhile.
         self._check_line()
-        if wish.user not in (LOCAL.user, PHONE_USER):
+        if wish.user != LOCAL.user and not wish.phone:
             theirs = sum(
                 session.user == wish.user and not session.is_empty
                 for session in self._sessions.values()
@@ -216,7 +213,9 @@ class SessionManager:
             await self._store.add(row)
         except BaseException:
             self._sessions.pop(session.id, None)
-            await asyncio.gather(session.journal.close(), self._close_room(session))
+            await session.journal.close()
+            if session.room:
+                await self._close_room(session)
             raise
         await session.journal.event("started")
         logger.info("session {} started with {}", session.id, bot_name)

@@ -1,7 +1,8 @@
 """Users, sessions and what happened in them, in the database."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -65,6 +66,12 @@ class Store:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._session = async_sessionmaker(engine, expire_on_commit=False)
+        # SQLite lets one write at a time, and who waits for it asks again and again, in no order:
+        # beside many others, somebody waits too long. Here they take turns.
+        is_shared = engine.dialect.name == "postgresql"
+        self._turn: AbstractAsyncContextManager[None] = (
+            nullcontext() if is_shared else asyncio.Lock()
+        )
 
     async def open(self) -> None:
         """Bring the tables to the form of this version; those of a new database are made."""
@@ -82,7 +89,7 @@ class Store:
 
     async def add(self, row: SessionRow | ApiKeyRow) -> None:
         """Insert what is a user's, and the user with it if they are new."""
-        async with reachable(QUERY_SECS), self._session.begin() as session:
+        async with self._writing() as session:
             # Two of their first sessions may be started at once.
             user = self._insert_user().values(id=row.user_id)
             await session.execute(user.on_conflict_do_nothing())
@@ -97,7 +104,7 @@ class Store:
     async def configure(self, user: str, config: dict[str, Any]) -> None:
         """Keep what a user wants of every session, in place of what they wanted before."""
         statement = self._insert_user().values(id=user, config=config)
-        async with reachable(QUERY_SECS), self._session.begin() as session:
+        async with self._writing() as session:
             await session.execute(
                 statement.on_conflict_do_update(index_elements=["id"], set_={"config": config})
             )
@@ -108,7 +115,7 @@ class Store:
         The same rows again change nothing, so that a write whose confirmation was lost can be
         repeated.
         """
-        async with reachable(QUERY_SECS), self._session.begin() as session:
+        async with self._writing() as session:
             for row in rows:
                 await session.merge(row)
 
@@ -181,14 +188,14 @@ class Store:
             .values(ended_at=now, end_reason=reason)
             .returning(SessionRow)
         )
-        async with reachable(QUERY_SECS), self._session.begin() as session:
+        async with self._writing() as session:
             row: SessionRow | None = await session.scalar(query)
             return row
 
     async def keep_alive(self, session_ids: Collection[str], now: datetime) -> None:
         """Note that sessions have a service."""
         query = update(SessionRow).where(SessionRow.id.in_(session_ids)).values(seen_at=now)
-        async with reachable(QUERY_SECS), self._session.begin() as session:
+        async with self._writing() as session:
             await session.execute(query)
 
     async def end_forsaken(self, seen_before: datetime, reason: str) -> list[SessionRow]:
@@ -203,7 +210,7 @@ class Store:
             .values(ended_at=SessionRow.seen_at, end_reason=reason)
             .returning(SessionRow)
         )
-        async with reachable(QUERY_SECS), self._session.begin() as session:
+        async with self._writing() as session:
             return list(await session.scalars(query))
 
     async def claim_lost(
@@ -226,7 +233,7 @@ class Store:
             .values(seen_at=now)
             .returning(SessionRow)
         )
-        async with reachable(QUERY_SECS), self._session.begin() as session:
+        async with self._writing() as session:
             return list(await session.scalars(query))
 
     async def claim_notice(self, url: str, now: datetime, claim: timedelta) -> NoticeRow | None:
@@ -249,7 +256,7 @@ class Store:
             .values(due_at=now + claim)
             .returning(NoticeRow)
         )
-        async with reachable(QUERY_SECS), self._session.begin() as session:
+        async with self._writing() as session:
             row: NoticeRow | None = await session.scalar(query)
             return row
 
@@ -258,18 +265,23 @@ class Store:
         query = (
             update(NoticeRow).where(NoticeRow.id == notice_id).values(due_at=due_at, tries=tries)
         )
-        async with reachable(QUERY_SECS), self._session.begin() as session:
+        async with self._writing() as session:
             await session.execute(query)
 
     async def forget_notice(self, notice_id: str) -> None:
         """Remove a message that has arrived, or never will."""
-        async with reachable(QUERY_SECS), self._session.begin() as session:
+        async with self._writing() as session:
             await session.execute(delete(NoticeRow).where(NoticeRow.id == notice_id))
 
     def _insert_user(self) -> postgresql.Insert | sqlite.Insert:
         if self._engine.dialect.name == "postgresql":
             return postgresql.insert(UserRow)
         return sqlite.insert(UserRow)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncSession]:
+        async with reachable(QUERY_SECS), self._turn, self._session.begin() as session:
+            yield session
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncSession]:

@@ -23,7 +23,7 @@ async def service(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     The application is `client.app`.
     """
     loaded = load_settings(DEFAULT_CONFIG, settings)
-    nothing = dict.fromkeys(("speech", "local", "llm_clients", "encoder", "appointments"))
+    nothing = dict.fromkeys(("speech", "local", "cloud_clients", "encoder", "appointments"))
     with TemporaryDirectory() as folder:
         database = connect(loaded.database_url, Path(folder))
         app = create_app(Resources(loaded, database=database, **nothing))  # type: ignore[arg-type]

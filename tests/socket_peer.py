@@ -107,11 +107,18 @@ async def connect_by_socket(url: str) -> AsyncIterator[SocketPeer]:
 
 
 @asynccontextmanager
-async def join_by_socket(address: str) -> AsyncIterator[SocketPeer]:
-    """Come to a session that was started; hangs up at the end."""
+async def join_by_socket(address: str, *, muted: bool = False) -> AsyncIterator[SocketPeer]:
+    """Come to a session that was started; hangs up at the end.
+
+    Args:
+        address: Of its socket.
+        muted: Whether the microphone sends nothing, not even silence.
+    """
     async with open_socket(address) as socket:
         peer = SocketPeer(socket)
-        tasks = [asyncio.create_task(peer.read()), asyncio.create_task(peer.speak())]
+        tasks = [asyncio.create_task(peer.read())]
+        if not muted:
+            tasks.append(asyncio.create_task(peer.speak()))
         try:
             await peer.send_message(
                 "client-ready", {"version": "2.0.0", "about": {"library": "test"}}

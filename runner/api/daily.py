@@ -11,8 +11,10 @@ from runner.api.deps import Body, Sessions
 from runner.api.refusals import OF_STARTS, refusals
 from runner.errors import Forbidden, TransportUnavailable
 from runner.rooms.daily import is_signed
-from runner.sessions import PHONE_USER
 from runner.wishes import Wish
+
+PHONE_USER = "phone"
+"""Whose the sessions of phone calls are: nobody of them has a key."""
 
 router = APIRouter(tags=["Daily"])
 

@@ -69,6 +69,9 @@ class Room(BaseTransport):
     def output(self) -> Stage:
         return self._stage
 
+    def get_client_id(self, client: dict[str, str]) -> str:
+        return client["id"]
+
     async def tell(self, event: str, *arguments: object) -> None:
         await self._call_event_handler(event, *arguments)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,12 +14,16 @@ import psutil
 
 from tests.bench.stats import percentile
 from tests.integration.test_lifecycle import ended, until_no_session
-from tests.service import Service, run_service
+from tests.service import Service, keys, run_service
 from tests.socket_peer import join_by_socket
 
 LIMITS = "PARLANTE_VOICE__REALTIME__LIMITS"
 STARTS, SECS, LINES = 1000, 10.0, 20
 NEVER_JOINED, AT_ONCE, JOIN_SECS = 10_000, 20, 5
+ANY_NUMBER_BY_ONE = {
+    f"{LIMITS}__SESSIONS_PER_USER": "100000",
+    f"{LIMITS}__STARTS_PER_MINUTE": "1000000",
+}
 QUICK_MS = 50
 FLAT_BYTES = 10 * 1024 * 1024
 ROUNDS = 3
@@ -61,9 +66,9 @@ async def start(http: aiohttp.ClientSession) -> Answer:
 
 
 @asynccontextmanager
-async def client(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
-    connector = aiohttp.TCPConnector(limit=AT_ONCE)
-    async with aiohttp.ClientSession(service.url, connector=connector) as http:
+async def client(service: Service, key: str) -> AsyncIterator[aiohttp.ClientSession]:
+    headers = {"X-API-Key": key}
+    async with aiohttp.ClientSession(service.url, headers=headers) as http:
         yield http
 
 
@@ -74,16 +79,16 @@ def report(service: Service, what: str, answers: list[Answer]) -> None:
     print(f"  the service: {footprint(service)}")
 
 
-async def crowd(service: Service) -> list[Answer]:
+async def crowd(service: Service, key: str) -> list[Answer]:
     """Start a thousand sessions in ten seconds, and join each that there is."""
-    async with client(service) as http, AsyncExitStack() as calls:
+    async with client(service, key) as http, AsyncExitStack() as calls:
         began = time.perf_counter()
 
         async def one(number: int) -> Answer:
             await asyncio.sleep(began + number * SECS / STARTS - time.perf_counter())
             answer = await start(http)
             if answer.status == 200:
-                await calls.enter_async_context(join_by_socket(answer.body["wsUrl"]))
+                await calls.enter_async_context(join_by_socket(answer.body["wsUrl"], muted=True))
             return answer
 
         answers = await asyncio.gather(*(one(number) for number in range(STARTS)))
@@ -96,27 +101,35 @@ async def crowd(service: Service) -> list[Answer]:
 async def test_a_thousand_starts_in_ten_seconds_get_twenty_lines_and_quick_refusals(
     tmp_path: Path,
 ) -> None:
-    lines = {f"{LIMITS}__SESSIONS": str(LINES)}
-    with run_service(tmp_path, "--profile", "offline", environment=lines) as service:
-        before = footprint(service)
+    # Twenty lines are for those whose models run elsewhere. Nobody says a word: two cores cannot
+    # listen to twenty, and who refuses the others is not who listens.
+    environment = {
+        f"{LIMITS}__SESSIONS": str(LINES),
+        **ANY_NUMBER_BY_ONE,
+        "OPENAI_API_KEY": "sk-nobody-asks",
+        "PARLANTE_BOTS__RECEPTIONIST__GREETING": "",
+    }
+    with run_service(tmp_path, environment=environment) as service:
+        key = keys(tmp_path, "add", "ada")
         for number in range(ROUNDS):
-            answers = await crowd(service)
+            answers = await crowd(service, key)
             refused = [answer for answer in answers if answer.status == 429]
-            assert len(refused) == STARTS - LINES
-            assert all(answer.retry_after for answer in refused)
             report(service, f"round {number + 1}, {len(refused)} refused", refused)
+            assert len(refused) == STARTS - LINES, Counter(answer.status for answer in answers)
+            assert all(answer.retry_after for answer in refused)
             if number == 0:
                 settled = footprint(service)
         assert percentile([answer.ms for answer in refused], 50) < QUICK_MS
         after = footprint(service)
     assert after.memory_bytes - settled.memory_bytes < FLAT_BYTES
-    assert after.descriptors <= before.descriptors
+    # The pool of the database may grow; one descriptor a call would be forty.
+    assert after.descriptors < settled.descriptors + LINES
 
 
-async def forsake(service: Service) -> list[Answer]:
+async def forsake(service: Service, key: str) -> list[Answer]:
     """Start ten thousand sessions, twenty at a time, and join none of them."""
     numbers = iter(range(NEVER_JOINED))
-    async with client(service) as http:
+    async with client(service, key) as http:
 
         async def some() -> list[Answer]:
             return [await start(http) for _ in numbers]
@@ -132,14 +145,15 @@ async def test_ten_thousand_sessions_that_nobody_joins_are_gone_after_their_time
 ) -> None:
     lines = {
         f"{LIMITS}__SESSIONS": str(NEVER_JOINED),
+        **ANY_NUMBER_BY_ONE,
         f"{LIMITS}__JOIN_TIMEOUT": str(JOIN_SECS),
         # What is to be seen here is what they leave behind, not how many are too many.
         f"{LIMITS}__MAX_LAG": "1000",
     }
     with run_service(tmp_path, "--profile", "offline", environment=lines) as service:
-        before = footprint(service)
+        key = keys(tmp_path, "add", "ada")
         for number in range(ROUNDS):
-            answers = await forsake(service)
+            answers = await forsake(service, key)
             assert [answer.status for answer in answers] == [200] * NEVER_JOINED
             report(service, f"round {number + 1}, {len(answers)} started", answers)
             if number == 0:
@@ -147,4 +161,5 @@ async def test_ten_thousand_sessions_that_nobody_joins_are_gone_after_their_time
         assert await ended(service.url, "never_joined") == ROUNDS * NEVER_JOINED
         after = footprint(service)
     assert after.memory_bytes - settled.memory_bytes < FLAT_BYTES
-    assert after.descriptors <= before.descriptors
+    # The pool of the database may grow; one descriptor a call would be forty.
+    assert after.descriptors < settled.descriptors + LINES

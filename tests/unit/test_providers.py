@@ -9,9 +9,9 @@ from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.openai.stt import OpenAISTTService
 
 from bots import providers
+from bots.cloud_clients import CloudClients
 from bots.config import KINDS, BotChanges, Kind, ServiceConfig
 from bots.errors import ServiceUnavailable
-from bots.llm_clients import LLMClients
 from bots.registry import load_bot, with_changes
 from bots.settings import DEFAULT_CONFIG, load_settings
 
@@ -29,12 +29,16 @@ def wanted(kind: Kind, keys: dict[str, str], **wishes: Any) -> ServiceConfig:
         return providers.service_for(kind, bot, settings)[1]
 
 
+def make_stt(provider: str, config: ServiceConfig) -> object:
+    return providers.make_stt(provider, config, None, clients=CloudClients())
+
+
 def make_llm(provider: str, config: ServiceConfig) -> object:
     return providers.make_llm(
         provider,
         config,
         None,
-        clients=LLMClients(),
+        clients=CloudClients(),
         instructions="Be brief.",
         temperature=0.7,
         max_tokens=150,
@@ -61,7 +65,7 @@ class TestCloudServices:
         llm = make_llm("openai", config)
         assert isinstance(llm, OpenAILLMService)
         assert str(llm._client.base_url).startswith(url)
-        assert isinstance(providers.make_stt("openai", config, None), OpenAISTTService)
+        assert isinstance(make_stt("openai", config), OpenAISTTService)
 
     def test_a_voice_profile_is_used_by_the_provider_that_has_the_voice(self) -> None:
         config = wanted("tts", ELEVENLABS, voice_profile="clear")
@@ -85,11 +89,17 @@ class TestCloudServices:
             with pytest.raises(ServiceUnavailable, match="is loaded on this machine"):
                 wanted(wish[:3], {}, **{wish: "another"})  # type: ignore[arg-type]
 
+    async def test_the_speech_services_of_all_sessions_share_their_connections(self) -> None:
+        clients, config = CloudClients(), ServiceConfig(api_key=KEY)
+        ears = [providers.make_stt("openai", config, None, clients=clients) for _ in range(2)]
+        voice = providers.make_tts("openai", config, None, clients=clients, speed=1.0)
+        assert {id(service._client._client) for service in (*ears, voice)} == {id(clients.http)}
+        await clients.close()
+        assert clients.http.is_closed
+
     def test_a_class_can_be_chosen_where_a_provider_has_several(self) -> None:
         config = ServiceConfig(api_key=KEY, service="ElevenLabsRealtimeSTTService")
-        assert isinstance(
-            providers.make_stt("elevenlabs", config, None), ElevenLabsRealtimeSTTService
-        )
+        assert isinstance(make_stt("elevenlabs", config), ElevenLabsRealtimeSTTService)
 
     def test_a_provider_that_is_nowhere_named_in_the_code_works_by_its_name(self) -> None:
         config = ServiceConfig(model="llama-3.3-70b", api_key=KEY)
@@ -120,7 +130,7 @@ class TestProblems:
 
     def test_an_unknown_language_is_told(self) -> None:
         with pytest.raises(ServiceUnavailable, match="language 'klingon' is not known"):
-            providers.make_stt("openai", ServiceConfig(api_key=KEY, language="klingon"), None)
+            make_stt("openai", ServiceConfig(api_key=KEY, language="klingon"))
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_every_provider_of_the_projects_settings_is_one_of_pipecats(self, kind: Kind) -> None:

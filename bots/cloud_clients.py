@@ -1,20 +1,29 @@
-"""The clients of language models in the cloud, which all calls of this process share."""
+"""The connections to services in the cloud that speak OpenAI's protocol; all calls share them."""
 
 from typing import Any
 
+from openai import DefaultAsyncHttpxClient
 from pipecat.services.openai.base_llm import BaseOpenAILLMService
 
 
-class LLMClients:
-    """One client for each provider whose language models speak OpenAI's protocol.
+class CloudClients:
+    """One client for each provider's language models, and one for whatever recognises or speaks.
 
-    Pipecat makes one for each session, and closes none: that holds all calls up for 20 to 155 ms,
-    and has the first answer of each wait for a new connection.
+    Pipecat makes one for each service of each session, and closes none: each holds all calls up
+    for 20 to 155 ms, and has the first request of a session wait for a new connection.
     """
 
     def __init__(self) -> None:
         self._services: dict[str, type[Any]] = {}
         self._clients: dict[str, Any] = {}
+        self._http: DefaultAsyncHttpxClient | None = None
+
+    @property
+    def http(self) -> DefaultAsyncHttpxClient:
+        """What speech services of any provider take as `http_client`."""
+        if self._http is None:
+            self._http = DefaultAsyncHttpxClient()
+        return self._http
 
     def sharing(self, service: type[Any], provider: str) -> type[Any]:
         """Return a class that is `service`, but for its client, which is that of `provider`.
@@ -43,3 +52,5 @@ class LLMClients:
         """Close the connections; sessions must have ended."""
         for client in self._clients.values():
             await client.close()
+        if self._http:
+            await self._http.aclose()
