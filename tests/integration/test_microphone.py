@@ -26,10 +26,12 @@ GREETING_SECS = 6.0
 """The end of the greeting is printed when it begins to sound."""
 SOUND_SERVER = (
     *("pulseaudio", "-n", "--exit-idle-time=-1", "--daemonize=no"),
-    *("-L", "module-null-sink sink_name=loudspeaker"),
-    *("-L", "module-null-sink sink_name=microphone"),
+    *("-L", "module-null-sink sink_name=loudspeaker norewinds=1"),
+    *("-L", "module-null-sink sink_name=microphone norewinds=1"),
     *("-L", "module-native-protocol-unix"),
 )
+"""Where a program is late, a sink plays silence two seconds ahead and takes back what has not
+sounded yet. That cannot be taken back from a recording of it; without rewinds it is 50 ms."""
 
 
 @asynccontextmanager
