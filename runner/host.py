@@ -233,12 +233,7 @@ class SessionHost:
         """
         lines = list(self._lines.values())
         deserted = [line for line in lines if not line.connection.is_connected()]
-        await asyncio.gather(
-            *(
-                line.stop(EndReason.EMPTY_ROOM if line.is_in_room else EndReason.PEER_LOST)
-                for line in deserted
-            )
-        )
+        await asyncio.gather(*(line.stop(EndReason.PEER_LOST) for line in deserted))
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_secs):
                 await asyncio.gather(*(line.until_ended() for line in lines))

@@ -116,7 +116,6 @@ class Line:
 
     Attributes:
         connection: The same.
-        is_in_room: The same.
     """
 
     def __init__(
@@ -129,8 +128,8 @@ class Line:
         is_in_room: bool = False,
     ) -> None:
         self.connection = connection
-        self.is_in_room = is_in_room
         self._session_id = session_id
+        self._is_in_room = is_in_room
         self._limits = limits
         self._announcements = announcements
         self._farewells = {
@@ -211,7 +210,7 @@ class Line:
                     connected_at, lost_at = connected_at or now, None
                 elif connected_at is not None:
                     lost_at = lost_at or now
-                health = Health(now, started_at, connected_at, lost_at, self.is_in_room)
+                health = Health(now, started_at, connected_at, lost_at, self._is_in_room)
                 if reason := end_reason(health, self._limits):
                     return reason
                 if not is_warned and is_nearly_up(health, self._limits):

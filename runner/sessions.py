@@ -494,8 +494,12 @@ class SessionManager:
     def _call_ended(self, session_id: str, reason: EndReason) -> None:
         """End a session with its call, or let it wait for its client to come back."""
         session = self._sessions.get(session_id)
-        is_elsewhere = session and session.transport in self.elsewhere
-        if session and reason in MAY_COME_BACK and not is_elsewhere:
+        # From a room elsewhere the bot goes with its client only if that hangs up its phone, and
+        # without one only if this service stops: the next one sends another bot.
+        has_hung_up = (
+            session and session.transport in self.elsewhere and reason == EndReason.CLIENT_LEFT
+        )
+        if session and reason in MAY_COME_BACK and not has_hung_up:
             self._leave_empty(session, reason)
         else:
             self._end(session_id, reason)

@@ -1,5 +1,6 @@
 """The real service, started as a user starts it."""
 
+import asyncio
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 READY = re.compile(r"Parlante is ready: (http://\S+)")
 START_SECS = 60
 STOP_SECS = 30
+LOGGED_SECS = 20
 
 
 @dataclass
@@ -37,6 +39,12 @@ class Service:
     @property
     def log(self) -> str:
         return self.log_file.read_text()
+
+    async def until_logged(self, text: str, times: int = 1) -> None:
+        """Wait until it has written a text, or has written it so many times."""
+        async with asyncio.timeout(LOGGED_SECS):
+            while self.log.count(text) < times:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
 
 
 @contextmanager

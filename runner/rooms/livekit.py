@@ -1,5 +1,6 @@
 """Rooms at a LiveKit server."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -22,9 +23,7 @@ class LiveKitRooms:
     def __init__(self, config: LiveKitConfig) -> None:
         self._config = config
         self._keys = (config.api_key.get_secret_value(), config.api_secret.get_secret_value())
-        self._api = api.LiveKitAPI(
-            config.url, *self._keys, timeout=aiohttp.ClientTimeout(ANSWER_SECS)
-        )
+        self._api = api.LiveKitAPI(config.url, *self._keys)
 
     async def make(self, plan: RoomPlan) -> Room:
         """Make a room, and a token for either end."""
@@ -54,8 +53,8 @@ class LiveKitRooms:
         async with _answers():
             try:
                 await self._api.room.delete_room(api.DeleteRoomRequest(room=name))
-            except api.TwirpError as error:
-                if error.code != api.TwirpErrorCode.NOT_FOUND:
+            except api.ServerError as error:
+                if error.code != api.ServerErrorCode.NOT_FOUND:
                     raise
 
     async def aclose(self) -> None:
@@ -74,7 +73,9 @@ class LiveKitRooms:
 @asynccontextmanager
 async def _answers() -> AsyncIterator[None]:
     try:
-        yield
-    except (api.TwirpError, aiohttp.ClientError, TimeoutError) as error:
+        # livekit-api 1.2 takes a timeout of its own, and then waits without one.
+        async with asyncio.timeout(ANSWER_SECS):
+            yield
+    except (api.ServerError, aiohttp.ClientError, TimeoutError) as error:
         logger.warning("LiveKit: {}", error or type(error).__name__)
         raise RoomUnavailable("LiveKit gives no room: please try again in a moment") from error

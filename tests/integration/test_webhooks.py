@@ -1,6 +1,5 @@
 """What other servers are told survives the service that was to tell it."""
 
-import asyncio
 import json
 from itertools import repeat
 from pathlib import Path
@@ -24,8 +23,7 @@ async def test_what_had_not_arrived_when_the_service_was_killed_is_told_by_the_n
             async with http.post(f"{service.url}/start", json={}) as answer:
                 assert answer.status == 200
             await receiver.wait_for(1)
-            while "webhook to 127.0.0.1 again in 5 s" not in service.log:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+            await service.until_logged("webhook to 127.0.0.1 again in 5 s")
             service.process.kill()
             service.process.wait()
         receiver.answers = repeat(204)

@@ -137,7 +137,7 @@ class DailyStandin:
                 case "garbage":
                     raise web.HTTPOk(text="<html>", content_type="text/html")
                 case "hang":
-                    await asyncio.sleep(60)
+                    await asyncio.Event().wait()
         return dict(await request.json()) if request.can_read_body else {}
 
 

@@ -72,7 +72,7 @@ class LiveKitStandin:
             raise _error(web.HTTPUnauthorized, "unauthenticated", "permissions denied")
         if self.faults and request.path.endswith(f"/{self.faults[0][0]}"):
             if self.faults.popleft()[1] == "hang":
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()
             raise _error(web.HTTPBadRequest, "resource_exhausted", "no rooms left")
 
 
