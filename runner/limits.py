@@ -7,7 +7,12 @@ from collections.abc import Callable
 from statistics import mean, median
 
 from bots.config import LimitConfig
-from runner.errors import Overloaded, SessionLimitExceeded, StartRateExceeded
+from bots.local_models import cpu_threads
+from bots.settings import Settings
+from runner.errors import Overloaded, ServiceDraining, SessionLimitExceeded, StartRateExceeded
+
+LINES = 10
+"""Calls at once where other machines do the work."""
 
 LAG_SECS = 10.0
 WAIT_SECS = 60.0
@@ -23,16 +28,23 @@ RATE_SECS = 60.0
 class Admission:
     """Decides about starts, and forgets what is over.
 
-    Attributes:
-        limits: The bounds.
-
     Args:
         limits: The bounds.
+        lines: How many sessions there may be at once.
         clock: Seconds, on any clock that does not go back.
+
+    Attributes:
+        limits: The same.
+        lines: The same.
+        is_draining: Whether no more sessions are started, because the service stops.
     """
 
-    def __init__(self, limits: LimitConfig, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, limits: LimitConfig, lines: int, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.limits = limits
+        self.lines = lines
+        self.is_draining = False
         self._clock = clock
         self._starts: defaultdict[str, deque[float]] = defaultdict(deque)
         self._lags: deque[tuple[float, float]] = deque()
@@ -47,6 +59,41 @@ class Admission:
         """Take how long a user waited for an answer."""
         self._waits.append((self._clock(), wait_secs))
         self._forget(self._waits, WAIT_SECS)
+
+    def is_full(self, sessions: int) -> bool:
+        """Say whether so many sessions have all lines."""
+        return sessions >= self.lines
+
+    def check(self, sessions: int) -> None:
+        """Let a session start beside so many.
+
+        Raises:
+            ServiceDraining: If the service is about to stop.
+            SessionLimitExceeded: If all lines are busy: whoever comes then is told that, and not
+                that calls are slow as well.
+            Overloaded: If calls are slow.
+        """
+        self.check_not_draining()
+        self.check_line(sessions)
+        self.check_load(sessions)
+
+    def check_not_draining(self) -> None:
+        """Take clients.
+
+        Raises:
+            ServiceDraining: If the service is about to stop.
+        """
+        if self.is_draining:
+            raise ServiceDraining("the service is about to stop: please try again in a moment")
+
+    def check_line(self, sessions: int) -> None:
+        """Have a line beside so many sessions.
+
+        Raises:
+            SessionLimitExceeded: If all are busy.
+        """
+        if self.is_full(sessions):
+            raise SessionLimitExceeded("all lines are busy: please try again in a moment")
 
     def check_load(self, sessions: int) -> None:
         """Let a session start beside so many, if these are served in time.
@@ -96,3 +143,15 @@ class Admission:
     def _forget(self, samples: deque[tuple[float, float]], age_secs: float) -> None:
         while samples and samples[0][0] < self._clock() - age_secs:
             samples.popleft()
+
+
+def lines(settings: Settings) -> int:
+    """Return how many sessions there may be at once: as many as are answered in time.
+
+    With offline models on two cores two calls wait 1.5 times as long as one (docs/latency.md), and
+    a third would make all of them wait.
+    """
+    if settings.voice.realtime.limits.sessions:
+        return settings.voice.realtime.limits.sessions
+    local = "local" in (settings.service("stt")[0], settings.service("llm")[0])
+    return cpu_threads() if local else LINES

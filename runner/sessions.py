@@ -16,18 +16,16 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCRequest,
 )
 
-from bots.config import BotChanges, ServiceWishes
-from bots.local_models import cpu_threads
+from bots.config import BotChanges, LimitConfig, ServiceWishes
+from bots.registry import Bot
 from bots.resources import Resources
-from bots.settings import Settings
 from processors.latency import TurnLatency
 from processors.transcript import Past
 from processors.voice_state import State
 from runner.auth import LOCAL
-from runner.errors import ServiceDraining, SessionLimitExceeded
 from runner.host import CallPlan, SessionHost
 from runner.journal import Journal
-from runner.limits import Admission
+from runner.limits import Admission, lines
 from runner.lines import EndReason
 from runner.rooms.ice import IceServer
 from runner.rooms.room import RoomPlan
@@ -51,9 +49,6 @@ from runner.telemetry import Telemetry
 from runner.transcripts import past
 from runner.webhooks import Outbox
 from runner.wishes import Wish, changed_bot
-
-LINES = 10
-"""Calls at once where other machines do the work."""
 
 NOT_IN_ROOM_NAMES = re.compile(r"[^a-zA-Z0-9-]+")
 USER_IN_ROOM_NAMES = 40
@@ -79,15 +74,13 @@ class SessionManager:
     Attributes:
         telemetry: What is counted and timed of them.
         outbox: Tells other servers of them.
-        limits: Of the sessions that are started now.
-        is_draining: Whether no more sessions are started, because the service stops.
     """
 
     def __init__(self, resources: Resources, store: Store) -> None:
         self._store = store
-        self._admission = Admission(resources.settings.voice.realtime.limits)
+        limits = resources.settings.voice.realtime.limits
+        self._admission = Admission(limits, lines(resources.settings))
         self._sessions: dict[str, Session] = {}
-        self.is_draining = False
         self.telemetry = Telemetry(lambda: self.count)
         self.outbox = Outbox(resources.settings.server.webhooks, store, self.telemetry)
         self._host = SessionHost(resources, on_end=self._call_ended)
@@ -98,9 +91,19 @@ class SessionManager:
     def reconfigure(self, resources: Resources) -> None:
         """Start sessions with other resources from now on; those that there are keep their bot."""
         self._settings = resources.settings
-        self.limits = self._admission.limits = resources.settings.voice.realtime.limits
-        self._lines = self.limits.sessions or _lines_of_this_machine(resources.settings)
+        self._admission.limits = resources.settings.voice.realtime.limits
+        self._admission.lines = lines(resources.settings)
         self._host.reconfigure(resources)
+
+    @property
+    def limits(self) -> LimitConfig:
+        """Of the sessions that are started now."""
+        return self._admission.limits
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether no more sessions are started, because the service stops."""
+        return self._admission.is_draining
 
     @property
     def transports(self) -> tuple[str, ...]:
@@ -130,7 +133,7 @@ class SessionManager:
     @property
     def is_full(self) -> bool:
         """Whether all lines are busy."""
-        return self.count >= self._lines
+        return self._admission.is_full(self.count)
 
     def check_ready(self) -> None:
         """See whether sessions are taken, if there is a line.
@@ -139,7 +142,7 @@ class SessionManager:
             ServiceDraining: If the service is about to stop.
             Overloaded: If calls are slow.
         """
-        self._check_not_draining()
+        self._admission.check_not_draining()
         self._admission.check_load(self.count)
 
     def lagged(self, secs: float) -> None:
@@ -168,13 +171,13 @@ class SessionManager:
         """
         transport = wish.transport or self._settings.voice.realtime.transport
         maker = self._rooms.maker(transport)
-        self._check_line()
+        self._admission.check(self.count)
         wanted = await self._store.config_of(wish.user)
         changes = BotChanges(**{**wanted, **wish.changes.model_dump(exclude_none=True)})
         bot_name = wish.bot_name or self._settings.default_bot
         bot = changed_bot(self._settings, bot_name, changes)
         # Others may have come meanwhile.
-        self._check_line()
+        self._admission.check(self.count)
         if wish.user != LOCAL.user and not wish.phone:
             theirs = sum(
                 session.user == wish.user and not session.is_empty
@@ -194,17 +197,7 @@ class SessionManager:
             created_at=now,
             seen_at=now,
         )
-        session = Session(
-            session_id,
-            wish.user,
-            token,
-            transport,
-            row.room_name,
-            bot_name,
-            bot,
-            now,
-            self._journal_of(row),
-        )
+        session = self._session_of(row, token, bot)
         # Its line is taken from now on, also while the store, or who makes its room, is slow.
         self._sessions[session.id] = session
         try:
@@ -327,7 +320,7 @@ class SessionManager:
 
         Sessions whose client is not there do not end: the next service takes them up.
         """
-        self.is_draining = True
+        self._admission.is_draining = True
         calls = [session_id for session_id in self._sessions if self._host.has_call(session_id)]
         logger.info("the service stops: {} calls go on", len(calls))
         await self._host.drain(self._settings.server.drain_timeout)
@@ -384,20 +377,6 @@ class SessionManager:
             if name not in taken:
                 return name
 
-    def _check_line(self) -> None:
-        self._check_not_draining()
-        # Whoever comes when all lines are busy is told that, and not that calls are slow as well.
-        self._check_not_full()
-        self._admission.check_load(self.count)
-
-    def _check_not_draining(self) -> None:
-        if self.is_draining:
-            raise ServiceDraining("the service is about to stop: please try again in a moment")
-
-    def _check_not_full(self) -> None:
-        if self.is_full:
-            raise SessionLimitExceeded("all lines are busy: please try again in a moment")
-
     async def _take_up(self, row: SessionRow, token: str) -> Session:
         """Have a session again whose service has died."""
         bot = changed_bot(self._settings, row.bot, BotChanges(**row.changes))
@@ -405,7 +384,15 @@ class SessionManager:
         if session := self._sessions.get(row.id):
             # Another request was faster.
             return session
-        session = Session(
+        session = self._session_of(row, token, bot, last_sequence)
+        self._sessions[row.id] = session
+        self._leave_empty(session, EndReason.CLIENT_LEFT)
+        logger.info("session {} is taken up again with {}", row.id, row.bot)
+        return session
+
+    def _session_of(self, row: SessionRow, token: str, bot: Bot, last_sequence: int = 0) -> Session:
+        """Make what this service has of a session, of what the store has."""
+        return Session(
             row.id,
             row.user_id,
             token,
@@ -414,16 +401,9 @@ class SessionManager:
             row.bot,
             bot,
             row.created_at,
-            self._journal_of(row, last_sequence),
+            Journal(row.id, self._store, partial(self.outbox.notices, row), last_sequence),
             has_begun=row.joined_at is not None,
         )
-        self._sessions[row.id] = session
-        self._leave_empty(session, EndReason.CLIENT_LEFT)
-        logger.info("session {} is taken up again with {}", row.id, row.bot)
-        return session
-
-    def _journal_of(self, row: SessionRow, last_sequence: int = 0) -> Journal:
-        return Journal(row.id, self._store, partial(self.outbox.notices, row), last_sequence)
 
     def _plan(self, session: Session) -> CallPlan:
         async def recall() -> Past:
@@ -475,9 +455,9 @@ class SessionManager:
         """
         was_empty = session.is_empty
         if not self._host.has_call(session.id):
-            self._check_not_draining()
+            self._admission.check_not_draining()
         if was_empty:
-            self._check_not_full()
+            self._admission.check_line(self.count)
             session.is_empty = False
         try:
             yield
@@ -530,13 +510,3 @@ class SessionManager:
 
     async def _close(self, session: Session, reason: EndReason) -> None:
         await asyncio.gather(session.journal.ended(reason), self._close_room(session))
-
-
-def _lines_of_this_machine(settings: Settings) -> int:
-    """Return how many calls at once are answered in time.
-
-    With offline models on two cores two calls wait 1.5 times as long as one (docs/latency.md), and
-    a third would make all of them wait.
-    """
-    local = "local" in (settings.service("stt")[0], settings.service("llm")[0])
-    return cpu_threads() if local else LINES

@@ -24,7 +24,7 @@ def clock() -> Clock:
 
 
 def admission(clock: Clock, **limits: float | None) -> Admission:
-    return Admission(LimitConfig(**limits), clock=clock)  # type: ignore[arg-type]
+    return Admission(LimitConfig(**limits), lines=10, clock=clock)  # type: ignore[arg-type]
 
 
 class TestAUser:
