@@ -94,11 +94,19 @@ class VoiceProfile(Section):
 
 
 class VadConfig(Section):
-    """When sound counts as speech."""
+    """When sound counts as speech.
+
+    Attributes:
+        provider: What detects it.
+        threshold: How sure that must be.
+        min_speech_duration: Shorter sounds are none.
+        max_speech_duration: Speech without any pause is recognised in pieces of this length.
+    """
 
     provider: Literal["silero"] = "silero"
     threshold: Share = 0.5
     min_speech_duration: Seconds = 0.1
+    max_speech_duration: Annotated[float, Field(ge=1)] = 30
 
 
 class TurnConfig(Section):

@@ -188,7 +188,10 @@ def user_params(
     after how long a silence a user is idle (None: never).
     """
     idle_timeout = idle_secs or 0
-    analyzer = speech.vad(VADParams(confidence=vad.threshold, start_secs=vad.min_speech_duration))
+    analyzer = speech.vad(
+        VADParams(confidence=vad.threshold, start_secs=vad.min_speech_duration),
+        max_speech_secs=vad.max_speech_duration,
+    )
     mute: list[BaseUserMuteStrategy] = [] if interruptions.enabled else [AlwaysUserMuteStrategy()]
     if own_turns:
         return LLMUserAggregatorParams(

@@ -12,7 +12,7 @@ import numpy as np
 from pipecat.audio.turn.smart_turn.base_smart_turn import BaseSmartTurn
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
-from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams
+from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
 from pipecat.metrics.metrics import TurnMetricsData
 
 FAINT_RMS = 32768 * 10 ** (-50 / 20)
@@ -37,20 +37,30 @@ class SileroVAD(SileroVADAnalyzer):
     Args:
         loaded: Has the weights.
         params: When sound counts as speech; `min_volume` is not used.
+        max_speech_secs: Speech that goes on for so long is taken to stop, and to start again if it
+            still goes on: what recognises it by the piece gets none that is longer.
     """
 
-    def __init__(self, loaded: SileroVADAnalyzer, params: VADParams) -> None:
+    def __init__(
+        self, loaded: SileroVADAnalyzer, params: VADParams, *, max_speech_secs: float
+    ) -> None:
         # The parent's constructor loads the weights: skip it, and do the rest of its work.
         VADAnalyzer.__init__(self, params=params.model_copy(update={"min_volume": 0.0}))
         self._model = _SharedSilero(loaded._model.session)
         self._windows_since_reset = 0
         self._low_confidence_windows = 0
+        self._max_speech_secs = max_speech_secs
+        self._speech_secs = 0.0
 
     def voice_confidence(self, buffer: bytes) -> float:
         """Return how confident Silero is that a window of 16-bit audio holds voice, 0 to 1."""
         confidence = super().voice_confidence(buffer)
         samples = np.frombuffer(buffer, np.int16).astype(np.float32)
-        return confidence if np.mean(samples**2) >= FAINT_RMS**2 else 0.0
+        if self._vad_state is VADState.QUIET:
+            self._speech_secs = 0.0
+        self._speech_secs += len(samples) / self.sample_rate
+        is_faint = np.mean(samples**2) < FAINT_RMS**2
+        return 0.0 if is_faint or self._speech_secs > self._max_speech_secs else confidence
 
 
 class SmartTurn(LocalSmartTurnAnalyzerV3):
@@ -82,9 +92,9 @@ class SpeechModels:
         self._silero._executor.shutdown(wait=False)
         self._smart_turn = LocalSmartTurnAnalyzerV3(cpu_count=1)
 
-    def vad(self, params: VADParams) -> SileroVAD:
-        """Make a voice activity detector for one microphone."""
-        return SileroVAD(self._silero, params)
+    def vad(self, params: VADParams, *, max_speech_secs: float) -> SileroVAD:
+        """Make a voice activity detector for one microphone; see `SileroVAD`."""
+        return SileroVAD(self._silero, params, max_speech_secs=max_speech_secs)
 
     def smart_turn(self, **kwargs: Any) -> SmartTurn:
         """Make a detector of the end of a turn for one microphone."""

@@ -59,7 +59,10 @@ def silence_ms(models: SpeechModels, pcm: Pcm, goes_on_secs: float) -> tuple[flo
     """Return how long the pause lasts that ends at `goes_on_secs`: by level, and by Silero."""
     detector = PauseDetector(SAMPLE_RATE_HZ)
     config = VadConfig()
-    vad = models.vad(VADParams(confidence=config.threshold, start_secs=config.min_speech_duration))
+    vad = models.vad(
+        VADParams(confidence=config.threshold, start_secs=config.min_speech_duration),
+        max_speech_secs=config.max_speech_duration,
+    )
     vad.set_sample_rate(SAMPLE_RATE_HZ)
     state = VADState.QUIET
     last_sound = last_voice = 0.0

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 import soxr
-from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADState
+from pipecat.audio.vad.vad_analyzer import VADAnalyzer, VADParams, VADState
 
 from bots.config import InterruptionConfig, TurnConfig, VadConfig
 from bots.pipeline import user_params
@@ -47,8 +47,10 @@ async def noticed_secs(vad: VADAnalyzer, pcm: np.ndarray) -> float | None:
     return None
 
 
-async def voice(speaker: Speaker, *, gain: float = 1.0) -> np.ndarray:
-    spoken = await speaker.say("No, that is not what I asked.")
+async def voice(
+    speaker: Speaker, words: str = "No, that is not what I asked.", *, gain: float = 1.0
+) -> np.ndarray:
+    spoken = await speaker.say(words)
     spoken = spoken[np.flatnonzero(np.abs(spoken.astype(int)) > VOICED)[0] :]
     pcm = soxr.resample(spoken.astype(np.float32), 48000, RATE) * gain
     return pcm.astype(np.int16)
@@ -66,3 +68,21 @@ async def test_a_voice_that_is_hardly_there_is_not_heard(
     vad: VADAnalyzer, speaker: Speaker
 ) -> None:
     assert await noticed_secs(vad, await voice(speaker, gain=0.007)) is None
+
+
+@pytest.mark.parametrize(("max_speech_secs", "pieces"), [(3, 3), (30, 1)])
+async def test_speech_without_a_pause_is_taken_in_pieces(
+    speaker: Speaker, max_speech_secs: float, pieces: int
+) -> None:
+    audio = np.tile(await voice(speaker, "We were all away a year ago on our yellow lorry."), 3)
+    vad = SpeechModels().vad(VADParams(), max_speech_secs=max_speech_secs)
+    vad.set_sample_rate(RATE)
+    states = [
+        await vad.analyze_audio(audio[end - PIECE : end].tobytes())
+        for end in range(PIECE, 7 * RATE, PIECE)
+    ]
+    await vad.cleanup()
+    speaks = "".join(" x"[state in (VADState.SPEAKING, VADState.STOPPING)] for state in states)
+    assert len(speaks.split()) == pieces
+    longest_secs = max(map(len, speaks.split())) * PIECE / RATE
+    assert longest_secs < max_speech_secs + vad.params.stop_secs
