@@ -366,12 +366,14 @@ class RealtimeConfig(Section):
     """How calls are held.
 
     Attributes:
+        enabled: Whether sessions are started; those that there are go on.
         transport: How a client comes that does not say so.
         daily: Rooms at Daily; None for none.
         livekit: Rooms at a LiveKit server; None for none.
         recording: Whether the sound of calls is kept, in `data_dir`.
     """
 
+    enabled: bool = True
     transport: Transport = "webrtc"
     daily: DailyConfig | None = None
     livekit: LiveKitConfig | None = None

@@ -14,6 +14,7 @@ ParlanteError (bots.errors)
     ├── StartRateExceeded     429
     ├── Overloaded            503
     ├── ServiceDraining       503
+    ├── SessionsDisabled      503
     ├── BodyTooLarge          413
     ├── InvalidRequest        422
     ├── TransportUnavailable  400
@@ -144,6 +145,15 @@ class ServiceDraining(ServiceError):
     http_status = 503
     retryable = True
     retry_after_secs = 5
+
+
+class SessionsDisabled(ServiceError):
+    """The settings let nobody start a session."""
+
+    code = "SESSIONS_DISABLED"
+    http_status = 503
+    retryable = True
+    retry_after_secs = 60
 
 
 class BodyTooLarge(ServiceError):

@@ -23,6 +23,7 @@ from processors.latency import TurnLatency
 from processors.transcript import Past
 from processors.voice_state import State
 from runner.auth import LOCAL
+from runner.errors import SessionsDisabled
 from runner.host import CallPlan, SessionHost
 from runner.journal import Journal
 from runner.limits import Admission, lines
@@ -139,9 +140,11 @@ class SessionManager:
         """See whether sessions are taken, if there is a line.
 
         Raises:
+            SessionsDisabled: If the settings let nobody start one.
             ServiceDraining: If the service is about to stop.
             Overloaded: If calls are slow.
         """
+        self._check_enabled()
         self._admission.check_not_draining()
         self._admission.check_load(self.count)
 
@@ -159,6 +162,7 @@ class SessionManager:
         """Start a session that waits for its client, and is in the store.
 
         Raises:
+            SessionsDisabled: If the settings let nobody start one.
             ServiceDraining: If the service is about to stop.
             TransportUnavailable: If clients cannot come that way.
             UnknownBot: If there is no such bot.
@@ -169,6 +173,7 @@ class SessionManager:
             RoomUnavailable: If there is no room to be had for it.
             DatabaseUnavailable: If the session cannot be stored.
         """
+        self._check_enabled()
         transport = wish.transport or self._settings.voice.realtime.transport
         maker = self._rooms.maker(transport)
         self._admission.check(self.count)
@@ -376,6 +381,10 @@ class SessionManager:
             name = f"voice-{whose}-{secrets.token_hex(4)}"
             if name not in taken:
                 return name
+
+    def _check_enabled(self) -> None:
+        if not self._settings.voice.realtime.enabled:
+            raise SessionsDisabled("no sessions are started here (voice.realtime.enabled)")
 
     async def _take_up(self, row: SessionRow, token: str) -> Session:
         """Have a session again whose service has died."""

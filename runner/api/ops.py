@@ -11,9 +11,11 @@ from bots.errors import DatabaseUnavailable
 from bots.registry import load_bot
 from runner.api.deps import Caller, Records, Sessions
 from runner.api.refusals import TO_CALLERS, refusals
-from runner.errors import Forbidden, Overloaded, ServiceDraining
+from runner.errors import Forbidden, Overloaded, ServiceDraining, SessionsDisabled
 
 router = APIRouter(tags=["Operations"])
+
+UNREADY = (SessionsDisabled, ServiceDraining, Overloaded, DatabaseUnavailable)
 
 
 @router.get("/health")
@@ -22,11 +24,12 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready", responses=refusals(ServiceDraining, Overloaded, DatabaseUnavailable))
+@router.get("/ready", responses=refusals(*UNREADY))
 async def ready(sessions: Sessions, records: Records) -> dict[str, Any]:
     """Say that calls are taken: models are loaded, else the service would not listen.
 
     Raises:
+        SessionsDisabled: If the settings let nobody start one.
         ServiceDraining: If the service is about to stop.
         Overloaded: If calls are slow.
         DatabaseUnavailable: If the database cannot be reached.

@@ -16,6 +16,7 @@ from runner.errors import (
     ServiceDraining,
     SessionLimitExceeded,
     SessionNotFound,
+    SessionsDisabled,
     StartRateExceeded,
     TransportUnavailable,
     Unauthenticated,
@@ -71,6 +72,7 @@ OF_STARTS = (
     StartRateExceeded,
     Overloaded,
     ServiceDraining,
+    SessionsDisabled,
     TransportUnavailable,
     RoomUnavailable,
 )

@@ -53,6 +53,18 @@ async def test_a_smaller_limit_ends_no_session() -> None:
         assert await start(http) == 429
 
 
+async def test_sessions_can_be_switched_off_and_those_that_there_are_stay() -> None:
+    async with service() as http:
+        assert await start(http) == 200
+        await reload(http, voice={"realtime": {"enabled": False}})
+        answer = await http.post("/start", json={})
+        assert answer.status_code == (await http.get("/ready")).status_code == 503
+        assert answer.json()["error"]["code"] == "SESSIONS_DISABLED"
+        assert http.app.state.sessions.count == 1  # type: ignore[attr-defined]
+        await reload(http)
+        assert await start(http) == 200
+
+
 @pytest.mark.parametrize(
     ("changed", "name"),
     [
