@@ -46,6 +46,9 @@ class ServiceConfig(Section):
         api_key: Usually `${PROVIDER_API_KEY}`; None if the service needs none.
         base_url: Address of a compatible server; None for the provider's own.
         temperature: For an LLM; None leaves it to the bot.
+        context_tokens: For an LLM: how much of a conversation it is given at once, estimated by
+            four characters a token; the older part is summarised then. `local` has 4,096 with
+            everything, and forgets the older half.
         small: For an LLM: whether it is too small for tools and for a long conversation. It is then
             given one fact a turn, and what must be right is said without it.
         service: Pipecat class to use where a provider has several (`ElevenLabsHttpTTSService`).
@@ -60,6 +63,7 @@ class ServiceConfig(Section):
     api_key: str | None = Field(default=None, repr=False)
     base_url: str | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    context_tokens: Annotated[int, Field(ge=500)] = 16_000
     small: bool = False
     service: str | None = None
     options: dict[str, Any] = {}

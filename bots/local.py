@@ -62,6 +62,7 @@ class LocalServices:
             slot=slot,
             release=self._release,
             kept=self._models.llama.read,
+            context_tokens=self._models.llama.context_tokens,
             settings=LocalLLM.Settings(**settings),
         )
 

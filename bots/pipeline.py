@@ -14,6 +14,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMAssistantAggregator,
+    LLMAssistantAggregatorParams,
     LLMContextAggregatorPair,
     LLMUserAggregator,
     LLMUserAggregatorParams,
@@ -23,6 +24,10 @@ from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_mute import AlwaysUserMuteStrategy, BaseUserMuteStrategy
 from pipecat.turns.user_start import BaseUserTurnStartStrategy, MinWordsUserTurnStartStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
+from pipecat.utils.context.llm_context_summarization import (
+    LLMAutoContextSummarizationConfig,
+    LLMContextSummaryConfig,
+)
 
 from bots import providers
 from bots.config import InterruptionConfig, TurnConfig, VadConfig
@@ -41,6 +46,12 @@ from processors.shared_vad import SpeechModels
 from processors.stray_speech import StraySpeechProcessor
 from processors.transcript import ToolCall
 from processors.turn_end import EagerTurnStopStrategy, ReadAlong
+
+MESSAGES_NOT_SUMMARISED = 8
+SUMMARY_SHARE = 0.2
+"""Of what a language model is given of a conversation, the longest summary of what was before."""
+
+SUMMARY_SECS = 30.0
 
 TURN_STOP_MARGIN_SECS = 0.5
 """A turn in which nothing was understood is given up so long after `max_delay`."""
@@ -94,8 +105,10 @@ def assemble(
         resources.local,
         clients=resources.cloud_clients,
     )
+    llm_provider, llm_config = providers.service_for("llm", bot, settings)
     llm = providers.make_llm(
-        *providers.service_for("llm", bot, settings),
+        llm_provider,
+        llm_config,
         resources.local,
         clients=resources.cloud_clients,
         instructions=bot.system_instruction(small=small),
@@ -133,6 +146,9 @@ def assemble(
             turn=settings.turn_detection,
             interruptions=interruptions,
             idle_secs=settings.voice.realtime.limits.idle_timeout,
+        ),
+        assistant_params=assistant_params(
+            None if isinstance(llm, LocalLLM) else llm_config.context_tokens
         ),
     )
     # Only the local voice can: others are asked by the sentence, and paid for it.
@@ -225,4 +241,27 @@ def user_params(
         user_mute_strategies=mute,
         user_turn_stop_timeout=turn.max_delay + TURN_STOP_MARGIN_SECS,
         user_idle_timeout=idle_timeout,
+    )
+
+
+def assistant_params(context_tokens: int | None) -> LLMAssistantAggregatorParams:
+    """Turn a setting into Pipecat's rules of when a conversation is summarised.
+
+    Args:
+        context_tokens: Longest conversation, by Pipecat's estimate; None for one that nobody is to
+            summarise.
+    """
+    if context_tokens is None:
+        return LLMAssistantAggregatorParams()
+    return LLMAssistantAggregatorParams(
+        enable_auto_context_summarization=True,
+        auto_context_summarization_config=LLMAutoContextSummarizationConfig(
+            max_context_tokens=context_tokens,
+            max_unsummarized_messages=None,
+            summary_config=LLMContextSummaryConfig(
+                target_context_tokens=int(SUMMARY_SHARE * context_tokens),
+                min_messages_after_summary=MESSAGES_NOT_SUMMARISED,
+                summarization_timeout=SUMMARY_SECS,
+            ),
+        ),
     )

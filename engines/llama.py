@@ -17,7 +17,7 @@ from engines.fast_weights import fast_weights
 from engines.kept import open_folder
 
 CONTEXT_TOKENS = 4096
-"""Longest conversation of one session; older turns must be left out or summarised before."""
+"""What one session can have read at once, with the reply."""
 
 PARALLEL_SESSIONS = 4
 """Sessions whose prompt cache is kept; more of them still work, with a slower first word."""
@@ -39,6 +39,7 @@ class LlamaServer:
     Attributes:
         model: The name to ask for.
         slots: How many conversations it remembers.
+        context_tokens: How long each can be, instructions and reply included.
         read: Directory of what was read and is kept; None if nothing can be.
         base_url: Where OpenAI's API is, as OpenAI's clients want it.
         key: The API key that it asks for.
@@ -54,6 +55,7 @@ class LlamaServer:
     ) -> None:
         self.key = secrets.token_urlsafe()
         self.slots = PARALLEL_SESSIONS
+        self.context_tokens = CONTEXT_TOKENS
         weights = fast_weights(path, kept)
         params = xllamacpp.CommonParams()
         params.model.path = str(weights)

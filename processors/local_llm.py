@@ -18,7 +18,11 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.openai.llm import OpenAILLMService
 
 from processors.first_clause import draft_of
+from processors.recent import estimate_tokens, recent
 from processors.rehearsal import Rehearsal
+
+SURE_SHARE = 0.75
+"""Of what the model can read, because tokens are estimated: figures and JSON are more than that."""
 
 MAX_KEPT = 100
 """How many readings are kept on disk. With the 0.5B and the receptionist's instructions of 650
@@ -33,6 +37,8 @@ class LocalLLM(OpenAILLMService):
         slot: Where that server keeps what this session has had read.
         release: Called when the session has no more use for the slot.
         kept: Directory where the server keeps what was read; None if it keeps nothing.
+        context_tokens: How much the model can read at once, its instructions and its reply
+            included. Of a conversation that is longer, it is given the end.
         **kwargs: Passed to `OpenAILLMService`.
 
     Attributes:
@@ -49,12 +55,14 @@ class LocalLLM(OpenAILLMService):
         slot: int,
         release: Callable[[int], None],
         kept: Path | None,
+        context_tokens: int,
         **kwargs: Any,
     ) -> None:
         self._shared_client = client
         self._slot = slot
         self._release = release
         self._kept = kept
+        self._context_tokens = context_tokens
         self._recalled = ""
         self._expected = ""
         self.rehearsal: Rehearsal | None = None
@@ -88,6 +96,7 @@ class LocalLLM(OpenAILLMService):
 
     async def get_chat_completions(self, context: LLMContext) -> AsyncStream[ChatCompletionChunk]:
         """Return what the model writes, piece by piece."""
+        context = self._recent(context)
         expected, self._expected = self._expected, ""
         chunks = await super().get_chat_completions(context)
         return cast(Any, self._follow(expected, chunks, context)) if expected else chunks
@@ -181,10 +190,20 @@ class LocalLLM(OpenAILLMService):
             # Another session has the slot too, and its conversation must not stay on the disk.
             await self._forget(name)
 
+    def _recent(self, context: LLMContext) -> LLMContext:
+        """Return what the model can read of a conversation."""
+        settings: Any = self._settings
+        tools = self.get_llm_adapter().from_standard_tools(context.tools)
+        around = f"{settings.system_instruction} {tools}"
+        around_tokens = estimate_tokens([{"role": "system", "content": around}])
+        room = self._context_tokens - around_tokens - settings.max_tokens
+        messages = recent(context.messages, int(SURE_SHARE * room))
+        return LLMContext(messages, context.tools, context.tool_choice)
+
     async def _messages(self, context: LLMContext) -> Any:
         settings: Any = self._settings
         request = await self.get_llm_adapter().get_llm_invocation_params(
-            context,
+            self._recent(context),
             system_instruction=settings.system_instruction,
             convert_developer_to_user=True,
         )

@@ -149,6 +149,30 @@ async def start_and_stop(kept: Path) -> None:
         pass
 
 
+async def test_a_conversation_that_is_too_long_goes_on_with_its_end(kept: Path) -> None:
+    exchanges = [
+        message
+        for number in range(400)
+        for message in (
+            {"role": "user", "content": f"Is room {number} on floor {number // 10}?"},
+            {"role": "assistant", "content": f"Yes, room {number} is on floor {number // 10}."},
+        )
+    ]
+    async with started(kept) as services:
+        llm = make_llm(services)
+        for turn in range(2):
+            context = LLMContext([*exchanges, {"role": "user", "content": QUESTION}])
+            chunks = await llm.get_chat_completions(context)
+            deltas = [choice.delta async for chunk in chunks for choice in chunk.choices]
+            said = "".join(delta.content or "" for delta in deltas)
+            assert "floor" in said
+            exchanges += [context.messages[-1], {"role": "assistant", "content": said}]
+            if turn == 0:
+                # What it has been given begins as before: it reads the new words alone.
+                again = LLMContext([*exchanges, {"role": "user", "content": QUESTION}])
+                assert await tokens_read(llm, again) < 50
+
+
 async def test_sessions_do_not_disturb_what_others_have_had_read(kept: Path) -> None:
     async with started(kept) as services:
         one, other = make_llm(services), make_llm(services)

@@ -38,7 +38,9 @@ class OpenAIStandin:
         heard: What it transcribes, whatever is said.
         reply: What its language model answers to the messages of a conversation: words, or a tool
             and its arguments.
+        summary: What it answers to a request that is not streamed, as those for a summary are.
         chats: Bodies of the requests for completions.
+        summarised: Bodies of those that were not streamed.
         ports: From which the client sent each of them: a connection that is kept keeps its port.
         spoken: Texts that it was asked to speak.
         heard_secs: Lengths of the recordings that it was asked to transcribe.
@@ -48,7 +50,9 @@ class OpenAIStandin:
     key: str
     heard: str
     reply: Callable[[list[Any]], Reply]
+    summary: str = ""
     chats: list[dict[str, Any]] = field(default_factory=list)
+    summarised: list[dict[str, Any]] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)
     spoken: list[str] = field(default_factory=list)
     heard_secs: list[float] = field(default_factory=list)
@@ -61,7 +65,9 @@ class OpenAIStandin:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         self._check_key(request)
         body = await request.json()
-        assert body["stream"] is True
+        if not body["stream"]:
+            self.summarised.append(body)
+            return _completion(body["model"], self.summary)
         self.chats.append(body)
         assert request.transport
         self.ports.append(request.transport.get_extra_info("peername")[1])
@@ -92,6 +98,13 @@ class OpenAIStandin:
         time = np.arange(SPEECH_RATE_HZ) / SPEECH_RATE_HZ
         tone = (8000 * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.int16)
         return web.Response(body=tone.tobytes(), content_type="audio/pcm")
+
+
+def _completion(model: str, words: str) -> web.Response:
+    message = {"role": "assistant", "content": words}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    whole = {"id": "c", "object": "chat.completion", "created": 0, "model": model}
+    return web.json_response({**whole, "choices": [choice]})
 
 
 def _deltas(reply: Reply) -> list[dict[str, Any]]:

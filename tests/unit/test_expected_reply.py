@@ -23,8 +23,14 @@ async def standin() -> AsyncIterator[OpenAIStandin]:
 async def answer(standin: OpenAIStandin, *expected: str | None) -> str:
     """Ask the same question with each expectation, or none; return the last answer."""
     async with AsyncOpenAI(base_url=standin.url, api_key=standin.key) as client:
-        settings = LocalLLM.Settings(model="any")
-        llm = LocalLLM(client, slot=0, release=lambda _: None, kept=None, settings=settings)
+        llm = LocalLLM(
+            client,
+            slot=0,
+            release=lambda _: None,
+            kept=None,
+            context_tokens=1000,
+            settings=LocalLLM.Settings(model="any", max_tokens=100),
+        )
         said = ""
         for reply in expected:
             if reply is not None:
