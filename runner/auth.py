@@ -9,6 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakValueDictionary
 
 import jwt
 from argon2 import PasswordHasher
@@ -140,6 +141,7 @@ class Gate:
         self._own_key = own_key
         self._tokens = _Tokens(jwt_config) if jwt_config else None
         self._trusted: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._looking: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     async def is_open(self) -> bool:
         """Say whether requests need nothing.
@@ -176,19 +178,24 @@ class Gate:
 
     async def _check_key(self, key: str) -> Principal:
         digest = hashlib.sha256(key.encode()).digest()
-        until, principal = self._trusted.get(digest, (0.0, None))
-        if principal and time.monotonic() < until:
+        # A crowd that comes with a key has it looked at once.
+        async with self._looking.setdefault(digest, asyncio.Lock()):
+            until, principal = self._trusted.get(digest, (0.0, None))
+            if principal and time.monotonic() < until:
+                return principal
+            principal = await self._look_up(key)
+            self._trusted[digest] = (time.monotonic() + TRUST_SECS, principal)
+            if len(self._trusted) > TRUSTED_KEYS:
+                self._trusted.popitem(last=False)
             return principal
+
+    async def _look_up(self, key: str) -> Principal:
         _, _, rest = key.partition("_")
         key_id, _, secret = rest.partition("_")
         row = await self._store.api_key(key_id)
         if not row or row.revoked_at or not await asyncio.to_thread(_matches, row, secret):
             raise Unauthenticated("this key is not, or no longer, good")
-        principal = Principal(row.user_id, row.is_operator)
-        self._trusted[digest] = (time.monotonic() + TRUST_SECS, principal)
-        if len(self._trusted) > TRUSTED_KEYS:
-            self._trusted.popitem(last=False)
-        return principal
+        return Principal(row.user_id, row.is_operator)
 
 
 def _matches(row: ApiKeyRow, secret: str) -> bool:

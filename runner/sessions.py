@@ -82,6 +82,7 @@ class SessionManager:
         limits = resources.settings.voice.realtime.limits
         self._admission = Admission(limits, lines(resources.settings))
         self._sessions: dict[str, Session] = {}
+        self._starting = 0
         self.telemetry = Telemetry(lambda: self.count)
         self.outbox = Outbox(resources.settings.server.webhooks, store, self.telemetry)
         self._host = SessionHost(resources, on_end=self._call_ended)
@@ -123,8 +124,8 @@ class SessionManager:
 
     @property
     def count(self) -> int:
-        """Sessions that hold a line: their client is there, or is expected for the first time."""
-        return sum(not session.is_empty for session in self._sessions.values())
+        """Sessions that hold a line: they start, or their client is there or has yet to come."""
+        return self._starting + sum(not session.is_empty for session in self._sessions.values())
 
     @property
     def calls(self) -> int:
@@ -177,12 +178,15 @@ class SessionManager:
         transport = wish.transport or self._settings.voice.realtime.transport
         maker = self._rooms.maker(transport)
         self._admission.check(self.count)
-        wanted = await self._store.config_of(wish.user)
+        # Its line is taken from now on, also while the store, or who makes its room, is slow.
+        self._starting += 1
+        try:
+            wanted = await self._store.config_of(wish.user)
+        finally:
+            self._starting -= 1
         changes = BotChanges(**{**wanted, **wish.changes.model_dump(exclude_none=True)})
         bot_name = wish.bot_name or self._settings.default_bot
         bot = changed_bot(self._settings, bot_name, changes)
-        # Others may have come meanwhile.
-        self._admission.check(self.count)
         if wish.user != LOCAL.user and not wish.phone:
             theirs = sum(
                 session.user == wish.user and not session.is_empty
@@ -203,7 +207,6 @@ class SessionManager:
             seen_at=now,
         )
         session = self._session_of(row, token, bot)
-        # Its line is taken from now on, also while the store, or who makes its room, is slow.
         self._sessions[session.id] = session
         try:
             if maker:

@@ -27,12 +27,13 @@ async def _caller(
     return await gate.admit(api_key, bearer.credentials if bearer else None)
 
 
-def _sessions(connection: HTTPConnection) -> SessionManager:
+# FastAPI takes functions that are not async to a thread, which is two switches for each request.
+async def _sessions(connection: HTTPConnection) -> SessionManager:
     manager: SessionManager = connection.app.state.sessions
     return manager
 
 
-def _store(connection: HTTPConnection) -> Store:
+async def _store(connection: HTTPConnection) -> Store:
     store: Store = connection.app.state.store
     return store
 

@@ -24,6 +24,7 @@ ANY_NUMBER_BY_ONE = {
     f"{LIMITS}__SESSIONS_PER_USER": "100000",
     f"{LIMITS}__STARTS_PER_MINUTE": "1000000",
 }
+FIFTY, FEW_LINES = 50, 10
 QUICK_MS = 50
 FLAT_BYTES = 10 * 1024 * 1024
 ROUNDS = 3
@@ -124,6 +125,29 @@ async def test_a_thousand_starts_in_ten_seconds_get_twenty_lines_and_quick_refus
     assert after.memory_bytes - settled.memory_bytes < FLAT_BYTES
     # The pool of the database may grow; one descriptor a call would be forty.
     assert after.descriptors < settled.descriptors + LINES
+
+
+async def test_of_fifty_who_come_at_once_the_refused_are_told_at_once(tmp_path: Path) -> None:
+    environment = {f"{LIMITS}__SESSIONS": str(FEW_LINES), **ANY_NUMBER_BY_ONE}
+    times: list[float] = []
+    with run_service(tmp_path, "--profile", "offline", environment=environment) as service:
+        key = keys(tmp_path, "add", "ada")
+        for number in range(ROUNDS):
+            async with client(service, key) as http:
+                answers = await asyncio.gather(*(start(http) for _ in range(FIFTY)))
+                refused = [answer for answer in answers if answer.status == 429]
+                report(service, f"round {number + 1}, {len(refused)} of {FIFTY} refused", refused)
+                assert len(refused) == FIFTY - FEW_LINES
+                assert all(answer.retry_after for answer in refused)
+                times += [answer.ms for answer in refused]
+                async with http.get("/voice/realtime/sessions") as response:
+                    mine = (await response.json())["sessions"]
+                started = [session["session_id"] for session in mine if session["is_active"]]
+                assert len(started) == FEW_LINES
+                for session_id in started:
+                    async with http.delete(f"/voice/realtime/session/{session_id}") as response:
+                        assert response.status == 204
+    assert percentile(times, 50) < QUICK_MS
 
 
 async def forsake(service: Service, key: str) -> list[Answer]:

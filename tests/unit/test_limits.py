@@ -1,8 +1,10 @@
 """Who may start a session, and who has to wait."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from bots.config import LimitConfig
 from runner.errors import Overloaded, SessionLimitExceeded, StartRateExceeded
@@ -117,6 +119,22 @@ async def test_of_fifty_who_come_together_as_many_are_let_in_as_there_are_lines(
         assert sorted(answer.status_code for answer in answers) == [200] * 10 + [429] * 40
         assert {answer.headers["Retry-After"] for answer in answers if answer.is_error} == {"10"}
         assert (await http.get("/ready")).json()["sessions"] == 10
+
+
+async def test_a_crowd_has_its_key_looked_at_once_and_its_refused_cost_the_store_nothing() -> None:
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked.append(statement)
+
+    async with service(voice=limits(sessions=10, sessions_per_user=10)) as http:
+        http.headers["X-API-Key"] = await key_of(http, "ada")
+        event.listen(Engine, "before_cursor_execute", note)
+        answers = await asyncio.gather(*(http.post("/start", json={}) for _ in range(50)))
+        event.remove(Engine, "before_cursor_execute", note)
+        assert sum(answer.status_code == 200 for answer in answers) == 10
+        assert sum("FROM api_keys" in statement for statement in asked) == 1
+        assert sum("FROM users" in statement for statement in asked) == 10
 
 
 async def test_limits_of_a_user_are_theirs_alone() -> None:
