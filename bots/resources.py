@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from loguru import logger
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bots import providers
@@ -85,6 +86,7 @@ async def open_resources(
         stack.push_async_callback(cloud_clients.close)
         # Calls need not wait for this: what they come upon first is read for them.
         studying = asyncio.create_task(_study(settings, bots, encoder, local))
+        studying.add_done_callback(_tell_of_failure)
         stack.push_async_callback(_cancel, studying)
         yield Resources(settings, speech, local, cloud_clients, encoder, database, appointments)
 
@@ -135,7 +137,12 @@ async def _study(
             await study_sounds(bot, encoder, local.make_tts(settings.speed(bot.voice_profile)))
 
 
+def _tell_of_failure(studying: asyncio.Task[None]) -> None:
+    """Log it at once: calls go on without what was to be studied, and are slower."""
+    if not studying.cancelled() and (error := studying.exception()):
+        logger.opt(exception=error).error("facts and greetings are not read ahead")
+
+
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait({task})

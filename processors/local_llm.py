@@ -196,7 +196,8 @@ class LocalLLM(OpenAILLMService):
         tools = self.get_llm_adapter().from_standard_tools(context.tools)
         around = f"{settings.system_instruction} {tools}"
         around_tokens = estimate_tokens([{"role": "system", "content": around}])
-        room = self._context_tokens - around_tokens - settings.max_tokens
+        reply_tokens = settings.max_tokens if isinstance(settings.max_tokens, int) else 0
+        room = self._context_tokens - around_tokens - reply_tokens
         messages = recent(context.messages, int(SURE_SHARE * room))
         return LLMContext(messages, context.tools, context.tool_choice)
 

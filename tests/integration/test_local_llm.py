@@ -173,6 +173,11 @@ async def test_a_conversation_that_is_too_long_goes_on_with_its_end(kept: Path) 
                 assert await tokens_read(llm, again) < 50
 
 
+async def test_a_reply_may_be_of_any_length(kept: Path) -> None:
+    async with started(kept) as services:
+        await services.make_llm(system_instruction="Answer.").read(question())
+
+
 async def test_sessions_do_not_disturb_what_others_have_had_read(kept: Path) -> None:
     async with started(kept) as services:
         one, other = make_llm(services), make_llm(services)
