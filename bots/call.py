@@ -2,11 +2,17 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from loguru import logger
-from pipecat.frames.frames import InterruptionWorkerFrame, LLMRunFrame, TTSSpeakFrame
+from pipecat.frames.frames import (
+    InterruptionWorkerFrame,
+    LLMRunFrame,
+    OutputAudioRawFrame,
+    TTSSpeakFrame,
+)
 from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallObserver
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
@@ -15,6 +21,7 @@ from pipecat.processors.frameworks.rtvi.observer import (
     RTVIObserverParams,
 )
 from pipecat.runner.types import RunnerArguments
+from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
@@ -24,7 +31,9 @@ from bots.pipeline import assemble
 from bots.recording import Recording
 from bots.registry import Bot
 from bots.resources import Resources
+from bots.sounds import make_background
 from bots.transports import make_transport, room_lost_event
+from processors.background_audio import BackgroundAudio
 from processors.hang_up import HangUpObserver
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
@@ -54,6 +63,7 @@ class Call:
         room_lost_event: The transport's event for a bot that is not in its room; None if there is
             none but the connection with the client.
         ends_with_client: Whether the bot leaves when its client does; else it waits in its room.
+        background: What is heard behind the bot's voice; None for nothing.
     """
 
     session_id: str
@@ -65,9 +75,11 @@ class Call:
     recording: Path | None = None
     room_lost_event: str | None = None
     ends_with_client: bool = True
+    background: BackgroundAudio | None = None
 
 
 async def make_call(
+    bot: Bot,
     session_id: str,
     runner_args: RunnerArguments,
     resources: Resources,
@@ -80,6 +92,7 @@ async def make_call(
     """Make what a bot is given for one call; see `Call`.
 
     Args:
+        bot: Who will speak.
         session_id: Names the call in logs.
         runner_args: Which transport the session asks for.
         resources: What calls share.
@@ -92,7 +105,10 @@ async def make_call(
         ValueError: If Pipecat does not know the kind of session.
     """
     output = OutputPause()
-    transport = await make_transport(runner_args, output)
+    background = make_background(bot, resources.settings.voice.realtime.audio)
+    transport = await make_transport(runner_args, output, background)
+    if background:
+        output.meanwhile = partial(_play, background, transport)
     return Call(
         session_id,
         transport,
@@ -103,7 +119,15 @@ async def make_call(
         recording,
         room_lost_event(runner_args),
         ends_with_client,
+        background,
     )
+
+
+async def _play(background: BackgroundAudio, transport: BaseTransport, silence: bytes) -> None:
+    """Play what is heard behind the bot's voice, for as long as a chunk is."""
+    output = cast(BaseOutputTransport, transport.output())
+    if audio := await background.mix(silence):
+        await output.write_audio_frame(OutputAudioRawFrame(audio, output.sample_rate, 1))
 
 
 class Conversation:
@@ -218,6 +242,8 @@ class Conversation:
         await self._worker.stop_when_done()
 
     async def _publish(self, state: State) -> None:
+        if self._call.background:
+            self._call.background.think(state is State.THINKING)
         await self._call.listener.on_state(state)
         if state not in (State.CONNECTING, State.DISCONNECTING, State.DISCONNECTED):
             message = {"type": "voice-state", "state": state.value}

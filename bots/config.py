@@ -282,6 +282,32 @@ class ServerConfig(Section):
     webhooks: list[WebhookConfig] = []
 
 
+class SoundConfig(Section):
+    """A sound that is heard behind the bot's voice.
+
+    Attributes:
+        enabled: Whether it is.
+        sound: Name of a file in bots/sounds (`office`), or a path to an audio file.
+        volume: How loud, as a share of what is in the file.
+    """
+
+    enabled: bool = False
+    sound: str
+    volume: Share
+
+
+class AudioConfig(Section):
+    """What is heard besides voices.
+
+    Attributes:
+        thinking: While the bot thinks, until its first word.
+        ambience: During the whole call.
+    """
+
+    thinking: SoundConfig = SoundConfig(sound="keyboard", volume=0.5)
+    ambience: SoundConfig = SoundConfig(sound="office", volume=0.3)
+
+
 class LoggingConfig(Section):
     """What is logged.
 
@@ -385,6 +411,7 @@ class RealtimeConfig(Section):
     vad: VadConfig = VadConfig()
     turn_detection: TurnConfig = TurnConfig()
     interruptions: InterruptionConfig = InterruptionConfig()
+    audio: AudioConfig = AudioConfig()
     ice_servers: list[IceServerConfig] = []
     limits: LimitConfig = LimitConfig()
     announcements: AnnouncementConfig = AnnouncementConfig()
@@ -416,7 +443,7 @@ class ServiceProfile(Section):
 
 
 class ServiceWishes(Section):
-    """Which models and voice answer, of the providers that the profile has chosen.
+    """Which models and voice answer, of the providers that the profile has chosen, and how.
 
     Attributes:
         stt_model: For the speech recognition; None keeps that of voice.yaml.
@@ -424,6 +451,9 @@ class ServiceWishes(Section):
         tts_model: For the voice; None keeps that of voice.yaml.
         tts_voice: The voice; None keeps that of the bot's profile, or of voice.yaml.
         allow_interruptions: Whether the user may stop the bot; None keeps that of voice.yaml.
+        enable_thinking_sound: Whether it is heard that the bot thinks; None keeps that of
+            voice.yaml.
+        thinking_volume: How loud; None keeps that of voice.yaml.
     """
 
     stt_model: str | None = None
@@ -431,6 +461,8 @@ class ServiceWishes(Section):
     tts_model: str | None = None
     tts_voice: str | None = None
     allow_interruptions: bool | None = None
+    enable_thinking_sound: bool | None = None
+    thinking_volume: Share | None = None
 
 
 class BotChanges(ServiceWishes):

@@ -40,6 +40,8 @@ class Bot:
         tts_model: Replaces that of the profile and of voice.yaml.
         tts_voice: Replaces that of the profile and of voice.yaml.
         allow_interruptions: Replaces that of voice.yaml.
+        enable_thinking_sound: Replaces that of voice.yaml.
+        thinking_volume: Replaces that of voice.yaml.
     """
 
     description: str
@@ -59,6 +61,8 @@ class Bot:
     tts_model: str | None = None
     tts_voice: str | None = None
     allow_interruptions: bool | None = None
+    enable_thinking_sound: bool | None = None
+    thinking_volume: float | None = None
 
     def system_instruction(self, *, small: bool) -> str:
         """Return who the bot is, as the language model is told.

@@ -19,6 +19,7 @@ from bots.local_files import find_local_files
 from bots.local_models import LocalModels
 from bots.registry import Bot, load_bot
 from bots.settings import Settings
+from bots.sounds import check_sounds
 from bots.tools.calendar import AppointmentStore
 from processors.knowledge import Encoder
 from processors.shared_vad import SpeechModels
@@ -62,9 +63,10 @@ async def open_resources(
         ServiceUnavailable: If a key or a package is missing.
         DatabaseUnavailable: If the database cannot be reached.
         ModelError: If a model is not on this machine.
-        ConfigError: If a profile has no provider that can be used.
+        ConfigError: If a profile has no provider that can be used, or a sound cannot be read.
         UnknownBot: If a bot of the settings cannot be loaded.
     """
+    await asyncio.to_thread(check_sounds, settings.voice.realtime.audio)
     bots = [load_bot(name, settings) for name in settings.bots]
     for bot in bots:
         providers.check_bot(bot, settings)
@@ -97,8 +99,8 @@ def reconfigured(resources: Resources, settings: Settings) -> Resources:
     It imports bots and reads files: to be run in a thread.
 
     Raises:
-        ConfigError: If a setting is changed that takes a restart, or a profile has no provider that
-            can be used.
+        ConfigError: If a setting is changed that takes a restart, a profile has no provider that
+            can be used, or a sound cannot be read.
         ServiceUnavailable: If a key or a package is missing.
         ModelError: If a model is not on this machine.
         UnknownBot: If a bot of the settings cannot be loaded.
@@ -107,6 +109,7 @@ def reconfigured(resources: Resources, settings: Settings) -> Resources:
     fixed = [name for name, value in _fixed(settings).items() if value != now[name]]
     if fixed:
         raise ConfigError("the settings", [f"{name}: takes a restart" for name in fixed])
+    check_sounds(settings.voice.realtime.audio)
     for name in settings.bots:
         bot = load_bot(name, settings)
         providers.check_bot(bot, settings)

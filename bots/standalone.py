@@ -40,7 +40,7 @@ async def run_bot(file: str, runner_args: RunnerArguments) -> None:
     resources = await _shared_resources()
     bot = load_bot(Path(file).stem, resources.settings)
     session_id = runner_args.session_id or str(uuid.uuid4())
-    call = await make_call(session_id, runner_args, resources, CallListener())
+    call = await make_call(bot, session_id, runner_args, resources, CallListener())
     await Conversation(bot, call).hold()
 
 

@@ -14,6 +14,7 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 
 from bots.audio_receiver import hear_without_delay
+from processors.background_audio import BackgroundAudio
 from processors.output_pause import OutputPause
 from processors.rtvi_serializer import RTVISerializer
 
@@ -31,12 +32,15 @@ def room_lost_event(runner_args: RunnerArguments) -> str | None:
     return _ROOM_LOST.get(type(runner_args))
 
 
-async def make_transport(runner_args: RunnerArguments, output: OutputPause) -> BaseTransport:
+async def make_transport(
+    runner_args: RunnerArguments, output: OutputPause, background: BackgroundAudio | None = None
+) -> BaseTransport:
     """Make the transport that the arguments of a session ask for.
 
     Args:
         runner_args: The arguments.
         output: Pauses what it plays.
+        background: Is mixed into that; None for nothing.
 
     Raises:
         ValueError: If Pipecat does not know the kind of session.
@@ -45,6 +49,7 @@ async def make_transport(runner_args: RunnerArguments, output: OutputPause) -> B
         "audio_in_enabled": True,
         "audio_out_enabled": True,
         "audio_out_filter": output,
+        "audio_out_mixer": background,
         # What has been handed out cannot be paused any more.
         "audio_out_10ms_chunks": 2,
     }

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import numpy as np
@@ -25,9 +26,14 @@ class OutputPause(BaseAudioFilter):
     To be given to an output transport as its filter, which hears every chunk (16-bit PCM, mono)
     right before it is played: while it waits, the transport plays nothing, and does not say that
     the bot has stopped speaking.
+
+    Attributes:
+        meanwhile: Called with silence again and again while it waits, to play something else for
+            so long; None to play nothing.
     """
 
     def __init__(self) -> None:
+        self.meanwhile: Callable[[bytes], Awaitable[None]] | None = None
         self._fade_samples = 0
         self._may_play = asyncio.Event()
         self._may_play.set()
@@ -68,13 +74,18 @@ class OutputPause(BaseAudioFilter):
                 return self._fade(audio, out=True)
             drops = self._drops
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._may_play.wait(), MAX_PAUSE_SECS)
+                await asyncio.wait_for(self._until_it_may_play(bytes(len(audio))), MAX_PAUSE_SECS)
             self._may_play.set()
             if self._drops != drops:
                 return b""
         self._played_at = _now()
         cut, self._cut = self._cut, None
         return audio if cut is None else self._fade(cut) + audio
+
+    async def _until_it_may_play(self, silence: bytes) -> None:
+        while self.meanwhile and not self._may_play.is_set():
+            await self.meanwhile(silence)
+        await self._may_play.wait()
 
     def _fade(self, audio: bytes, *, out: bool = False) -> bytes:
         """Return a chunk faded in at its beginning, or faded out there and silent from then on."""

@@ -261,6 +261,7 @@ class SessionHost:
         session_id, rules = plan.session_id, self._realtime
         past = await plan.recall()
         call = await make_call(
+            plan.bot,
             session_id,
             arguments,
             self._resources,

@@ -4,6 +4,7 @@ Chat completions are streamed as server-sent events, transcriptions come in as m
 with a WAV file, and speech goes out as 24 kHz PCM.
 """
 
+import asyncio
 import io
 import json
 import wave
@@ -38,6 +39,7 @@ class OpenAIStandin:
         heard: What it transcribes, whatever is said.
         reply: What its language model answers to the messages of a conversation: words, or a tool
             and its arguments.
+        thinks_secs: How long its language model takes to begin.
         summary: What it answers to a request that is not streamed, as those for a summary are.
         chats: Bodies of the requests for completions.
         summarised: Bodies of those that were not streamed.
@@ -50,6 +52,7 @@ class OpenAIStandin:
     key: str
     heard: str
     reply: Callable[[list[Any]], Reply]
+    thinks_secs: float = 0.0
     summary: str = ""
     chats: list[dict[str, Any]] = field(default_factory=list)
     summarised: list[dict[str, Any]] = field(default_factory=list)
@@ -74,6 +77,7 @@ class OpenAIStandin:
         reply = self.reply(body["messages"])
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        await asyncio.sleep(self.thinks_secs)
         for delta in _deltas(reply):
             await _send(response, body["model"], delta, None)
         await _send(response, body["model"], {}, "stop" if isinstance(reply, str) else "tool_calls")

@@ -60,6 +60,27 @@ async def test_a_paused_bot_fades_out_and_goes_on_where_it_was() -> None:
     assert told.starts == 1
 
 
+async def test_something_else_is_played_while_the_bot_is_paused() -> None:
+    output, told = OutputPause(), Speech()
+    loudspeaker = Loudspeaker(output, stops_at=STOPS_AT)
+    played: list[bytes] = []
+
+    async def play(silence: bytes) -> None:
+        played.append(silence)
+        await asyncio.sleep(0)
+
+    output.meanwhile = play
+    async with playing(loudspeaker, told) as worker:
+        await speak_and_pause(worker, loudspeaker, output)
+        assert played[0] == bytes(len(loudspeaker.played[0]))
+        assert len(played) > 1
+        output.resume()
+        await told.silent.wait()
+        before = len(played)
+        await turns_of_the_loop()
+    assert len(played) == before, "and no more"
+
+
 async def test_nothing_of_a_paused_speech_is_heard_after_an_interruption() -> None:
     output, told = OutputPause(), Speech()
     loudspeaker = Loudspeaker(output, stops_at=STOPS_AT)

@@ -176,6 +176,8 @@ CONFIG = {
     "tts_model": None,
     "tts_voice": None,
     "allow_interruptions": None,
+    "enable_thinking_sound": None,
+    "thinking_volume": None,
 }
 
 
@@ -211,6 +213,7 @@ async def test_what_a_user_wants_is_in_their_next_session_and_in_nobody_elses(
     [
         ({"llm_model": "gpt-5"}, "loaded on this machine"),
         ({"allow_interruptions": "perhaps"}, "allow_interruptions"),
+        ({"thinking_volume": 1.5}, "thinking_volume"),
         ({"wings": 2}, "wings"),
         ([], "body"),
     ],
