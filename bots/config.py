@@ -308,6 +308,19 @@ class AudioConfig(Section):
     ambience: SoundConfig = SoundConfig(sound="office", volume=0.3)
 
 
+class WorkerConfig(Section):
+    """What the process that holds the calls may take.
+
+    Attributes:
+        memory_warn: MB (of 1,000,000 bytes) beside what it had when it was ready, for all calls
+            together, from which on the log warns; 0 for never.
+        memory_limit: From which on the service drains and ends, to be started again; 0 for never.
+    """
+
+    memory_warn: Annotated[float, Field(ge=0)] = 700
+    memory_limit: Annotated[float, Field(ge=0)] = 0
+
+
 class LoggingConfig(Section):
     """What is logged.
 
@@ -415,6 +428,7 @@ class RealtimeConfig(Section):
     ice_servers: list[IceServerConfig] = []
     limits: LimitConfig = LimitConfig()
     announcements: AnnouncementConfig = AnnouncementConfig()
+    worker: WorkerConfig = WorkerConfig()
     logging: LoggingConfig = LoggingConfig()
 
 

@@ -1,6 +1,7 @@
 """The service: puts routes, errors, limits and the client together."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -31,7 +32,7 @@ from runner.errors import (
 from runner.keeper import Keeper
 from runner.sessions import SessionManager
 from runner.store import Store
-from runner.watchdog import watch_event_loop
+from runner.watchdog import watch_event_loop, watch_memory
 
 CLIENT_DIR = Path(__file__).parent.parent / "client" / "dist"
 MAX_BODY_BYTES = 1024 * 1024
@@ -58,7 +59,15 @@ def create_app(
             store, server.jwt, may_be_open=is_loopback(server.host), own_key=own_key
         )
         manager = app.state.sessions = SessionManager(resources, store)
-        watchdog = asyncio.create_task(watch_event_loop(manager.lagged))
+        watchdogs = (
+            asyncio.create_task(watch_event_loop(manager.lagged)),
+            asyncio.create_task(
+                watch_memory(
+                    lambda: app.state.resources.settings.voice.realtime.worker,
+                    stop=lambda: signal.raise_signal(signal.SIGTERM),
+                )
+            ),
+        )
         keeper = Keeper(manager, store)
         keeping = asyncio.create_task(keeper.keep())
         courier = asyncio.create_task(manager.outbox.deliver())
@@ -68,8 +77,9 @@ def create_app(
             keeper.close()
             await manager.close()
             await manager.outbox.close()
-            watchdog.cancel()
-            await asyncio.gather(watchdog, keeping, courier, return_exceptions=True)
+            for watchdog in watchdogs:
+                watchdog.cancel()
+            await asyncio.gather(*watchdogs, keeping, courier, return_exceptions=True)
 
     app = FastAPI(title="Parlante", lifespan=lifespan)
     app.state.resources = resources

@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from processors.latency import TurnLatency
 from runner.lines import EndReason
@@ -31,6 +38,7 @@ class Telemetry:
 
     def __init__(self, sessions: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
         lines = Gauge("parlante_sessions", "Sessions now, joined or not", registry=self._registry)
         lines.set_function(sessions)
         self._ended = Counter(

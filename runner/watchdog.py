@@ -1,10 +1,13 @@
-"""Notices that the event loop is late, and where it is blocked."""
+"""Notices that the event loop is late and where it is blocked, and that memory runs out."""
 
 import asyncio
 import faulthandler
 from collections.abc import Callable
 
+import psutil
 from loguru import logger
+
+from bots.config import WorkerConfig
 
 LOOK_SECS = 0.25
 """How often the event loop is looked at."""
@@ -12,6 +15,9 @@ LOOK_SECS = 0.25
 BLOCKED_SECS = 1.0
 """A lag that is heard as a gap in every call: what all threads are doing is then written to
 standard error, by a thread that does not need Python for it."""
+
+MEMORY_SECS = 10.0
+"""How often the memory is looked at."""
 
 
 async def watch_event_loop(note_lag: Callable[[float], None]) -> None:
@@ -38,3 +44,33 @@ async def watch_event_loop(note_lag: Callable[[float], None]) -> None:
                 )
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+async def watch_memory(
+    worker: Callable[[], WorkerConfig],
+    stop: Callable[[], None],
+    *,
+    taken: Callable[[], int] | None = None,
+) -> None:
+    """Watch what this process takes, beside what it has taken so far, until the task is cancelled.
+
+    A bot that leaks takes the memory of all calls: whoever starts the service again when it has
+    ended (systemd, Kubernetes) has them go on in a new process.
+
+    Args:
+        worker: Returns how much that may be.
+        stop: Called when it is more, and nothing is watched from then on.
+        taken: Returns the bytes taken; None for the memory that is really there (RSS).
+    """
+    taken = taken or (lambda: psutil.Process().memory_info().rss)
+    before, has_warned = taken(), False
+    while True:
+        await asyncio.sleep(MEMORY_SECS)
+        megabytes, limits = (taken() - before) / 1e6, worker()
+        if limits.memory_limit and megabytes > limits.memory_limit:
+            logger.error("calls take {:.0f} MB: the service ends when they have", megabytes)
+            return stop()
+        is_much = limits.memory_warn and megabytes > limits.memory_warn
+        if is_much and not has_warned:
+            logger.warning("calls take {:.0f} MB: something may leak", megabytes)
+        has_warned = bool(is_much)

@@ -168,6 +168,19 @@ async def test_a_service_that_is_told_to_stop_ends_the_calls_that_go_on_for_too_
     assert "Traceback" not in service.log
 
 
+async def test_a_service_whose_calls_take_too_much_memory_lets_them_end_and_stops(
+    tmp_path: Path,
+) -> None:
+    limit = {"PARLANTE_VOICE__REALTIME__WORKER__MEMORY_LIMIT": "1"}
+    with run_service(tmp_path, environment=limit) as service:
+        async with connect(service.url) as peer:
+            await peer.hear_out(timeout=30)
+            await service.until_logged("the service ends when they have")
+            assert not peer.closed.is_set()
+        assert await asyncio.to_thread(service.process.wait, 20) == 0
+    assert "Traceback" not in service.log
+
+
 async def test_a_service_that_is_told_to_stop_does_not_wait_for_a_client_that_has_not_come(
     tmp_path: Path,
 ) -> None:

@@ -1,8 +1,14 @@
 """What is told of an event loop that is blocked, in a process of its own."""
 
+import asyncio
 import subprocess
 import sys
 
+from loguru import logger
+
+from bots.config import WorkerConfig
+from runner.watchdog import MEMORY_SECS, watch_memory
+from tests import virtual_time
 from tests.service import ROOT
 
 BLOCKED = """
@@ -51,3 +57,43 @@ def test_an_event_loop_that_is_a_little_late_is_only_counted() -> None:
     lag_secs, told = block(0.5)
     assert lag_secs > 0.2
     assert not told
+
+
+def watched(sizes_mb: list[float], **worker: float) -> tuple[list[str], int]:
+    """Let a process take so much every ten seconds; return what was logged, and how often it was
+    stopped."""
+    stops: list[str] = []
+    sizes = iter([*(int(size * 1e6) for size in sizes_mb), *[0] * 10])
+
+    async def watch() -> None:
+        watching = asyncio.create_task(
+            watch_memory(
+                lambda: WorkerConfig(**worker),
+                stop=lambda: stops.append("stop"),
+                taken=lambda: next(sizes),
+            )
+        )
+        await asyncio.sleep((len(sizes_mb) - 0.5) * MEMORY_SECS)
+        watching.cancel()
+        await asyncio.wait({watching})
+
+    said: list[str] = []
+    sink = logger.add(lambda message: said.append(str(message)), format="{level}: {message}")
+    virtual_time.run(watch())
+    logger.remove(sink)
+    return said, len(stops)
+
+
+def test_memory_beside_the_models_is_warned_of_whenever_it_has_become_too_much() -> None:
+    said, stops = watched([1000, 1600, 1701, 1800, 1200, 1900])
+    assert said == [
+        "WARNING: calls take 701 MB: something may leak\n",
+        "WARNING: calls take 900 MB: something may leak\n",
+    ]
+    assert not stops
+
+
+def test_the_service_is_stopped_once_when_memory_has_run_out() -> None:
+    said, stops = watched([1000, 1499, 1501, 1600], memory_warn=0, memory_limit=500)
+    assert said == ["ERROR: calls take 501 MB: the service ends when they have\n"]
+    assert stops == 1
