@@ -278,6 +278,11 @@ class SessionManager:
         """Say whether a session has just ended, and the store may not know it yet."""
         return session_id in self._closing
 
+    async def until_written(self, session_id: str) -> None:
+        """Wait until the store knows of the end of a session that has just ended, if it can."""
+        if closing := self._closing.get(session_id):
+            await asyncio.wait({closing}, timeout=FLUSH_SECS)
+
     async def end(self, session_id: str, reason: EndReason) -> None:
         """End a session, and wait until it has ended and that is written; do nothing if it has.
 
@@ -286,8 +291,8 @@ class SessionManager:
         """
         await self._host.stop(session_id, reason)
         self._end(session_id, reason)
-        if closing := self._closing.get(session_id):
-            await asyncio.wait({closing}, timeout=FLUSH_SECS)
+        if self.is_ending(session_id):
+            await self.until_written(session_id)
         elif row := await self._store.end(session_id, datetime.now(UTC), reason.value):
             await self.bury(row)
 

@@ -51,10 +51,15 @@ Sessions = Annotated[SessionManager, Depends(_sessions)]
 Records = Annotated[Store, Depends(_store)]
 
 
-async def _seen(caller: Caller, records: Records, session_id: str) -> SessionRow:
+async def _seen(
+    caller: Caller, sessions: Sessions, records: Records, session_id: str
+) -> SessionRow:
     row = await records.session(session_id_of(session_id))
     if row is None or not caller.may_see(row.user_id):
         raise SessionNotFound("there never was such a session")
+    if sessions.is_ending(row.id):
+        await sessions.until_written(row.id)
+        row = await records.session(row.id) or row
     return row
 
 

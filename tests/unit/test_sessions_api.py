@@ -1,5 +1,6 @@
 """Sessions over the API: made, looked at, listed and ended."""
 
+import asyncio
 import re
 from datetime import datetime
 from typing import Any
@@ -75,6 +76,21 @@ async def test_a_session_that_is_ended_frees_its_line_and_stays_on_record() -> N
         await make(http)
         metrics = (await http.get("/metrics")).text
         assert 'parlante_sessions_ended_total{reason="deleted"} 1.0' in metrics
+
+
+async def test_how_a_session_ended_is_known_as_soon_as_it_has() -> None:
+    async with service(voice=LINES) as http:
+        made = await make(http)
+        app = http.app  # type: ignore[attr-defined]
+        async with app.state.store._writing():
+            ending = asyncio.create_task(http.delete(f"{BASE}/session/{made['session_id']}"))
+            while not app.state.sessions.is_ending(made["session_id"]):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            looking = asyncio.create_task(look(http, made["session_id"]))
+            await asyncio.sleep(0.1)
+            assert not looking.done()
+        assert (await looking)["end_reason"] == "deleted"
+        await ending
 
 
 async def test_sessions_are_listed_newest_first_and_only_their_users() -> None:
