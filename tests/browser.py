@@ -94,7 +94,7 @@ EARS = """
         const text = data.text();
         before = before.then(async () => {
           const json = await text;
-          if (json[0] === '"') tell(JSON.parse(json.slice(json.indexOf("{"))), at);
+          if (json[0] === '"') tell(JSON.parse(json.slice(json.indexOf('{"'))), at);
         });
       });
     }
