@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from loguru import logger
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,7 +19,7 @@ from bots.local_models import LocalModels
 from bots.registry import Bot, load_bot
 from bots.settings import Settings
 from bots.sounds import check_sounds
-from bots.tools.calendar import AppointmentStore
+from bots.tools.desk import Desk
 from processors.knowledge import Encoder
 from processors.shared_vad import SpeechModels
 
@@ -37,7 +36,7 @@ class Resources:
         encoder: Finds facts by their meaning; None where the language model is not a small local
             one.
         database: Connections to the one database.
-        appointments: The clinic's calendar.
+        desk: Where tools write.
     """
 
     settings: Settings
@@ -46,7 +45,7 @@ class Resources:
     cloud_clients: CloudClients
     encoder: Encoder | None
     database: AsyncEngine
-    appointments: AppointmentStore
+    desk: Desk
 
 
 @asynccontextmanager
@@ -74,9 +73,9 @@ async def open_resources(
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = connect(settings.database_url, settings.data_dir)
         stack.push_async_callback(database.dispose)
-        appointments = AppointmentStore(database, clock=datetime.now)
+        desk = Desk(database)
         async with reachable():
-            await appointments.open()
+            await desk.open()
         speech = await asyncio.to_thread(SpeechModels)
         encoder = await asyncio.to_thread(load_encoder, settings)
         for bot in bots:
@@ -90,7 +89,7 @@ async def open_resources(
         studying = asyncio.create_task(_study(settings, bots, encoder, local))
         studying.add_done_callback(_tell_of_failure)
         stack.push_async_callback(_cancel, studying)
-        yield Resources(settings, speech, local, cloud_clients, encoder, database, appointments)
+        yield Resources(settings, speech, local, cloud_clients, encoder, database, desk)
 
 
 def reconfigured(resources: Resources, settings: Settings) -> Resources:

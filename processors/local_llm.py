@@ -24,9 +24,9 @@ from processors.rehearsal import Rehearsal
 SURE_SHARE = 0.75
 """Of what the model can read, because tokens are estimated: figures and JSON are more than that."""
 
-MAX_KEPT = 100
-"""How many readings are kept on disk. With the 0.5B and the receptionist's instructions of 650
-tokens, each takes 8 MB."""
+MAX_KEPT = 150
+"""How many readings are kept on disk: the bots that come with this have 102. With the 0.5B and
+instructions of 650 tokens, each takes 8 MB."""
 
 
 class LocalLLM(OpenAILLMService):
@@ -172,18 +172,22 @@ class LocalLLM(OpenAILLMService):
             logger.warning("the language model cannot read ahead: {}", error)
 
     async def study(self, opening: LLMContext) -> None:
-        """Have the server read `opening` for later, unless that is kept already; see `recall`."""
+        """Have the server read `opening` for later, if it can be kept and is not; see `recall`."""
         try:
             messages = await self._messages(opening)
-            if not self._is_kept(name := _name_of(messages)):
+            if not self._is_kept(name := _name_of(messages)) and self._has_room:
                 await self._learn(messages, name)
         except OpenAIError as error:
             logger.warning("the language model cannot read ahead: {}", error)
 
+    @property
+    def _has_room(self) -> bool:
+        return self._kept is not None and len(os.listdir(self._kept)) < MAX_KEPT
+
     async def _learn(self, messages: Any, name: str) -> None:
         """Have the server read something, and keep it if there is room."""
         tokens = await self._read(messages)
-        if not self._kept or len(os.listdir(self._kept)) >= MAX_KEPT:
+        if not self._has_room:
             return
         saved = await self._slot_file("save", name)
         if saved and saved["n_saved"] != tokens:

@@ -115,6 +115,8 @@ async def reconfigure(app: FastAPI, settings: Settings) -> None:
         ParlanteError: If they cannot be used; all is as it was then.
     """
     resources = await asyncio.to_thread(reconfigured, app.state.resources, settings)
+    # New bots may bring tables.
+    await resources.desk.open()
     app.state.resources = resources
     app.state.sessions.reconfigure(resources)
 

@@ -11,6 +11,7 @@ import httpx
 from bots.database import connect
 from bots.resources import Resources
 from bots.settings import DEFAULT_CONFIG, load_settings
+from bots.tools.desk import Desk
 from runner.app import create_app
 from runner.auth import new_key
 from runner.store import Store
@@ -23,10 +24,10 @@ async def service(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     The application is `client.app`.
     """
     loaded = load_settings(DEFAULT_CONFIG, settings)
-    nothing = dict.fromkeys(("speech", "local", "cloud_clients", "encoder", "appointments"))
+    nothing = dict.fromkeys(("speech", "local", "cloud_clients", "encoder"))
     with TemporaryDirectory() as folder:
         database = connect(loaded.database_url, Path(folder))
-        app = create_app(Resources(loaded, database=database, **nothing))  # type: ignore[arg-type]
+        app = create_app(Resources(loaded, database=database, desk=Desk(database), **nothing))  # type: ignore[arg-type]
         transport = httpx.ASGITransport(app)
         async with (
             AsyncExitStack() as stack,

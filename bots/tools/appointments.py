@@ -1,21 +1,14 @@
 """The tools over the clinic's calendar.
 
-Every tool answers with a small dict: what happened, or under "error" what is wrong together with
-"ask", what the bot should say or ask next.
+Every tool answers with a small dict: what happened, or what is wrong (`Refusal`).
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
 
 from pipecat.services.llm_service import FunctionCallParams
 
-from bots.tools.calendar import (
-    CLINIC_DOCTORS,
-    WEEKDAYS,
-    AppointmentError,
-    AppointmentStore,
-    Wish,
-)
+from bots.tools.calendar import CLINIC_DOCTORS, WEEKDAYS, Calendar, Wish
+from bots.tools.desk import Result, desk_of, tool
 from bots.tools.spoken_time import parse_when
 
 CLINIC_SERVICES: Mapping[str, str] = {
@@ -28,24 +21,11 @@ CLINIC_SERVICES: Mapping[str, str] = {
 }
 
 
-class AppointmentResources(Protocol):
-    """What the tools need of `params.app_resources`."""
-
-    @property
-    def appointments(self) -> AppointmentStore:
-        """The clinic's appointments."""
-        ...
+def _calendar(params: FunctionCallParams) -> Calendar:
+    return Calendar(desk_of(params))
 
 
-def _store(params: FunctionCallParams) -> AppointmentStore:
-    resources: AppointmentResources = params.app_resources
-    return resources.appointments
-
-
-def _refusal(error: AppointmentError) -> dict[str, Any]:
-    return {"error": error.code, "ask": error.ask}
-
-
+@tool
 async def book_appointment(
     params: FunctionCallParams,
     name: str,
@@ -54,7 +34,7 @@ async def book_appointment(
     date: str,
     time: str,
     doctor: str = "",
-) -> None:
+) -> Result:
     """Book an appointment at the clinic. Call it once the caller has given all of these.
 
     Only tell the caller that it is booked when the result says so.
@@ -68,38 +48,32 @@ async def book_appointment(
         time: The time as HH:MM, 24 hours.
         doctor: The doctor the caller asked for. Leave empty if none was named.
     """
-    store = _store(params)
-    try:
-        starts_at = parse_when(date, time, store.now.date())
-        row = await store.book(Wish(name, phone, reason, starts_at, doctor))
-    except AppointmentError as error:
-        await params.result_callback(_refusal(error))
-    else:
-        await params.result_callback({"booked": True, **row.spoken()})
+    calendar = _calendar(params)
+    starts_at = parse_when(date, time, calendar.now.date())
+    row = await calendar.book(Wish(name, phone, reason, starts_at, doctor))
+    return {"booked": True, **row.spoken()}
 
 
-async def list_appointments(params: FunctionCallParams, phone: str) -> None:
+@tool
+async def list_appointments(params: FunctionCallParams, phone: str) -> Result:
     """Find the coming appointments of a caller.
 
     Args:
         params: The call in progress.
         phone: The phone number the appointments were booked with.
     """
-    try:
-        rows = await _store(params).upcoming(phone=phone)
-    except AppointmentError as error:
-        await params.result_callback(_refusal(error))
-    else:
-        await params.result_callback({"appointments": [row.spoken() for row in rows]})
+    rows = await _calendar(params).upcoming(phone=phone)
+    return {"appointments": [row.spoken() for row in rows]}
 
 
+@tool
 async def cancel_appointment(
     params: FunctionCallParams,
     appointment_id: int | None = None,
     name: str = "",
     date: str = "",
     time: str = "",
-) -> None:
+) -> Result:
     """Cancel an appointment, either by its id or by name, date and time together.
 
     Args:
@@ -109,35 +83,31 @@ async def cancel_appointment(
         date: The day as YYYY-MM-DD, or a weekday, or tomorrow.
         time: The time as HH:MM, 24 hours.
     """
-    store = _store(params)
-    try:
-        if appointment_id is not None:
-            row = await store.cancel(appointment_id)
-        else:
-            row = await store.cancel_at(name, parse_when(date, time, store.now.date()))
-    except AppointmentError as error:
-        await params.result_callback(_refusal(error))
+    calendar = _calendar(params)
+    if appointment_id is not None:
+        row = await calendar.cancel(appointment_id)
     else:
-        await params.result_callback({"cancelled": True, **row.spoken()})
+        row = await calendar.cancel_at(name, parse_when(date, time, calendar.now.date()))
+    return {"cancelled": True, **row.spoken()}
 
 
-async def opening_hours(params: FunctionCallParams) -> None:
+@tool
+async def opening_hours(params: FunctionCallParams) -> Result:
     """Tell when the clinic is open on each day of the week, and what day it is today."""
-    store = _store(params)
+    calendar = _calendar(params)
     hours = {
-        day: f"{store.hours[i][0]:%H:%M} to {store.hours[i][1]:%H:%M}"
-        if i in store.hours
+        day: f"{calendar.hours[i][0]:%H:%M} to {calendar.hours[i][1]:%H:%M}"
+        if i in calendar.hours
         else "closed"
         for i, day in enumerate(WEEKDAYS)
     }
-    await params.result_callback({"today": f"{store.now:%A %Y-%m-%d}", "hours": hours})
+    return {"today": f"{calendar.now:%A %Y-%m-%d}", "hours": hours}
 
 
-async def services(params: FunctionCallParams) -> None:
+@tool
+async def services(params: FunctionCallParams) -> Result:
     """Tell which services the clinic offers, with their prices, and who the doctors are."""
-    await params.result_callback(
-        {"services": dict(CLINIC_SERVICES), "doctors": list(CLINIC_DOCTORS)}
-    )
+    return {"services": dict(CLINIC_SERVICES), "doctors": list(CLINIC_DOCTORS)}
 
 
 APPOINTMENT_TOOLS = (

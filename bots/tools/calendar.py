@@ -1,19 +1,19 @@
 """The clinic's calendar: a table of real appointments.
 
-Times are the clinic's own wall-clock times, without a zone. The day of today comes from the clock
-that is passed in.
+Times are the clinic's own wall-clock times, without a zone.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import Index, select, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
+
+from bots.tools.contact import FEWEST_DIGITS, digits
+from bots.tools.desk import Desk, Refusal, Table
 
 SLOT = timedelta(minutes=30)
 LONGEST_NOTICE = timedelta(days=180)
@@ -31,31 +31,10 @@ CLINIC_HOURS: OpeningHours = {
 CLINIC_DOCTORS = ("Doctor Elena Marsh", "Doctor Samuel Okoye", "Doctor Priya Raman")
 
 
-class AppointmentError(Exception):
-    """A wish that cannot be met.
-
-    Attributes:
-        code: What is wrong, for programs.
-        ask: What the bot should say or ask next.
-    """
-
-    def __init__(self, code: str, ask: str) -> None:
-        super().__init__(code, ask)
-        self.code = code
-        self.ask = ask
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.ask}"
-
-
-class _Table(DeclarativeBase):
-    pass
-
-
 _STANDING = text("cancelled_at IS NULL")
 
 
-class Appointment(_Table):
+class Appointment(Table):
     """One booking. A cancelled one stays, with the time of its cancelling."""
 
     __tablename__ = "appointments"
@@ -123,57 +102,44 @@ class Wish:
     doctor: str = ""
 
 
-class AppointmentStore:
-    """Appointments in a database.
+class Calendar:
+    """The appointments.
 
-    Call `open` before anything else.
+    Args:
+        desk: Where they are written; its clock is the clinic's.
+        hours: Opening and closing time by weekday, 0 for Monday; closed on days left out.
+        doctors: Who sees patients. The first one free is taken where the caller names none.
     """
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        desk: Desk,
         *,
-        clock: Callable[[], datetime],
         hours: OpeningHours = CLINIC_HOURS,
         doctors: Sequence[str] = CLINIC_DOCTORS,
     ) -> None:
-        """Use a database.
-
-        Args:
-            engine: Connections to it, closed by their owner.
-            clock: The clinic's local time, without a zone.
-            hours: Opening and closing time by weekday, 0 for Monday; closed on days left out.
-            doctors: Who sees patients. The first one free is taken where the caller names none.
-        """
         self.hours = hours
-        self._clock = clock
+        self._desk = desk
         self._doctors = tuple(doctors)
-        self._engine = engine
-        self._session = async_sessionmaker(engine, expire_on_commit=False)
 
     @property
     def now(self) -> datetime:
         """The clinic's local time."""
-        return self._clock()
-
-    async def open(self) -> None:
-        """Make the table where there is none yet."""
-        async with self._engine.begin() as connection:
-            await connection.run_sync(_Table.metadata.create_all)
+        return self._desk.clock()
 
     async def book(self, wish: Wish) -> Appointment:
         """Store an appointment; the same wish again returns the same appointment.
 
         Raises:
-            AppointmentError: Something is missing (`name_missing`, `phone_missing`), the time does
+            Refusal: Something is missing (`name_missing`, `phone_missing`), the time does
                 not suit (`past`, `too_far`, `closed`, `not_a_slot`), there is no such doctor
                 (`unknown_doctor`) or nobody is free (`slot_taken`).
         """
         name, phone = " ".join(wish.name.split()), digits(wish.phone)
         if not name:
-            raise AppointmentError("name_missing", "Ask for the caller's full name.")
-        if len(phone) < 5:
-            raise AppointmentError("phone_missing", "Ask for a phone number with all its digits.")
+            raise Refusal("name_missing", "Ask for the caller's full name.")
+        if len(phone) < FEWEST_DIGITS:
+            raise Refusal("phone_missing", "Ask for a phone number with all its digits.")
         self.check_time(wish.starts_at)
         for doctor in self._candidates(wish.doctor):
             row = Appointment(
@@ -189,54 +155,54 @@ class AppointmentStore:
                 return row
             if same := await self._same(row):
                 return same
-        raise AppointmentError("slot_taken", await self._other_times(wish))
+        raise Refusal("slot_taken", await self._other_times(wish))
 
     def check_time(self, starts_at: datetime) -> None:
         """Check that an appointment may begin at `starts_at`, whoever else has booked.
 
         Raises:
-            AppointmentError: `past`, `too_far`, `closed` or `not_a_slot`.
+            Refusal: `past`, `too_far`, `closed` or `not_a_slot`.
         """
         if starts_at <= self.now:
-            raise AppointmentError("past", "That time is over. Ask for a day and time to come.")
+            raise Refusal("past", "That time is over. Ask for a day and time to come.")
         if starts_at > self.now + LONGEST_NOTICE:
-            raise AppointmentError("too_far", "Ask for a day within the next six months.")
+            raise Refusal("too_far", "Ask for a day within the next six months.")
         hours = self.hours.get(starts_at.weekday())
         if hours is None:
             ask = f"We are closed on {starts_at:%A}. Ask for another day."
-            raise AppointmentError("closed", ask)
+            raise Refusal("closed", ask)
         opens, closes = (datetime.combine(starts_at, hour) for hour in hours)
         if starts_at < opens or starts_at + SLOT > closes:
             ask = f"On {starts_at:%A} we see patients from {opens:%H:%M} to {closes:%H:%M}."
-            raise AppointmentError("closed", f"{ask} Ask for a time within these hours.")
+            raise Refusal("closed", f"{ask} Ask for a time within these hours.")
         if (starts_at - opens) % SLOT:
-            raise AppointmentError("not_a_slot", "Ask for a full or a half hour.")
+            raise Refusal("not_a_slot", "Ask for a full or a half hour.")
 
     async def upcoming(self, *, phone: str = "", name: str = "") -> list[Appointment]:
         """Return the appointments to come of a phone number, of a name, or of both together.
 
         Raises:
-            AppointmentError: Neither is given (`phone_missing`).
+            Refusal: Neither is given (`phone_missing`).
         """
         query = select(Appointment).where(
             Appointment.cancelled_at.is_(None), Appointment.starts_at > self.now
         )
         if not digits(phone) and not name.strip():
-            raise AppointmentError("phone_missing", "Ask for the caller's phone number.")
+            raise Refusal("phone_missing", "Ask for the caller's phone number.")
         if digits(phone):
             query = query.where(Appointment.phone == digits(phone))
         if name.strip():
             query = query.where(Appointment.name_key == " ".join(name.casefold().split()))
-        async with self._session() as session:
+        async with self._desk.session() as session:
             return list(await session.scalars(query.order_by(Appointment.starts_at)))
 
     async def cancel(self, appointment_id: int) -> Appointment:
         """Cancel an appointment; one that is cancelled already is returned as it is.
 
         Raises:
-            AppointmentError: There is no such appointment (`not_found`).
+            Refusal: There is no such appointment (`not_found`).
         """
-        async with self._session.begin() as session:
+        async with self._desk.session() as session:
             row = await session.get(Appointment, appointment_id)
             if row is None:
                 raise _not_found()
@@ -247,7 +213,7 @@ class AppointmentStore:
         """Cancel the appointment of `name` at that time; a repetition returns the same one.
 
         Raises:
-            AppointmentError: There is no such appointment (`not_found`).
+            Refusal: There is no such appointment (`not_found`).
         """
         query = (
             select(Appointment)
@@ -257,7 +223,7 @@ class AppointmentStore:
             )
             .order_by(Appointment.cancelled_at.is_not(None), Appointment.id.desc())
         )
-        async with self._session() as session:
+        async with self._desk.session() as session:
             row = await session.scalar(query.limit(1))
         if row is None:
             raise _not_found()
@@ -275,7 +241,7 @@ class AppointmentStore:
             Appointment.starts_at.between(begin, end),
             Appointment.doctor.in_(candidates),
         )
-        async with self._session() as session:
+        async with self._desk.session() as session:
             taken = list(await session.scalars(query))
         slots = [begin + i * SLOT for i in range((end - begin) // SLOT)]
         return [s for s in slots if s > self.now and taken.count(s) < len(candidates)]
@@ -285,12 +251,12 @@ class AppointmentStore:
         found = tuple(name for name in self._doctors if wanted in name.casefold())
         if not found:
             known = ", ".join(self._doctors)
-            raise AppointmentError("unknown_doctor", f"Our doctors are {known}. Ask which one.")
+            raise Refusal("unknown_doctor", f"Our doctors are {known}. Ask which one.")
         return found
 
     async def _insert(self, row: Appointment) -> bool:
         try:
-            async with self._session.begin() as session:
+            async with self._desk.session() as session:
                 session.add(row)
         except IntegrityError:
             return False
@@ -303,7 +269,7 @@ class AppointmentStore:
             Appointment.name_key == row.name_key,
             Appointment.phone == row.phone,
         )
-        async with self._session() as session:
+        async with self._desk.session() as session:
             return await session.scalar(query)
 
     async def _other_times(self, wish: Wish) -> str:
@@ -315,10 +281,5 @@ class AppointmentStore:
         return f"That time is taken. Offer one of these times of the same day: {times}."
 
 
-def _not_found() -> AppointmentError:
-    return AppointmentError("not_found", "Ask for the name, the day and the time once more.")
-
-
-def digits(phone: str) -> str:
-    """Return the digits of a phone number, all that tells two spellings of it apart."""
-    return re.sub(r"\D", "", phone)
+def _not_found() -> Refusal:
+    return Refusal("not_found", "Ask for the name, the day and the time once more.")

@@ -3,7 +3,8 @@
 import re
 from datetime import date, datetime, time, timedelta
 
-from bots.tools.calendar import WEEKDAYS, AppointmentError
+from bots.tools.calendar import WEEKDAYS
+from bots.tools.desk import Refusal
 
 
 def parse_when(day: str, hour: str, today: date) -> datetime:
@@ -15,7 +16,7 @@ def parse_when(day: str, hour: str, today: date) -> datetime:
         today: The day that words like tomorrow count from.
 
     Raises:
-        AppointmentError: One of them cannot be read (`date_unclear`, `time_unclear`).
+        Refusal: One of them cannot be read (`date_unclear`, `time_unclear`).
     """
     return datetime.combine(_parse_day(day, today), _parse_hour(hour))
 
@@ -30,7 +31,7 @@ def _parse_day(day: str, today: date) -> date:
     try:
         return date.fromisoformat(word)
     except ValueError as exc:
-        raise AppointmentError("date_unclear", "Ask for the day of the appointment.") from exc
+        raise Refusal("date_unclear", "Ask for the day of the appointment.") from exc
 
 
 _HOUR = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?(?::\d{2})?\s*(?:(a|p)\.?m\.?)?")
@@ -46,4 +47,4 @@ def _parse_hour(hour: str) -> time:
             clock_hour = clock_hour % 12 + (12 if half == "p" else 0)
         return time(clock_hour, minute)
     except ValueError as exc:
-        raise AppointmentError("time_unclear", "Ask for the time of the appointment.") from exc
+        raise Refusal("time_unclear", "Ask for the time of the appointment.") from exc

@@ -1,6 +1,7 @@
 """Fixtures of several unit tests."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bots.database import connect
+from bots.tools.desk import Desk
 from runner.store import Store
 from tests.database import Postgres
 from tests.model_hub import dead_hub, hub, index
@@ -45,3 +47,11 @@ async def store(engine: AsyncEngine) -> Store:
     store = Store(engine)
     await store.open()
     return store
+
+
+@pytest.fixture
+async def desk(engine: AsyncEngine) -> Desk:
+    """Where tools write, on a Friday at noon."""
+    desk = Desk(engine, lambda: datetime(2026, 11, 20, 12, 0))
+    await desk.open()
+    return desk

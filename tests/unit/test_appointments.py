@@ -1,13 +1,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from pipecat.services.llm_service import FunctionCallParams
 
 from bots.database import connect
 from bots.tools.appointments import (
@@ -21,11 +20,12 @@ from bots.tools.appointments import (
 )
 from bots.tools.calendar import (
     CLINIC_DOCTORS,
-    AppointmentError,
-    AppointmentStore,
+    Calendar,
     Wish,
 )
+from bots.tools.desk import Desk, Refusal
 from bots.tools.spoken_time import parse_when
+from tests.tools import run_tool
 
 FRIDAY_NOON = datetime(2026, 11, 20, 12, 0)
 TUESDAY_TEN = datetime(2026, 11, 24, 10, 0)
@@ -46,48 +46,26 @@ def clock() -> Clock:
 
 
 @asynccontextmanager
-async def open_store(data_dir: Path, clock: Clock) -> AsyncIterator[AppointmentStore]:
+async def open_store(data_dir: Path, clock: Clock) -> AsyncIterator[Calendar]:
     engine = connect(None, data_dir)
-    store = AppointmentStore(engine, clock=clock)
-    await store.open()
-    yield store
+    desk = Desk(engine, clock)
+    await desk.open()
+    yield Calendar(desk)
     await engine.dispose()
 
 
 @pytest.fixture
-async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[AppointmentStore]:
+async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[Calendar]:
     async with open_store(tmp_path, clock) as store:
         yield store
 
 
-@dataclass
-class Resources:
-    appointments: AppointmentStore
-
-
-async def call(tool: Any, store: AppointmentStore, **arguments: Any) -> dict[str, Any]:
-    results: list[dict[str, Any]] = []
-
-    async def result_callback(result: Any, *, properties: Any = None) -> None:
-        results.append(result)
-
-    params = FunctionCallParams(
-        function_name=tool.__name__,
-        tool_call_id="1",
-        arguments=arguments,
-        llm=cast(Any, None),
-        pipeline_worker=cast(Any, None),
-        context=cast(Any, None),
-        result_callback=result_callback,
-        app_resources=Resources(store),
-    )
-    await tool(params, **arguments)
-    assert len(results) == 1
-    return results[0]
+async def call(tool: Any, store: Calendar, **arguments: Any) -> dict[str, Any]:
+    return await run_tool(tool, store._desk, **arguments)
 
 
 async def refused(coroutine: Any) -> str:
-    with pytest.raises(AppointmentError) as caught:
+    with pytest.raises(Refusal) as caught:
         await coroutine
     assert caught.value.ask
     return caught.value.code
@@ -128,21 +106,21 @@ class TestBooking:
         results = await asyncio.gather(*map(store.book, wishes), return_exceptions=True)
 
         booked = [r.doctor for r in results if not isinstance(r, BaseException)]
-        refusals = [r for r in results if isinstance(r, AppointmentError)]
+        refusals = [r for r in results if isinstance(r, Refusal)]
         assert sorted(booked) == sorted(CLINIC_DOCTORS)
         assert [refusal.code for refusal in refusals] == ["slot_taken", "slot_taken"]
 
     async def test_a_doctor_who_is_taken_is_refused_with_other_times(self, store):
         await store.book(replace(DANA, doctor="Marsh"))
 
-        with pytest.raises(AppointmentError) as caught:
+        with pytest.raises(Refusal) as caught:
             await store.book(replace(DANA, phone="555 0199", doctor="Dr. Marsh"))
 
         assert caught.value.code == "slot_taken"
         assert "09:00, 09:30, 10:30" in caught.value.ask
 
     async def test_an_unknown_doctor_is_refused_with_the_known_ones(self, store):
-        with pytest.raises(AppointmentError, match="Okoye") as caught:
+        with pytest.raises(Refusal, match="Okoye") as caught:
             await store.book(replace(DANA, doctor="House"))
 
         assert caught.value.code == "unknown_doctor"
@@ -203,7 +181,7 @@ class TestCancelling:
 
 class TestStore:
     async def test_the_file_is_written_ahead_and_durably(self, store):
-        async with store._engine.connect() as connection:
+        async with store._desk.database.connect() as connection:
             journal = (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar()
             synchronous = (await connection.exec_driver_sql("PRAGMA synchronous")).scalar()
 
@@ -246,7 +224,7 @@ class TestWhen:
         ],
     )
     def test_what_cannot_be_read_is_asked_for(self, day, hour, code):
-        with pytest.raises(AppointmentError) as caught:
+        with pytest.raises(Refusal) as caught:
             parse_when(day, hour, FRIDAY_NOON.date())
         assert caught.value.code == code
 

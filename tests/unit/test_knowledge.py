@@ -9,15 +9,16 @@ from pipecat.processors.aggregators.llm_context import LLMContext, LLMSpecificMe
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.tests.utils import run_test
 
-from bots.receptionist import BOT
+from bots import callcenter, receptionist, sales
+from bots.registry import Bot
 from bots.tools.appointments import CLINIC_SERVICES
 from bots.tools.calendar import CLINIC_DOCTORS, CLINIC_HOURS, WEEKDAYS
+from bots.tools.sales import PLANS
 from processors.facts import Example, Fact, parse_examples, parse_facts
 from processors.knowledge import Knowledge, KnowledgeProcessor
 
 ROOT = Path(__file__).parents[2]
 CLINIC = ROOT / "bots/knowledge/receptionist.md"
-OFFLINE = ROOT / "bots/knowledge/receptionist_offline.md"
 
 MARKDOWN = """\
 # The shop
@@ -318,18 +319,52 @@ class TestClinic:
     def test_spoken_questions_find_their_answer(self, question, answer):
         assert answer in Knowledge.from_files(CLINIC).lookup(question)[0].text
 
-    def test_every_fact_can_be_spoken_as_it_stands(self):
-        for fact in Knowledge.from_files(CLINIC, OFFLINE).facts:
+
+@pytest.mark.parametrize(
+    "bot", [receptionist.BOT, sales.BOT, callcenter.BOT], ids=lambda b: b.prompt
+)
+class TestBots:
+    def files(self, bot: Bot) -> list[Path]:
+        return [ROOT / "bots/knowledge" / name for name in (bot.knowledge, bot.offline_knowledge)]
+
+    def test_every_fact_can_be_spoken_as_it_stands(self, bot: Bot) -> None:
+        for fact in Knowledge.from_files(*self.files(bot)).facts:
             assert not re.search(r"[0-9#*()\[\]$%]", fact.text), fact.text
 
-    def test_every_example_answers_with_a_fact_as_it_stands(self):
-        facts = {fact.text for fact in Knowledge.from_files(CLINIC, OFFLINE).facts}
-        examples = parse_examples(OFFLINE.read_text())
-
+    def test_every_example_answers_with_a_fact_as_it_stands(self, bot: Bot) -> None:
+        facts = {fact.text for fact in Knowledge.from_files(*self.files(bot)).facts}
+        examples = parse_examples(self.files(bot)[1].read_text())
         assert examples
         assert [example for example in examples if example.answer not in facts] == []
 
-    def test_the_bot_says_the_same_whether_it_finds_that_nothing_is_known_or_finds_nothing(self):
-        facts = {fact.text for fact in Knowledge.from_files(OFFLINE).facts}
+    def test_the_same_is_said_whether_nothing_is_known_or_nothing_is_found(self, bot: Bot) -> None:
+        facts = {fact.text for fact in Knowledge.from_files(self.files(bot)[1]).facts}
+        assert bot.nothing_known in facts
 
-        assert BOT.nothing_known in facts
+
+class TestQuillworks:
+    TENS = {9: "nine", 19: "nineteen", 39: "thirty-nine"}  # noqa: RUF012
+
+    def test_the_facts_name_the_prices_of_the_tools(self) -> None:
+        text = (ROOT / "bots/knowledge/sales.md").read_text()
+        for name, plan in PLANS.items():
+            assert f"{name} costs {self.TENS[plan.dollars]} dollars a month" in text
+
+    @pytest.mark.parametrize(
+        ("file", "question", "answer"),
+        [
+            ("sales", "can i try it for free", "thirty days"),
+            ("sales", "what does it cost for one person", "nine dollars"),
+            ("sales", "does it work with quickbooks", "QuickBooks"),
+            ("sales", "can i send an invoice in euros", "any currency"),
+            ("callcenter", "i forgot my password", "forgotten password"),
+            ("callcenter", "the app crashes when i add a photo", "Android"),
+            ("callcenter", "my customer's card was declined", "bank turned"),
+            ("callcenter", "i was charged twice", "five working days"),
+        ],
+    )
+    def test_spoken_questions_find_their_answer(
+        self, file: str, question: str, answer: str
+    ) -> None:
+        path = ROOT / "bots/knowledge" / f"{file}.md"
+        assert answer in Knowledge.from_files(path).lookup(question)[0].text

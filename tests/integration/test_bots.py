@@ -1,0 +1,52 @@
+"""What the bots beside the receptionist write down in a call."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.peer import connect
+from tests.integration.test_call import REPLY_SECS
+from tests.integration.test_transcript import entries, read_when
+from tests.service import run_service
+from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
+
+LEAD = {"name": "Dana Whitfield", "contact": "dana at example dot com", "needs": "invoices"}
+PROBLEM = {"name": "Dana Whitfield", "contact": "555 0134", "problem": "She cannot log in."}
+DONE = "I have written that down."
+
+
+@pytest.mark.parametrize(
+    ("bot", "tool", "arguments", "kept", "row"),
+    [
+        ("sales", "save_lead", LEAD, "SELECT contact_key, needs FROM leads",
+         ("dana@example.com", "invoices")),
+        ("callcenter", "open_ticket", PROBLEM, "SELECT contact_key, problem FROM tickets",
+         ("5550134", "She cannot log in.")),
+    ],
+    ids=["sales", "callcenter"],
+)  # fmt: skip
+async def test_what_a_caller_wants_is_written_down(
+    tmp_path: Path, bot: str, tool: str, arguments: dict[str, str], kept: str, row: tuple[str, str]
+) -> None:
+    def reply(messages: list[Any]) -> Reply:
+        return DONE if messages[-1]["role"] == "tool" else (tool, arguments)
+
+    standin = OpenAIStandin(key="sk-standin", heard="", reply=reply)
+    async with run_openai_standin(standin):
+        environment = {"OPENAI_API_KEY": standin.key, "OPENAI_BASE_URL": standin.url}
+        with run_service(tmp_path, environment=environment) as service:
+            async with connect(service.url, bot=bot) as peer:
+                await peer.hear_out(timeout=REPLY_SECS)
+                seen = len(peer.messages)
+                peer.send("send-text", {"content": "Please write that down."})
+                await peer.hear_out(timeout=REPLY_SECS, after=seen)
+                transcript = await read_when(service.url, peer.session_id, entries(4))
+
+    [told] = [entry for entry in transcript["entries"] if entry.get("tool") == tool]
+    assert told["result"]["written_down"] is True
+    assert transcript["entries"][-1]["heard"] == DONE
+    with closing(sqlite3.connect(tmp_path / "data" / "parlante.db")) as database:
+        assert database.execute(kept).fetchall() == [row]
