@@ -6,6 +6,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from pipecat.transcriptions.language import Language
 
 from bots.local_models import LocalModels
+from bots.tools.desk import TOOL_SECS
 from processors.local_llm import LocalLLM
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class LocalServices:
             release=self._release,
             kept=self._models.llama.read,
             context_tokens=self._models.llama.context_tokens,
+            function_call_timeout_secs=TOOL_SECS,
             settings=LocalLLM.Settings(**settings),
         )
 

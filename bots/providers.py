@@ -23,6 +23,7 @@ from bots.errors import ServiceUnavailable
 from bots.local import LocalServices
 from bots.registry import Bot
 from bots.settings import Settings
+from bots.tools.desk import TOOL_SECS
 
 _BASES: dict[Kind, type[AIService]] = {"stt": STTService, "llm": LLMService, "tts": TTSService}
 
@@ -169,6 +170,8 @@ def _make(
     arguments = _arguments(service, kind, provider, config, wishes)
     if "http_client" in _parameters(service):
         arguments.setdefault("http_client", clients.http)
+    if kind == "llm":
+        arguments.setdefault("function_call_timeout_secs", TOOL_SECS)
     try:
         return service(**arguments)
     except (TypeError, ValueError) as error:

@@ -13,6 +13,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import DeclarativeBase
 
+TOOL_SECS = 15.0
+"""How long a tool may take, unless Pipecat's `@tool_options(timeout_secs=...)` says otherwise. The
+language model is told that it was cancelled then."""
+
 Result = Mapping[str, Any]
 """What a tool tells the language model."""
 

@@ -1,4 +1,4 @@
-"""What the bots beside the receptionist write down in a call."""
+"""What the tools of bots do in a call, and what happens when they do not."""
 
 import sqlite3
 from contextlib import closing
@@ -11,11 +11,13 @@ from runner.peer import connect
 from tests.integration.test_call import REPLY_SECS
 from tests.integration.test_transcript import entries, read_when
 from tests.service import run_service
+from tests.slow_bot import SECRET
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
 
 LEAD = {"name": "Dana Whitfield", "contact": "dana at example dot com", "needs": "invoices"}
 PROBLEM = {"name": "Dana Whitfield", "contact": "555 0134", "problem": "She cannot log in."}
 DONE = "I have written that down."
+SORRY = "I am sorry, that did not work."
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,35 @@ async def test_what_a_caller_wants_is_written_down(
     assert transcript["entries"][-1]["heard"] == DONE
     with closing(sqlite3.connect(tmp_path / "data" / "parlante.db")) as database:
         assert database.execute(kept).fetchall() == [row]
+
+
+@pytest.mark.parametrize(
+    ("tool", "outcome"), [("wait_for_ever", "timed_out"), ("break_down", "failed")]
+)
+async def test_a_conversation_goes_on_when_a_tool_does_not(
+    tmp_path: Path, tool: str, outcome: str
+) -> None:
+    def reply(messages: list[Any]) -> Reply:
+        return SORRY if messages[-1]["role"] == "tool" else (tool, {})
+
+    standin = OpenAIStandin(key="sk-standin", heard="", reply=reply)
+    async with run_openai_standin(standin):
+        environment = {
+            "OPENAI_API_KEY": standin.key,
+            "OPENAI_BASE_URL": standin.url,
+            "PARLANTE_BOTS__SLOW__MODULE": "tests.slow_bot",
+        }
+        with run_service(tmp_path, environment=environment) as service:
+            async with connect(service.url, bot="slow") as peer:
+                await peer.hear_out(timeout=REPLY_SECS)
+                seen = len(peer.messages)
+                peer.send("send-text", {"content": "Please do it."})
+                await peer.hear_out(timeout=REPLY_SECS, after=seen)
+                transcript = await read_when(service.url, peer.session_id, entries(4))
+
+    [told] = [entry for entry in transcript["entries"] if entry.get("tool") == tool]
+    assert told["outcome"] == outcome
+    assert transcript["entries"][-1]["heard"] == SORRY
+    results = [message for message in standin.chats[-1]["messages"] if message["role"] == "tool"]
+    assert len(results) == 1
+    assert SECRET not in str(standin.chats)

@@ -14,6 +14,7 @@ from bots.config import KINDS, BotChanges, Kind, ServiceConfig
 from bots.errors import ServiceUnavailable
 from bots.registry import load_bot, with_changes
 from bots.settings import DEFAULT_CONFIG, load_settings
+from bots.tools.desk import TOOL_SECS
 
 KEY = "sk-test"
 OPENAI = {"OPENAI_API_KEY": KEY}
@@ -58,6 +59,16 @@ class TestCloudServices:
         llm = make_llm("openai", ServiceConfig(model="m", api_key=KEY, temperature=0.1))
         assert isinstance(llm, OpenAILLMService)
         assert llm._settings.temperature == 0.1
+
+    @pytest.mark.parametrize(
+        ("options", "secs"), [({}, TOOL_SECS), ({"function_call_timeout_secs": 3}, 3)]
+    )
+    def test_tools_have_their_time_unless_the_settings_say_otherwise(
+        self, options: dict[str, Any], secs: float
+    ) -> None:
+        llm = make_llm("openai", ServiceConfig(model="m", api_key=KEY, options=options))
+        assert isinstance(llm, OpenAILLMService)
+        assert llm._function_call_timeout_secs == secs
 
     def test_any_compatible_server_can_be_given_by_its_address(self) -> None:
         url = "http://127.0.0.1:1/v1"
