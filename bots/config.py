@@ -479,6 +479,11 @@ class ServiceWishes(Section):
     thinking_volume: Share | None = None
 
 
+Word = Annotated[str, Field(min_length=1, max_length=50)]
+Lexicon = Annotated[dict[Word, Word], Field(max_length=100)]
+"""Words, and how to write them so that a voice speaks them right. Each text is searched for all."""
+
+
 class BotChanges(ServiceWishes):
     """What is changed about a bot: by an installation, for a user, or for one session.
 
@@ -488,6 +493,8 @@ class BotChanges(ServiceWishes):
         voice_profile: One of `voice.voice_profiles`; None keeps the bot's own.
         temperature: For the LLM; None keeps the bot's own.
         max_tokens: Longest reply; None keeps the bot's own.
+        lexicon: Words, and how to write them so that the voice speaks them right; None keeps the
+            bot's own.
     """
 
     greeting: str | None = None
@@ -495,6 +502,7 @@ class BotChanges(ServiceWishes):
     voice_profile: str | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
+    lexicon: Lexicon | None = None
 
 
 class BotEntry(BotChanges):

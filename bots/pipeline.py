@@ -35,6 +35,7 @@ from bots.facts import make_knowledge
 from bots.ledger import on_record
 from bots.registry import Bot
 from bots.resources import Resources
+from bots.spoken_text import text_transforms
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import HOLDS, WORTH_ASKING
 from processors.local_llm import LocalLLM
@@ -121,6 +122,8 @@ def assemble(
         clients=resources.cloud_clients,
         speed=settings.speed(bot.voice_profile),
     )
+    for transform in text_transforms(bot.lexicon):
+        tts.add_text_transformer(transform)
     interruptions = settings.voice.realtime.interruptions
     if bot.allow_interruptions is not None:
         interruptions = interruptions.model_copy(update={"enabled": bot.allow_interruptions})

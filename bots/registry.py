@@ -1,7 +1,8 @@
 """From a bot's name to the bot: the entries of voice.yaml, and the modules that they name."""
 
 import importlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Bot:
         offline_prompt: File in bots/prompts, added where a small model cannot use tools.
         offline_knowledge: File in bots/knowledge, with facts and examples for small models.
         nothing_known: What a small model says where no fact answers the question.
+        lexicon: Words, and how to write them so that the voice speaks them right.
         instructions: Replaces the prompt file; None for none.
         stt_model: Replaces that of voice.yaml; None keeps it, as below.
         llm_model: Replaces that of voice.yaml.
@@ -55,6 +57,7 @@ class Bot:
     offline_prompt: str | None = None
     offline_knowledge: str | None = None
     nothing_known: str = "I am sorry, I do not know that."
+    lexicon: Mapping[str, str] = field(default_factory=dict)
     instructions: str | None = None
     stt_model: str | None = None
     llm_model: str | None = None

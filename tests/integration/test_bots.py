@@ -12,7 +12,7 @@ from tests.integration.test_call import REPLY_SECS
 from tests.integration.test_transcript import entries, read_when
 from tests.service import run_service
 from tests.slow_bot import SECRET
-from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
+from tests.standins.openai_server import OpenAIStandin, Reply, always, run_openai_standin
 
 LEAD = {"name": "Dana Whitfield", "contact": "dana at example dot com", "needs": "invoices"}
 PROBLEM = {"name": "Dana Whitfield", "contact": "555 0134", "problem": "She cannot log in."}
@@ -84,3 +84,26 @@ async def test_a_conversation_goes_on_when_a_tool_does_not(
     results = [message for message in standin.chats[-1]["messages"] if message["role"] == "tool"]
     assert len(results) == 1
     assert SECRET not in str(standin.chats)
+
+
+async def test_what_is_written_for_the_eye_is_spoken_for_the_ear_and_kept_as_it_was(
+    tmp_path: Path,
+) -> None:
+    written = "It costs $5, **Dana**."
+    standin = OpenAIStandin(key="sk-standin", heard="", reply=always(written))
+    async with run_openai_standin(standin):
+        environment = {
+            "OPENAI_API_KEY": standin.key,
+            "OPENAI_BASE_URL": standin.url,
+            "PARLANTE_BOTS__RECEPTIONIST__LEXICON": '{"Dana": "Day na"}',
+        }
+        with run_service(tmp_path, environment=environment) as service:
+            async with connect(service.url) as peer:
+                await peer.hear_out(timeout=REPLY_SECS)
+                for _ in range(2):
+                    seen = len(peer.messages)
+                    peer.send("send-text", {"content": "What does it cost?"})
+                    await peer.hear_out(timeout=REPLY_SECS, after=seen)
+    assert standin.spoken[-1].strip() == "It costs five dollars, Day na."
+    remembered = [m["content"] for m in standin.chats[-1]["messages"] if m["role"] == "assistant"]
+    assert remembered[-1] == written
