@@ -25,7 +25,8 @@ class Bot:
 
     Attributes:
         description: One line for people who choose a bot.
-        prompt: File in bots/prompts: who the bot is, and how it talks.
+        prompt: File in bots/prompts: who the bot is, and how it talks; None if `instructions` say
+            that.
         greeting: Its first words; "" for none.
         knowledge: File in bots/knowledge with its facts; None for none.
         tools: Async functions that the language model may call.
@@ -47,7 +48,7 @@ class Bot:
     """
 
     description: str
-    prompt: str
+    prompt: str | None = None
     greeting: str = ""
     knowledge: str | None = None
     tools: tuple[Any, ...] = ()
@@ -76,10 +77,10 @@ class Bot:
         Raises:
             OSError: If a prompt file cannot be read.
         """
-        files = [self.prompt, self.offline_prompt if small else None]
+        files = [None if self.instructions else self.prompt, self.offline_prompt if small else None]
         texts = [(BOTS_DIR / "prompts" / file).read_text("utf-8") for file in files if file]
         if self.instructions:
-            texts[0] = self.instructions
+            texts.insert(0, self.instructions)
         return "\n\n".join(text.strip() for text in texts)
 
 

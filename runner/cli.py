@@ -1,4 +1,4 @@
-"""The command line: serve, models, keys, doctor, talk.
+"""The command line: serve, models, keys, doctor, talk, new.
 
 Heavy modules are imported by the commands that need them, so that `--help` is instant.
 """
@@ -63,7 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--bot", metavar="NAME", help="bot for clients that name none")
     common.add_argument("--host", help="address to listen on (127.0.0.1)")
     common.add_argument("--port", type=int, help="port to listen on (7860); 0 picks a free one")
-    common.add_argument("--transport", choices=["webrtc"], help="how clients connect (webrtc)")
+    common.add_argument(
+        "--transport",
+        choices=["webrtc", "websocket", "daily", "livekit"],
+        help="how clients connect that do not say so (webrtc)",
+    )
     common.add_argument("--verbose", action="store_true", help="log in detail, with transcripts")
 
     parser = argparse.ArgumentParser(
@@ -101,6 +105,11 @@ def _parser() -> argparse.ArgumentParser:
     talk.add_argument("--text", action="store_true", help="type instead of speaking")
     talk.add_argument("--relay-only", action="store_true", help="go by way of the TURN server")
     talk.set_defaults(run=_talk)
+
+    new = commands.add_parser("new", help="write a bot or a processor that works, with its test")
+    new.add_argument("what", choices=["bot", "processor"])
+    new.add_argument("name", help="in small letters; becomes the name of its file")
+    new.set_defaults(run=_new)
     return parser
 
 
@@ -153,3 +162,17 @@ def _talk(args: argparse.Namespace) -> int:
         text=args.text,
         relay_only=args.relay_only,
     )
+
+
+def _new(args: argparse.Namespace) -> int:
+    from runner import new
+
+    write = new.write_bot if args.what == "bot" else new.write_processor
+    root = Path.cwd()
+    for file in write(root, args.name):
+        print(file.relative_to(root))
+    if args.what == "bot":
+        print(f"Try it: python -m runner talk --text --bot {args.name}")
+    else:
+        print("Its place is in bots/pipeline.py, where all bots are put together.")
+    return 0
