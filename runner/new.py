@@ -18,7 +18,7 @@ class NotWritten(ParlanteError):
 
 
 def write_bot(root: Path, name: str) -> list[Path]:
-    """Write a bot, and offer it in voice.yaml.
+    """Write a bot with its facts, and offer it in voice.yaml.
 
     Args:
         root: A checkout of Parlante.
@@ -32,7 +32,11 @@ def write_bot(root: Path, name: str) -> list[Path]:
             `root` is no checkout.
     """
     settings = root / "voice.yaml"
-    files = {root / "bots" / f"{name}.py": "bot.py", _test(root, name): "test_bot.py"}
+    files = {
+        root / "bots" / f"{name}.py": "bot.py",
+        _test(root, name): "test_bot.py",
+        root / "bots" / "knowledge" / f"{name}.md": "knowledge.md",
+    }
     _check(root, name, files)
     offered = with_bot(settings.read_text("utf-8"), name)
     _write(files, name)
