@@ -67,7 +67,8 @@ def make_knowledge(
     knowledge = read_knowledge(bot, encoder)
     if not knowledge or not encoder:
         return KnowledgeProcessor(knowledge) if knowledge else None
-    examples = _path(bot.offline_knowledge).read_text("utf-8") if bot.offline_knowledge else ""
+    file = bot.offline_knowledge or bot.knowledge
+    examples = _path(file).read_text("utf-8") if file else ""
     return OfflineKnowledgeProcessor(
         knowledge, examples=parse_examples(examples), nothing_known=bot.nothing_known
     )

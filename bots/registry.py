@@ -28,7 +28,8 @@ class Bot:
         prompt: File in bots/prompts: who the bot is, and how it talks; None if `instructions` say
             that.
         greeting: Its first words; "" for none.
-        knowledge: File in bots/knowledge with its facts; None for none.
+        knowledge: File in bots/knowledge with its facts; None for none. A small model needs
+            examples of answers, there or in `offline_knowledge`.
         tools: Async functions that the language model may call.
         voice_profile: One of `voice.voice_profiles`.
         temperature: For the language model.
