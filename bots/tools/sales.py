@@ -117,11 +117,6 @@ class Leads:
         async with self._desk.session() as session:
             return await session.merge(lead)
 
-    async def all(self) -> list[Lead]:
-        """Return all of them, the newest first."""
-        async with self._desk.session() as session:
-            return list(await session.scalars(select(Lead).order_by(Lead.written_at.desc())))
-
 
 @tool
 async def plans(params: FunctionCallParams) -> Result:

@@ -4,11 +4,18 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from bots.tools.contact import contact_key
 from bots.tools.desk import Desk, Refusal
-from bots.tools.sales import PLANS, Leads, plans, quote, save_lead
+from bots.tools.sales import PLANS, Lead, plans, quote, save_lead
 from tests.tools import run_tool
+
+
+async def leads(desk: Desk) -> list[Lead]:
+    async with desk.session() as session:
+        return list(await session.scalars(select(Lead)))
+
 
 DANA = {"name": "Dana Whitfield", "contact": "dana@example.com", "needs": "invoices"}
 
@@ -42,13 +49,13 @@ async def test_who_is_interested_is_written_down_once(desk: Desk) -> None:
     assert (await run_tool(save_lead, desk, **DANA))["written_down"]
     again = {**DANA, "contact": "Dana at example dot com", "plan": "team", "users": 4}
     await run_tool(save_lead, desk, **again)
-    [row] = await Leads(desk).all()
+    [row] = await leads(desk)
     assert (row.name, row.plan, row.users) == ("Dana Whitfield", "Team", 4)
 
 
 async def test_who_is_written_down_twice_at_once_is_there_once(desk: Desk) -> None:
     await asyncio.gather(*(run_tool(save_lead, desk, **DANA) for _ in range(8)))
-    assert len(await Leads(desk).all()) == 1
+    assert len(await leads(desk)) == 1
 
 
 @pytest.mark.parametrize(
@@ -63,7 +70,7 @@ async def test_nobody_is_written_down_by_halves(
     desk: Desk, change: dict[str, Any], error: str
 ) -> None:
     assert (await run_tool(save_lead, desk, **{**DANA, **change}))["error"] == error
-    assert not await Leads(desk).all()
+    assert not await leads(desk)
 
 
 @pytest.mark.parametrize(
