@@ -100,6 +100,7 @@ class Peer:
 
     Attributes:
         session_id: The session it is in, with what lets into it.
+        pc_id: Names its connection to the service; "" before there is one.
         microphone: What it says.
         on_heard: Takes each packet of what the bot says; by default they are kept in `heard`.
         heard: Everything the bot has sent, 16-bit mono at 48 kHz, a piece for each packet.
@@ -109,6 +110,7 @@ class Peer:
 
     def __init__(self, session_id: str, pc: RTCPeerConnection) -> None:
         self.session_id = session_id
+        self.pc_id = ""
         self.microphone = Microphone()
         self.heard: list[Pcm] = []
         self.on_heard: Callable[[Pcm], None] = self.heard.append
@@ -245,6 +247,7 @@ async def connect(
     *,
     bot: str | None = None,
     session_id: str | None = None,
+    in_place_of: Peer | None = None,
     key: str | None = None,
     relay_only: bool = False,
 ) -> AsyncIterator[Peer]:
@@ -255,6 +258,8 @@ async def connect(
         bot: Who is called; None for the default bot.
         session_id: The session to come back to, with a new connection, as `Peer.session_id` was;
             None for a new session.
+        in_place_of: Whose call goes on over the new connection, as after an ICE restart; None for
+            a call of its own.
         key: An API key; None where the service is open.
         relay_only: Whether to go by way of a TURN server, as from behind a strict firewall.
 
@@ -267,6 +272,7 @@ async def connect(
     timeout = aiohttp.ClientTimeout(30)
     async with aiohttp.ClientSession(url, timeout=timeout, headers=headers) as http:
         servers = []
+        session_id = in_place_of.session_id if in_place_of else session_id
         if session_id is None:
             started = await _post(http, "/start", {"transport": "webrtc", "body": {"bot": bot}})
             session_id = started["sessionId"]
@@ -278,7 +284,11 @@ async def connect(
 
         async def answer(sdp: str, kind: str) -> tuple[str, str]:
             path = f"/sessions/{session_id}/api/offer"
-            reply = await _post(http, path, {"sdp": sdp, "type": kind})
+            offer: dict[str, Any] = {"sdp": sdp, "type": kind}
+            if in_place_of:
+                offer |= {"pc_id": in_place_of.pc_id, "restart_pc": True}
+            reply = await _post(http, path, offer)
+            peer.pc_id = reply["pc_id"]
             return reply["sdp"], reply["type"]
 
         @pc.on("track")

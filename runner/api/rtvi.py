@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BaseModel, Field
 from bots.errors import ParlanteError
 from bots.registry import UnknownBot
 from runner.api.deps import Body, Caller, Sessions
-from runner.api.refusals import OF_STARTS, refusals
+from runner.api.refusals import OF_STARTS, TO_CALLERS, refusals
 from runner.errors import (
     ConnectionFailed,
     ServiceDraining,
@@ -22,6 +22,7 @@ from runner.errors import (
     ws_close_code,
 )
 from runner.rooms.ice import IceServer
+from runner.session import not_found
 from runner.sockets import SocketConnection, check_origin
 from runner.wishes import Wish
 
@@ -199,12 +200,17 @@ async def offer(caller: Caller, sessions: Sessions, offer: Offer) -> Answer:
     """Connect a client that has no session yet: one is started for it."""
     bot = offer.request_data.bot if offer.request_data else None
     session = sessions.session_of(offer.pc_id)
+    if session and not caller.may_see(session.user):
+        raise not_found()
     session = session or await sessions.create(Wish(caller.user, "webrtc", bot))
     return Answer(**await sessions.offer(session, offer.to_pipecat()))
 
 
-@router.patch("/api/offer", responses=refusals(*OF_CANDIDATES))
-async def candidates(sessions: Sessions, candidates: Candidates) -> dict[str, str]:
+@router.patch("/api/offer", responses=refusals(*TO_CALLERS, *OF_CANDIDATES))
+async def candidates(caller: Caller, sessions: Sessions, candidates: Candidates) -> dict[str, str]:
     """Take late ICE candidates."""
+    session = sessions.session_of(candidates.pc_id)
+    if not session or not caller.may_see(session.user):
+        raise not_found()
     await sessions.add_candidates(candidates.to_pipecat())
     return {"status": "success"}

@@ -21,9 +21,10 @@ from bots.transports import make_transport
 from processors.output_pause import OutputPause
 from runner.peer import SAMPLE_RATE_HZ, Microphone, Pcm, connect
 from tests.integration.test_call import REPLY_SECS, ask
+from tests.integration.test_transcript import read
 from tests.relay import Relay, Weather, far_from
 from tests.service import Service
-from tests.speech import LOUD_RMS, Speaker, rms, words_wrong
+from tests.speech import LOUD_RMS, Speaker, rms, voiced_secs, words_wrong
 
 HEARD_HZ = 16_000
 WINDOW_SECS = 0.1
@@ -182,6 +183,19 @@ async def test_nor_after_the_client_has_come_back() -> None:
         await accept(pc, call.connection, again)
         await asyncio.wait_for(call.ear.hearing.wait(), 10)
         assert await delay(microphone, call.ear) < 0.06
+
+
+async def test_a_call_goes_on_after_an_ice_restart(service: Service) -> None:
+    async with connect(service.url) as peer:
+        await peer.hear_out(timeout=REPLY_SECS)
+        async with connect(service.url, in_place_of=peer) as again:
+            before = len(again.messages)
+            again.send("send-text", {"content": "When do you open on Monday?"})
+            await again.hear_out(timeout=REPLY_SECS, after=before)
+            whole = await read(service.url, peer.session_id)
+            assert [entry["speaker"] for entry in whole["entries"]] == ["bot", "user", "bot"]
+            assert "eight" in whole["entries"][2]["heard"], "and nobody was greeted, or told to be back"
+            assert voiced_secs(np.concatenate(again.heard)) > 1
 
 
 async def test_a_question_over_a_network_that_loses_packets_is_answered(

@@ -70,6 +70,30 @@ async def test_a_session_is_greeted_as_it_wished(service: Service) -> None:
     assert " ".join(said).strip() == "Bakery, good morning!"
 
 
+async def test_a_connection_is_nobody_s_but_its_users(tmp_path: Path) -> None:
+    ada, eve = keys(tmp_path, "add", "ada"), keys(tmp_path, "add", "eve")
+    with run_service(tmp_path) as service:
+        async with connect(service.url, key=ada) as peer:
+            offer = {"sdp": "v=0\r\n", "type": "offer", "pc_id": peer.pc_id, "restart_pc": True}
+            candidates = {"pc_id": peer.pc_id, "candidates": []}
+
+            async def ask(method: str, key: str | None, body: dict[str, Any]) -> int:
+                headers = {"X-API-Key": key} if key else None
+                async with (
+                    aiohttp.ClientSession(service.url, headers=headers) as http,
+                    http.request(method, "/api/offer", json=body) as response,
+                ):
+                    return response.status
+
+            assert await ask("POST", eve, offer) == 404
+            assert await ask("PATCH", eve, candidates) == 404
+            assert await ask("PATCH", None, candidates) == 401
+            assert await ask("PATCH", ada, candidates) == 200
+            before = len(peer.messages)
+            peer.send("send-text", {"content": "When do you open on Monday?"})
+            await peer.hear_out(timeout=REPLY_SECS, after=before)
+
+
 def shape(answer: dict[str, Any]) -> dict[str, type]:
     return {name: type(value) for name, value in answer.items()}
 

@@ -14,9 +14,8 @@ OPEN_TO_ALL = {
     "/agents",
     "/status",
     "/voice/realtime/health",
-    # The secret of the session is in the path, or the connection's name in the body.
+    # The secret of the session is in the path.
     "/sessions/{token}/api/offer",
-    "PATCH /api/offer",
     # Daily signs what it sends there.
     "/daily-dialin-webhook",
 }
