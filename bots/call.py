@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from loguru import logger
 from pipecat.frames.frames import (
+    CancelFrame,
     InterruptionWorkerFrame,
     LLMRunFrame,
     OutputAudioRawFrame,
@@ -162,6 +163,7 @@ class Conversation:
             recorder=self._recording.processor if self._recording else None,
         )
         self._state = VoiceState(self._publish)
+        self._hang_up_observer = HangUpObserver(self._hang_up)
         tools = FunctionCallObserver(include_results=True)
         tools.add_event_handler("on_function_call_event", self._on_tool)
         self._worker = PipelineWorker(
@@ -171,7 +173,7 @@ class Conversation:
                 VoiceStateObserver(self._state),
                 TurnLatencyObserver(self._tell_latency),
                 TranscriptObserver(self._assembly.assistant, call.listener.on_turn),
-                HangUpObserver(self._hang_up),
+                self._hang_up_observer,
                 tools,
             ],
             app_resources=call.resources,
@@ -199,9 +201,14 @@ class Conversation:
         self._listen_to_turns()
 
     @property
-    def has_client(self) -> bool:
-        """Whether anybody is there with the bot."""
-        return bool(self._clients)
+    def clients(self) -> int:
+        """How many are there with the bot."""
+        return len(self._clients)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the bot has begun to end the call, which its pipeline may never come to."""
+        return self._hang_up_observer.is_ending
 
     async def hold(self) -> None:
         """Talk until the client leaves or the task is cancelled.
@@ -240,6 +247,13 @@ class Conversation:
         """Have the bot say its last words and end the call, so that `hold` returns."""
         await self.say(words)
         await self._worker.stop_when_done()
+
+    async def break_off(self) -> None:
+        """End the call although its pipeline does not come to the end that it was to come to.
+
+        Pipecat lets a cancellation wait behind an EndFrame; this one overtakes it.
+        """
+        await self._assembly.pipeline.queue_frame(CancelFrame())
 
     async def _publish(self, state: State) -> None:
         if self._call.background:
@@ -337,7 +351,7 @@ class Conversation:
 
         @self._assembly.user.event_handler("on_user_turn_idle")
         async def on_user_turn_idle(user: LLMUserAggregator) -> None:
-            if not self.has_client:
+            if not self._clients:
                 return
             messages = user.context.get_messages()
             said = sum(isinstance(m, dict) and m["role"] == "user" for m in messages)

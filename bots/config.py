@@ -160,7 +160,7 @@ class LimitConfig(Section):
             taken beside others; None for however late.
         max_wait: How long half of the answers of the last minute may have taken for that; None for
             however long.
-        session_duration: Longest call.
+        session_duration: Longest session, from its start to its end.
         duration_warning: How long before its end the user is told; 0 for not at all.
         idle_timeout: Silence after the bot's last word until it asks whether anybody is there, and
             as long again until the call is ended; None for never.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from aiortc import RTCIceServer
 from fastapi import HTTPException
@@ -47,12 +48,14 @@ class CallPlan:
         bot: Who answers.
         listener: Told what happens in it.
         recall: Tells what was said in the session before.
+        created_at: When the session was started.
     """
 
     session_id: str
     bot: Bot
     listener: CallListener
     recall: Callable[[], Awaitable[Past]]
+    created_at: datetime
 
 
 class InRoom:
@@ -61,9 +64,14 @@ class InRoom:
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
 
+    @property
+    def clients(self) -> int:
+        """How many are in the room with the bot."""
+        return self._conversation.clients
+
     def is_connected(self) -> bool:
         """Say whether the client is in the room."""
-        return self._conversation.has_client
+        return self._conversation.clients > 0
 
     async def disconnect(self) -> None:
         """Leave it to the end of the pipeline, which leaves the room."""
@@ -160,10 +168,13 @@ class SessionHost:
         """Say whether a session has a call now."""
         return session_id in self._lines
 
-    def has_client(self, session_id: str) -> bool:
-        """Say whether the client of a session is connected now."""
+    def clients(self, session_id: str) -> int:
+        """Return how many are connected with a session's bot; only a room holds several."""
         line = self._lines.get(session_id)
-        return line is not None and line.connection.is_connected()
+        if not line:
+            return 0
+        connection = line.connection
+        return connection.clients if isinstance(connection, InRoom) else connection.is_connected()
 
     def session_of(self, pc_id: str | None) -> str | None:
         """Return the session whose connection `pc_id` is; None if there is none."""
@@ -279,6 +290,7 @@ class SessionHost:
             rules.limits,
             rules.announcements,
             is_in_room=connection is None,
+            age_secs=(datetime.now(UTC) - plan.created_at).total_seconds(),
         )
 
         def on_end(reason: EndReason) -> None:

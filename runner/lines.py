@@ -39,7 +39,7 @@ class EndReason(StrEnum):
     NEVER_JOINED = "never_joined"
     """The client made an offer and did not connect."""
     MAX_DURATION = "max_duration"
-    """The call reached its longest duration."""
+    """The session reached its longest duration."""
     USER_IDLE = "user_idle"
     """The user said nothing any more, not even when asked."""
     DRAINED = "drained"
@@ -48,6 +48,8 @@ class EndReason(StrEnum):
     """Its user, or an operator, ended it through the API."""
     STOPPED = "stopped"
     """The service ended it at once."""
+    STUCK = "stuck"
+    """The bot ended the call, and its pipeline did not come to its end."""
     ERROR = "error"
     """The bot failed; the log says how."""
     FORSAKEN = "forsaken"
@@ -64,6 +66,7 @@ class Health:
         connected_at: When the client was first seen; None if it never was.
         lost_at: Since when it is not seen any more; None while it is.
         is_in_room: Whether the bot is in a room that stays when the client leaves.
+        age_secs: How old the session was when this call of it began.
     """
 
     now: float
@@ -71,11 +74,17 @@ class Health:
     connected_at: float | None
     lost_at: float | None
     is_in_room: bool = False
+    age_secs: float = 0.0
+
+    @property
+    def session_secs(self) -> float:
+        """How long the session has lasted."""
+        return self.age_secs + self.now - self.started_at
 
 
 def end_reason(health: Health, limits: LimitConfig) -> EndReason | None:
     """Decide whether a call must be ended now, and why; None lets it go on."""
-    if health.now - health.started_at > limits.session_duration:
+    if health.session_secs > limits.session_duration:
         return EndReason.MAX_DURATION
     if health.connected_at is None and health.now - health.started_at > limits.join_timeout:
         return EndReason.NEVER_JOINED
@@ -88,10 +97,10 @@ def end_reason(health: Health, limits: LimitConfig) -> EndReason | None:
 
 
 def is_nearly_up(health: Health, limits: LimitConfig) -> bool:
-    """Say whether it is time to warn the user of the call's longest duration."""
+    """Say whether it is time to warn the user of the session's longest duration."""
     if not 0 < limits.duration_warning < limits.session_duration:
         return False
-    return health.now - health.started_at > limits.session_duration - limits.duration_warning
+    return health.session_secs > limits.session_duration - limits.duration_warning
 
 
 class Connection(Protocol):
@@ -113,6 +122,7 @@ class Line:
         limits: When it has to end.
         announcements: What the bot says before that, and then.
         is_in_room: Whether the bot is in a room that stays when the client leaves.
+        age_secs: How old the session is, of which this may not be the first call.
 
     Attributes:
         connection: The same.
@@ -126,8 +136,10 @@ class Line:
         announcements: AnnouncementConfig,
         *,
         is_in_room: bool = False,
+        age_secs: float = 0.0,
     ) -> None:
         self.connection = connection
+        self._age_secs = age_secs
         self._session_id = session_id
         self._is_in_room = is_in_room
         self._limits = limits
@@ -180,7 +192,7 @@ class Line:
                     await conversation.finish(farewell)
                     await asyncio.wait({call}, timeout=FAREWELL_SECS)
             finally:
-                await _stop(call)
+                await _stop(call, conversation)
                 await self.connection.disconnect()
                 await asyncio.to_thread(memory.give_back)
                 logger.info("the call has ended: {}", reason.value)
@@ -191,7 +203,7 @@ class Line:
     ) -> EndReason | None:
         """Wait for a reason to end the call; None when it ends by itself."""
         started_at = time.monotonic()
-        connected_at = lost_at = None
+        connected_at = lost_at = ending_at = None
         is_warned = False
         stop = asyncio.create_task(self._stop.wait())
         try:
@@ -210,7 +222,14 @@ class Line:
                     connected_at, lost_at = connected_at or now, None
                 elif connected_at is not None:
                     lost_at = lost_at or now
-                health = Health(now, started_at, connected_at, lost_at, self._is_in_room)
+                if conversation.is_ending:
+                    ending_at = ending_at or now
+                    if now - ending_at > FAREWELL_SECS:
+                        logger.error("the pipeline does not come to its end: it is cancelled")
+                        return EndReason.STUCK
+                health = Health(
+                    now, started_at, connected_at, lost_at, self._is_in_room, self._age_secs
+                )
                 if reason := end_reason(health, self._limits):
                     return reason
                 if not is_warned and is_nearly_up(health, self._limits):
@@ -236,8 +255,11 @@ async def _outcome(call: asyncio.Task[None], conversation: Conversation) -> EndR
     return EndReason.CLIENT_LEFT if conversation.has_lost_client else EndReason.HUNG_UP
 
 
-async def _stop(call: asyncio.Task[Any]) -> None:
-    """Cancel a task until it ends, or give it up with a word in the log."""
+async def _stop(call: asyncio.Task[Any], conversation: Conversation) -> None:
+    """Cancel a call until it ends, or give it up with a word in the log."""
+    if conversation.is_ending and not call.done():
+        await conversation.break_off()
+        await asyncio.wait({call}, timeout=STOP_GRACE_SECS)
     for _ in range(2):
         if call.done():
             return

@@ -28,9 +28,15 @@ TOKEN_LIFETIME = timedelta(hours=2)
 
 @dataclass(frozen=True)
 class Presence:
-    """Who is there in a session, and what the bot does."""
+    """Who is there in a session, and what the bot does.
 
-    has_client: bool
+    Attributes:
+        clients: How many are there beside the bot.
+        has_bot: Whether the bot is.
+        state: What it does.
+    """
+
+    clients: int
     has_bot: bool
     state: State
 

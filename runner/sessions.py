@@ -23,7 +23,7 @@ from processors.latency import TurnLatency
 from processors.transcript import Past
 from processors.voice_state import State
 from runner.auth import LOCAL
-from runner.errors import SessionsDisabled
+from runner.errors import SessionNotFound, SessionsDisabled
 from runner.host import CallPlan, SessionHost
 from runner.journal import Journal
 from runner.limits import Admission, lines
@@ -130,7 +130,7 @@ class SessionManager:
     @property
     def calls(self) -> int:
         """Sessions whose client is connected now."""
-        return sum(self._host.has_client(session_id) for session_id in self._sessions)
+        return sum(self._host.clients(session_id) > 0 for session_id in self._sessions)
 
     @property
     def is_full(self) -> bool:
@@ -261,9 +261,9 @@ class SessionManager:
         """Return who is in a session now; nobody, if it has ended or has no service."""
         session = self._sessions.get(session_id)
         if not session:
-            return Presence(False, False, State.DISCONNECTED)
+            return Presence(0, False, State.DISCONNECTED)
         has_bot = session.state in BOT_IS_THERE
-        return Presence(self._host.has_client(session_id), has_bot, session.state)
+        return Presence(self._host.clients(session_id), has_bot, session.state)
 
     def ice_servers(self, session: Session) -> list[IceServer]:
         """Return the STUN and TURN servers for a session's client; see `SessionHost`."""
@@ -304,12 +304,13 @@ class SessionManager:
         """Connect the client of a session; see `SessionHost.offer`.
 
         Raises:
-            SessionNotFound: If the offer is for a connection of another session, or the session
-                ends meanwhile.
+            SessionNotFound: If the offer is for a connection of another session, the session ends
+                meanwhile, or its client is to come in another way.
             SessionLimitExceeded: If its client comes back when all lines are busy.
             ServiceDraining: If it comes when the service is about to stop.
             ConnectionFailed: If the offer cannot be answered.
         """
+        _check_way(session, "webrtc")
         async with self._connecting(session):
             return await self._host.offer(self._plan(session), request)
 
@@ -320,6 +321,7 @@ class SessionManager:
             SessionTaken: If it has a client.
             ParlanteError: As `offer` does, or if the bot cannot be made.
         """
+        _check_way(session, "websocket")
         async with self._connecting(session):
             line = await self._host.join(self._plan(session), socket)
         await line.until_ended()
@@ -431,7 +433,7 @@ class SessionManager:
             return past(await self._store.history(row)) if row else ()
 
         reporter = SessionReporter(session, self.answered)
-        return CallPlan(session.id, session.bot, reporter, recall)
+        return CallPlan(session.id, session.bot, reporter, recall, session.created_at)
 
     def _room_plan(self, session: Session, phone: DialinSettings | None = None) -> RoomPlan:
         return RoomPlan(
@@ -527,3 +529,13 @@ class SessionManager:
 
     async def _close(self, session: Session, reason: EndReason) -> None:
         await asyncio.gather(session.journal.ended(reason), self._close_room(session))
+
+
+def _check_way(session: Session, transport: str) -> None:
+    """See whether the client of a session comes as it was started for.
+
+    Raises:
+        SessionNotFound: If it does not: its token is good for nothing else.
+    """
+    if session.transport != transport:
+        raise SessionNotFound(f"this session is held over {session.transport}: start a new one")

@@ -247,7 +247,7 @@ def _status(row: SessionRow, sessions: SessionManager) -> SessionStatus:
         room_name=row.room_name,
         bot=row.bot,
         is_active=is_active,
-        participant_count=presence.has_client + presence.has_bot,
+        participant_count=presence.clients + presence.has_bot,
         agent_connected=presence.has_bot,
         agent_state=presence.state,
         created_at=row.created_at,

@@ -10,7 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from pipecat.frames.frames import OutputAudioRawFrame, StartFrame
+from pipecat.frames.frames import EndFrame, Frame, OutputAudioRawFrame, StartFrame
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
@@ -42,6 +43,12 @@ class Door(BaseInputTransport):
 
 
 class Stage(BaseOutputTransport):
+    is_stuck = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if not (self.is_stuck and isinstance(frame, EndFrame)):
+            await super().process_frame(frame, direction)
+
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
         await self.set_transport_ready(frame)
@@ -193,7 +200,7 @@ async def test_it_falls_silent_when_its_client_leaves_and_says_so_when_it_is_bac
         # For longer than a client that is there may be silent, twice.
         await asyncio.sleep(3)
         assert not here.holding.done()
-        assert not here.conversation.has_client
+        assert not here.conversation.clients
         await here.room.tell("on_client_connected", {"id": "ada"})
         await here.witness.until("came", times=2)
         [_, back] = await here.witness.until_turns(2)
@@ -207,9 +214,13 @@ async def test_it_goes_on_while_one_of_two_is_there(
         await here.enter()
         await here.witness.until(State.SPEAKING)
         await here.room.tell("on_client_connected", {"id": "grace"})
+        async with asyncio.timeout(SECS):
+            while InRoom(here.conversation).clients != 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         await here.room.tell("on_client_disconnected", {"id": "ada"})
         [greeting] = await here.witness.until_turns(1)
         assert not greeting.interrupted
+        assert InRoom(here.conversation).clients == 1
         assert here.witness.seen.count("came") == 1
         assert "left" not in here.witness.seen
 
@@ -225,6 +236,20 @@ async def test_a_phone_call_is_over_when_its_caller_hangs_up(
         assert here.conversation.has_lost_client
         assert "left" in here.witness.seen
         assert here.witness.seen[-1] is State.DISCONNECTED
+
+
+async def test_a_call_whose_pipeline_is_stuck_can_be_broken_off(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+        await here.enter()
+        await here.witness.until(State.SPEAKING)
+        here.room.output().is_stuck = True
+        assert not here.conversation.is_ending
+        await here.conversation.finish("")
+        async with asyncio.timeout(SECS):
+            while not here.conversation.is_ending:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await here.conversation.break_off()
+        await asyncio.wait_for(here.holding, SECS)
 
 
 async def test_a_bot_that_is_put_out_of_its_room_ends_its_call(

@@ -93,6 +93,9 @@ async def test_a_session_that_is_not_there_or_has_its_client_is_refused(service:
     await until_no_session(service.url, timeout=3)
     async with open_socket(address) as again:
         assert await asyncio.wait_for(again.recv(), REPLY_SECS), "nobody has hung up"
+    async with connect(service.url) as by_webrtc:
+        code, reason = await refusal(f"{base}/ws-client/{by_webrtc.session_id}")
+    assert (code, "held over webrtc" in reason) == (REFUSED, True)
     token = address.rpartition("/")[2]
     await http_delete(f"{service.url}/voice/realtime/session/{token}")
     assert (await refusal(address))[0] == REFUSED, "it has ended"

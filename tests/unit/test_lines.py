@@ -1,12 +1,20 @@
 """When a call ends, why, and that its connection is closed then."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from loguru import logger
+from pipecat.frames.frames import CancelFrame, EndFrame, Frame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.workers.runner import WorkerRunner
 
 from bots.config import AnnouncementConfig, LimitConfig
 from bots.errors import ParlanteError
+from processors.hang_up import HangUpObserver
 from runner import lines
 from runner.lines import EndReason, Health, Line, end_reason, is_nearly_up
 
@@ -29,6 +37,10 @@ END_SECS = 5
             EndReason.EMPTY_ROOM,
         ),
         (Health(now=101, started_at=0, connected_at=1, lost_at=None), EndReason.MAX_DURATION),
+        (
+            Health(now=50, started_at=0, connected_at=1, lost_at=None, age_secs=51),
+            EndReason.MAX_DURATION,
+        ),
     ],
 )
 def test_a_call_ends_for_the_right_reason(health: Health, reason: EndReason | None) -> None:
@@ -70,8 +82,11 @@ class Talk:
         self.said: list[str] = []
         self.is_deserted = False
         self.has_lost_client = False
+        self.is_ending = False
         self._error = error
         self._hangs = hangs
+
+    async def break_off(self) -> None: ...
 
     async def hold(self) -> None:
         if self._error:
@@ -90,11 +105,11 @@ class Talk:
 class Supervised:
     """A call under supervision."""
 
-    def __init__(self, talk: Talk, **limits: float) -> None:
+    def __init__(self, talk: Talk, *, age_secs: float = 0.0, **limits: float) -> None:
         self.wire = Wire()
         self.ends: list[EndReason] = []
         config = LimitConfig(**limits)  # type: ignore[arg-type]
-        self.line = Line("1", self.wire, config, WORDS)
+        self.line = Line("1", self.wire, config, WORDS, age_secs=age_secs)
         held: Any = talk
         self.line.start(held, self.ends.append)
 
@@ -139,6 +154,12 @@ async def test_a_call_that_lasts_too_long_is_ended_after_a_warning_and_a_last_wo
     assert talk.said == [WORDS.nearly_up, WORDS.time_is_up]
 
 
+async def test_a_session_lasts_no_longer_for_its_client_having_come_back() -> None:
+    assert await Supervised(Talk(), age_secs=101, session_duration=100).end() is (
+        EndReason.MAX_DURATION
+    )
+
+
 async def test_a_call_that_nobody_speaks_in_any_more_was_ended_by_the_bot() -> None:
     talk = Talk()
     call = Supervised(talk)
@@ -161,6 +182,79 @@ async def test_a_pipeline_that_does_not_come_to_its_end_is_ended_all_the_same(
     monkeypatch.setattr(lines, "FAREWELL_SECS", 0.05)
     call = Supervised(Talk(hangs=True), session_duration=0.05)
     assert await call.end() is EndReason.MAX_DURATION
+
+
+class DeadEnd(FrameProcessor):
+    """Lets no EndFrame through, which Pipecat then waits for without a bound."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if not isinstance(frame, EndFrame):
+            await self.push_frame(frame, direction)
+
+
+class StuckTalk(Talk):
+    """A real pipeline, which does not come to its end.
+
+    Args:
+        is_deaf: Whether it does not stop when it is cancelled either.
+    """
+
+    def __init__(self, *, is_deaf: bool = False) -> None:
+        super().__init__()
+        self._observer = HangUpObserver(self._hung_up)
+        self._pipeline = Pipeline([DeadEnd()])
+        self.worker = PipelineWorker(
+            self._pipeline, observers=[self._observer], idle_timeout_secs=None
+        )
+        self._is_deaf = is_deaf
+        self.let_go = asyncio.Event()
+
+    @property
+    def is_ending(self) -> bool:
+        return self._observer.is_ending
+
+    @is_ending.setter
+    def is_ending(self, _: bool) -> None: ...
+
+    async def hold(self) -> None:
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(self.worker)
+        await runner.run()
+        while self._is_deaf and not self.let_go.is_set():
+            with suppress(asyncio.CancelledError):
+                await self.let_go.wait()
+
+    async def break_off(self) -> None:
+        await self._pipeline.queue_frame(CancelFrame())
+
+    async def _hung_up(self) -> None: ...
+
+
+async def test_a_bot_whose_pipeline_does_not_come_to_the_end_that_it_wanted_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lines, "FAREWELL_SECS", 0.05)
+    talk = StuckTalk()
+    call = Supervised(talk)
+    await talk.worker.stop_when_done()
+    assert await call.end() is EndReason.STUCK
+
+
+async def test_a_pipeline_that_cannot_even_be_cancelled_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lines, "FAREWELL_SECS", 0.05)
+    monkeypatch.setattr(lines, "STOP_GRACE_SECS", 0.05)
+    talk = StuckTalk(is_deaf=True)
+    call = Supervised(talk)
+    await talk.worker.stop_when_done()
+    told: list[str] = []
+    sink = logger.add(told.append, level="CRITICAL", format="{message}")
+    assert await call.end() is EndReason.STUCK
+    logger.remove(sink)
+    assert told == ["the pipeline does not stop: it is abandoned\n"]
+    talk.let_go.set()
 
 
 async def test_a_call_is_ended_at_once_when_it_is_stopped() -> None:

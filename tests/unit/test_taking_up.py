@@ -56,7 +56,7 @@ class Line:
     def has_call(self, session_id: str) -> bool:
         return session_id not in self.stopped
 
-    def has_client(self, session_id: str) -> bool:
+    def clients(self, session_id: str) -> int:
         return self.has_call(session_id)
 
     async def stop(self, session_id: str, reason: EndReason = EndReason.STOPPED) -> None:
@@ -88,6 +88,14 @@ async def test_another_service_takes_up_the_session_of_one_that_is_gone(
         assert (await alive.delete(f"{BASE}/session/{name}")).status_code == 204
         assert await offer(alive, token) == "SESSION_NOT_FOUND"
         assert (await look(alive, name))["end_reason"] == "deleted"
+
+
+async def test_a_token_is_good_for_the_way_its_client_was_to_come() -> None:
+    async with service() as http:
+        made = await make(http, transport="websocket")
+        assert await offer(http, made["token"]) == "SESSION_NOT_FOUND"
+        made = await make(http, transport="webrtc")
+        assert await offer(http, made["token"]) == "CONNECTION_FAILED", "so it is let in"
 
 
 async def test_a_session_without_a_service_can_be_ended(postgres: Postgres) -> None:
