@@ -30,6 +30,7 @@ from runner.errors import (
     is_retryable,
 )
 from runner.keeper import Keeper
+from runner.rooms.phone import PhoneCalls
 from runner.sessions import SessionManager
 from runner.store import Store
 from runner.watchdog import watch_event_loop, watch_memory
@@ -83,6 +84,7 @@ def create_app(
 
     app = FastAPI(title="Parlante", lifespan=lifespan)
     app.state.resources = resources
+    app.state.phone_calls = PhoneCalls()
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     if origins := resources.settings.server.allowed_origins:
         app.add_middleware(

@@ -4,10 +4,11 @@ import asyncio
 import re
 import secrets
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from loguru import logger
 from pipecat.runner.types import DialinSettings, RunnerArguments
@@ -45,7 +46,7 @@ from runner.session import (
 )
 from runner.sockets import SocketConnection
 from runner.store import Store
-from runner.tables import SessionRow
+from runner.tables import NoticeRow, SessionRow
 from runner.telemetry import Telemetry
 from runner.transcripts import past
 from runner.webhooks import Outbox
@@ -364,7 +365,7 @@ class SessionManager:
         """See to the rest of a session that has ended in the store, and had no service."""
         assert row.ended_at
         await self._store.save(
-            self.outbox.notices(row, "ended", row.ended_at, {"reason": row.end_reason})
+            self._announce(row, "ended", row.ended_at, {"reason": row.end_reason})
         )
         await self._rooms.close(row.transport, row.room_name)
 
@@ -420,9 +421,18 @@ class SessionManager:
             row.bot,
             bot,
             row.created_at,
-            Journal(row.id, self._store, partial(self.outbox.notices, row), last_sequence),
+            Journal(row.id, self._store, partial(self._announce, row), last_sequence),
             has_begun=row.joined_at is not None,
         )
+
+    def _announce(
+        self, row: SessionRow, event: str, at: datetime, data: Mapping[str, Any]
+    ) -> list[NoticeRow]:
+        """Count an event of a session, log it, and write what other servers are told of it."""
+        self.telemetry.happened(event)
+        if event in ("joined", "left"):
+            logger.info("session {}: its client has {}", row.id, event)
+        return self.outbox.notices(row, event, at, data)
 
     def _plan(self, session: Session) -> CallPlan:
         async def recall() -> Past:

@@ -19,6 +19,8 @@ WAIT_BUCKETS_SECS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0
 LAG_BUCKETS_SECS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 STAGE_BUCKETS_SECS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 2.0, 5.0)
 
+SESSION_EVENTS = ("started", "joined", "left", "ended")
+
 
 class Delivery(StrEnum):
     """What became of a try to tell another server of an event."""
@@ -49,6 +51,14 @@ class Telemetry:
         )
         for reason in EndReason:
             self._ended.labels(reason.value)
+        self._events = Counter(
+            "parlante_session_events",
+            "Sessions that were started, whose client came, went, and that ended",
+            ["event"],
+            registry=self._registry,
+        )
+        for event in SESSION_EVENTS:
+            self._events.labels(event)
         self._lag = Histogram(
             "parlante_event_loop_lag_seconds",
             "How much later than it should the event loop came round",
@@ -88,6 +98,11 @@ class Telemetry:
     def ended(self, reason: EndReason) -> None:
         """Take the end of one session."""
         self._ended.labels(reason.value).inc()
+
+    def happened(self, event: str) -> None:
+        """Take an event of a session; one that is none of its life is not counted."""
+        if event in SESSION_EVENTS:
+            self._events.labels(event).inc()
 
     def lagged(self, secs: float) -> None:
         """Take how late the event loop was."""

@@ -11,6 +11,7 @@ from runner.api.deps import Body, Sessions
 from runner.api.refusals import OF_STARTS, refusals
 from runner.errors import Forbidden, TransportUnavailable
 from runner.rooms.daily import is_signed
+from runner.rooms.phone import PhoneCalls
 from runner.wishes import Wish
 
 PHONE_USER = "phone"
@@ -79,5 +80,9 @@ async def daily_dialin_webhook(
         From=call.From,
         sip_headers=call.sipHeaders,
     )
-    session = await sessions.create(Wish(PHONE_USER, "daily", bot, phone=phone))
-    return Taken(sessionId=session.id)
+
+    async def start() -> str:
+        return (await sessions.create(Wish(PHONE_USER, "daily", bot, phone=phone))).id
+
+    calls: PhoneCalls = request.app.state.phone_calls
+    return Taken(sessionId=await calls.take(call.callId, start))

@@ -102,6 +102,40 @@ async def test_a_session_that_nobody_joins_ends(tmp_path: Path) -> None:
         async with aiohttp.ClientSession() as http, http.post(url, json={}) as response:
             assert response.status == 200
         await until_no_session(service.url, timeout=3)
+        assert await ended(service.url, "never_joined") == 1
+        [session] = (await get(f"{service.url}/voice/realtime/sessions"))["sessions"]
+        assert session["end_reason"] == "never_joined"
+
+
+async def test_an_offer_whose_client_never_connects_ends_its_session(tmp_path: Path) -> None:
+    limit = {"PARLANTE_VOICE__REALTIME__LIMITS__JOIN_TIMEOUT": "0.5"}
+    with run_service(tmp_path, environment=limit) as service:
+        pc = RTCPeerConnection()
+        pc.addTransceiver("audio")
+        await pc.setLocalDescription(await pc.createOffer())
+        offer = {"sdp": pc.localDescription.sdp, "type": "offer"}
+        url = f"{service.url}/api/offer"
+        async with aiohttp.ClientSession() as http, http.post(url, json=offer) as response:
+            assert response.status == 200
+        await pc.close()
+        await until_no_session(service.url, timeout=10)
+        assert await ended(service.url, "never_joined") == 1
+
+
+async def test_starts_comings_and_goings_are_counted_and_the_lag_of_the_event_loop(
+    tmp_path: Path,
+) -> None:
+    with run_service(tmp_path) as service:
+        assert "open to every program on this machine" in service.log
+        async with connect(service.url) as peer:
+            await peer.wait_for_state("listening", timeout=20)
+        await until_no_session(service.url, timeout=5)
+        for event in ("started", "joined", "left", "ended"):
+            sample = f'parlante_session_events_total{{event="{event}"}}'
+            assert await metric(service.url, sample) == 1, event
+        assert "its client has joined" in service.log
+        assert "its client has left" in service.log
+        assert await metric(service.url, "parlante_event_loop_lag_seconds_count") > 0
 
 
 @pytest.mark.parametrize("question", [WORDS.anybody_there, ""], ids=["asked", "not asked"])
@@ -231,9 +265,14 @@ def words_of(peer: Peer) -> str:
     return " ".join(" ".join(said).split())
 
 
-async def ended(url: str, reason: str) -> float:
-    """Return how many sessions ended for a reason, as the metrics tell."""
+async def metric(url: str, sample: str) -> float:
+    """Return a sample of the metrics, by its name and its labels as they are written there."""
     async with aiohttp.ClientSession() as http, http.get(f"{url}/metrics") as response:
         page = await response.text()
-    [value] = re.findall(rf'parlante_sessions_ended_total\{{reason="{reason}"\}} (\S+)', page)
+    [value] = re.findall(rf"^{re.escape(sample)} (\S+)$", page, re.MULTILINE)
     return float(value)
+
+
+async def ended(url: str, reason: str) -> float:
+    """Return how many sessions ended for a reason, as the metrics tell."""
+    return await metric(url, f'parlante_sessions_ended_total{{reason="{reason}"}}')

@@ -102,11 +102,14 @@ async def test_a_phone_call_gets_a_room_that_it_can_be_put_through_to(tmp_path: 
         environment = {**for_daily(daily), f"{LIMITS}__SESSIONS_PER_USER": "1"}
         with run_service(tmp_path, "--profile", "offline", environment=environment) as service:
             url = f"{service.url}/daily-dialin-webhook"
-            # Two people call: the limit of a user's sessions is none of theirs.
-            for _ in range(2):
-                body = json.dumps(PHONE_CALL).encode()
+            # Two people call: the limit of a user's sessions is none of theirs. Of the first it is
+            # told twice.
+            taken = []
+            for call_id in ("call-1", "call-2", "call-1"):
+                body = json.dumps({**PHONE_CALL, "callId": call_id}).encode()
                 headers = signed(body, daily_api.DIALIN_SECRET, time.time())
-                await post(url, body, headers)
+                taken.append((await post(url, body, headers))["sessionId"])
+            assert taken[0] == taken[2] != taken[1]
             sips = [room["config"]["sip"]["display_name"] for room in daily.rooms.values()]
             assert sips == ["+1556", "+1556"]
             assert all(name.startswith("voice-phone-") for name in daily.rooms)

@@ -13,9 +13,10 @@ import aiohttp
 import pytest
 
 from runner.peer import connect
-from tests.integration.test_call import REPLY_SECS
+from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_lifecycle import until_no_session
 from tests.service import ROOT, Service, keys, run_service
+from tests.speech import Speaker
 
 BASE = "/voice/realtime"
 EXAMPLES = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
@@ -137,16 +138,16 @@ def test_every_example_names_its_key_but_the_open_one(example: str) -> None:
     assert ("X-API-Key" in example) is not ("/health" in example)
 
 
-async def test_whoever_follows_a_call_is_told_what_happens_in_it(service: Service) -> None:
+async def test_whoever_follows_a_call_is_told_what_happens_in_it(
+    service: Service, speaker: Speaker
+) -> None:
     _, made = await request(service, "POST", "/session", agent_type="single_agent")
     begun = asyncio.Event()
     followed = asyncio.create_task(follow(service, made["session_id"], begun))
     await asyncio.wait_for(begun.wait(), 5)
     async with connect(service.url, session_id=made["token"]) as peer:
         await peer.hear_out(timeout=REPLY_SECS)
-        before = len(peer.messages)
-        peer.send("send-text", {"content": "What is your street address?"})
-        await peer.hear_out(timeout=REPLY_SECS, after=before)
+        await ask(peer, speaker, "What is your street address?")
     told = await asyncio.wait_for(followed, REPLY_SECS)
 
     states = [event["data"]["state"] for kind, event in told if kind == "state"]
@@ -162,6 +163,9 @@ async def test_whoever_follows_a_call_is_told_what_happens_in_it(service: Servic
         "left",
         "ended",
     ]
+    [answer] = [event["data"] for kind, event in told if kind == "answer"]
+    assert answer["total_ms"] > 0
+    assert "llm_inference" in answer["stages_ms"]
     turns = [event["data"] for kind, event in told if kind == "turn"]
     assert [turn["speaker"] for turn in turns] == ["bot", "user", "bot"]
     assert "willow" in turns[2]["heard"].lower()

@@ -15,6 +15,7 @@ from runner.peer import Peer, TalkFailed, connect
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_lifecycle import until_no_session
 from tests.integration.test_transcript import GREETING, read, read_when
+from tests.relay import far_from
 from tests.service import run_service
 from tests.speech import Speaker
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
@@ -199,6 +200,27 @@ async def test_a_client_that_has_left_can_come_back_until_it_hangs_up(
         ("assistant", BACK),
     ]
     assert NAME in last[1], "with the facts for it"
+
+
+async def test_a_booking_goes_on_over_another_network(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with run_service(tmp_path, environment=environment) as service:
+        async with far_from(service.url) as (old, lost), connect(old) as peer:
+            await peer.hear_out(timeout=REPLY_SECS)
+            before = len(peer.messages)
+            peer.send("send-text", {"content": WISH})
+            await peer.hear_out(timeout=REPLY_SECS, after=before)
+            lost.close()
+            async with (
+                far_from(service.url) as (new, _),
+                connect(new, session_id=peer.session_id) as again,
+            ):
+                assert await hear_again(again) == BACK
+                before = len(again.messages)
+                again.send("send-text", {"content": f"{NAME} {PHONE_DIGITS}"})
+                await again.hear_out(timeout=REPLY_SECS, after=before)
+    assert appointments(tmp_path) == [("Peter Miller", "5550134")]
 
 
 async def test_an_answer_that_was_cut_off_is_given_again(

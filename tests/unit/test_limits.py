@@ -1,14 +1,17 @@
 """Who may start a session, and who has to wait."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
 from bots.config import LimitConfig
+from processors.latency import TurnLatency
 from runner.errors import Overloaded, SessionLimitExceeded, StartRateExceeded
-from runner.limits import ENOUGH_LAGS, LAG_SECS, RATE_SECS, WAIT_SECS, Admission
+from runner.limits import ENOUGH_LAGS, ENOUGH_WAITS, LAG_SECS, RATE_SECS, WAIT_SECS, Admission
+from runner.sessions import SessionManager
 from tests.app import key_of, service
 
 
@@ -162,12 +165,23 @@ async def test_where_nobody_needs_a_key_there_are_no_users_to_limit() -> None:
         assert [(await http.post("/start", json={})).status_code for _ in range(9)] == [200] * 9
 
 
-async def test_a_service_whose_calls_are_slow_takes_no_more_and_is_not_ready() -> None:
+def lag(manager: SessionManager) -> None:
+    for _ in range(ENOUGH_LAGS):
+        manager.lagged(9.0)
+
+
+def answer_late(manager: SessionManager) -> None:
+    for _ in range(ENOUGH_WAITS):
+        manager.answered(TurnLatency(9000, {}, made_ahead=False, withdrawn=0))
+
+
+@pytest.mark.parametrize("slow_down", [lag, answer_late])
+async def test_a_service_whose_calls_are_slow_takes_no_more_and_is_not_ready(
+    slow_down: Callable[[SessionManager], None],
+) -> None:
     async with service(voice=limits(sessions=9)) as http:
-        manager = http.app.state.sessions  # type: ignore[attr-defined]
         assert (await http.post("/start", json={})).status_code == 200
-        for _ in range(ENOUGH_LAGS):
-            manager.lagged(9.0)
+        slow_down(http.app.state.sessions)  # type: ignore[attr-defined]
         for method, path in (("GET", "/ready"), ("POST", "/start")):
             answer = await http.request(method, path, json={})
             assert answer.status_code == 503

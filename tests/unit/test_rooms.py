@@ -1,5 +1,6 @@
 """Rooms at Daily and LiveKit, by stand-ins of their REST APIs; nobody gets into these rooms."""
 
+import asyncio
 import base64
 import json
 import time
@@ -22,6 +23,7 @@ from runner.rooms import livekit as livekit_rooms
 from runner.rooms import rooms
 from runner.rooms.daily import DailyRooms, is_signed
 from runner.rooms.livekit import LiveKitRooms
+from runner.rooms.phone import PhoneCalls
 from runner.rooms.room import RoomPlan
 from runner.rooms.rooms import Rooms
 from tests.app import key_of, service
@@ -303,6 +305,23 @@ class TestPhoneCalls:
             )
         assert (by_nobody.status_code, by_another.status_code) == (403, 403)
         assert not daily.made
+
+    async def test_each_is_taken_once_however_often_it_is_told_of(self) -> None:
+        calls, started = PhoneCalls(), []
+
+        async def start() -> str:
+            await asyncio.sleep(0)
+            started.append(f"session-{len(started)}")
+            return started[-1]
+
+        async def fail() -> str:
+            raise RoomUnavailable("Daily is away")
+
+        with pytest.raises(RoomUnavailable):
+            await calls.take("call-1", fail)
+        twice = await asyncio.gather(*(calls.take("call-1", start) for _ in range(2)))
+        assert twice == ["session-0"] * 2, "the first try does not count"
+        assert await calls.take("call-2", start) == "session-1"
 
     async def test_a_probe_of_dailys_is_answered(self, daily: DailyStandin) -> None:
         async with self.serving(daily) as http:
