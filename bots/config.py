@@ -308,15 +308,34 @@ class AudioConfig(Section):
     ambience: SoundConfig = SoundConfig(sound="office", volume=0.3)
 
 
+class AgentConfig(Section):
+    """What holds for every bot, unless its own entry says otherwise.
+
+    Attributes:
+        initial_greeting: Whether bots speak first.
+        temperature: For the LLM; None keeps each bot's own.
+        max_tokens: Longest reply; None keeps each bot's own.
+    """
+
+    initial_greeting: bool = True
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+
+
 class WorkerConfig(Section):
     """What the process that holds the calls may take.
 
     Attributes:
+        agent_name: Names this installation where several are watched: in `/status` and `/metrics`.
+        load_threshold: Share of all cores of the machine that may be busy, on average of 10 s,
+            for `/ready` to have more sessions sent here beside others; 1 for any.
         memory_warn: MB (of 1,000,000 bytes) beside what it had when it was ready, for all calls
             together, from which on the log warns; 0 for never.
         memory_limit: From which on the service drains and ends, to be started again; 0 for never.
     """
 
+    agent_name: str = "parlante"
+    load_threshold: Share = 0.7
     memory_warn: Annotated[float, Field(ge=0)] = 700
     memory_limit: Annotated[float, Field(ge=0)] = 0
 
@@ -424,6 +443,7 @@ class RealtimeConfig(Section):
     vad: VadConfig = VadConfig()
     turn_detection: TurnConfig = TurnConfig()
     interruptions: InterruptionConfig = InterruptionConfig()
+    agent: AgentConfig = AgentConfig()
     audio: AudioConfig = AudioConfig()
     ice_servers: list[IceServerConfig] = []
     limits: LimitConfig = LimitConfig()

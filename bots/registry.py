@@ -86,7 +86,7 @@ class Bot:
 
 
 def load_bot(name: str, settings: Settings) -> Bot:
-    """Return the bot called `name`, with the changes that voice.yaml makes to it.
+    """Return the bot called `name`, with the changes that voice.yaml makes to all and to this one.
 
     Raises:
         UnknownBot: If voice.yaml has no such bot, or its module has no `BOT`.
@@ -101,7 +101,13 @@ def load_bot(name: str, settings: Settings) -> Bot:
     bot = getattr(module, "BOT", None)
     if not isinstance(bot, Bot):
         raise UnknownBot(f"bots.{name}.module: {entry.module} has no BOT = Bot(...)")
-    return with_changes(bot, entry)
+    return with_changes(with_changes(bot, _of_all(settings)), entry)
+
+
+def _of_all(settings: Settings) -> BotChanges:
+    agent = settings.voice.realtime.agent
+    greeting = None if agent.initial_greeting else ""
+    return BotChanges(greeting=greeting, temperature=agent.temperature, max_tokens=agent.max_tokens)
 
 
 def with_changes(bot: Bot, changes: BotChanges) -> Bot:

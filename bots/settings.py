@@ -40,6 +40,8 @@ DEFAULT_CONFIG = Path(__file__).parent.parent / "voice.yaml"
 ROOM_SERVICES = ("daily", "livekit")
 """Services where rooms can be had, as they are named in `voice.realtime`."""
 
+SECRETS = {"api_key", "api_secret", "secret", "credential", "dialin_secret"}
+
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 
@@ -142,11 +144,11 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
     """
     path = path or Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
     raw = _read(path)
+    problems = _written_secrets(raw)
     overrides = overrides or {}
     _merge_profile(raw, os.environ.get(PROFILE_VARIABLE) or overrides.get("profile"))
     _merge(raw, overrides)
     _note_missing_variables(raw, os.environ)
-    problems: list[str] = []
     raw = _expand(raw, os.environ, problems)
     try:
         settings = Settings(**raw)
@@ -215,6 +217,31 @@ def _note_missing_variables(raw: dict[str, Any], env: Mapping[str, str]) -> None
             service["missing_env"] = tuple(dict.fromkeys(names))
 
 
+def _written_secrets(node: Any, where: str = "") -> list[str]:
+    """Find secrets that stand in the file as they are, where everybody reads them."""
+    match node:
+        case dict():
+            return [
+                problem
+                for key, value in node.items()
+                for problem in _written_secrets(value, f"{where}.{key}".lstrip("."))
+            ]
+        case list():
+            return [
+                problem
+                for index, value in enumerate(node)
+                for problem in _written_secrets(value, f"{where}[{index}]")
+            ]
+        case str() if node and where.rpartition(".")[2] in SECRETS:
+            variable = _VARIABLE.fullmatch(node)
+            if not variable or variable["default"]:
+                return [
+                    f"{where}: a secret must not be in the file: write ${{NAME}} here, and set "
+                    "NAME in the environment or in .env"
+                ]
+    return []
+
+
 def _part(raw: dict[str, Any], name: str) -> dict[str, Any]:
     """Return a part of the settings; nothing, if it is not there or not a mapping."""
     part = raw.get(name)
@@ -258,7 +285,8 @@ def _explain(error: ErrorDetails) -> str:
             expectation = f"{expectation[:1].lower()}{expectation[1:]}"
             # A whole section may hold secrets.
             given = error["input"]
-            instead = "" if isinstance(given, dict) else f", not {given!r}"
+            may_be_secret = isinstance(given, dict) or error["loc"][-1] in SECRETS
+            instead = "" if may_be_secret else f", not {given!r}"
             return f"{where}: {expectation}{instead}"
 
 

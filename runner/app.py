@@ -33,7 +33,7 @@ from runner.keeper import Keeper
 from runner.rooms.phone import PhoneCalls
 from runner.sessions import SessionManager
 from runner.store import Store
-from runner.watchdog import watch_event_loop, watch_memory
+from runner.watchdog import watch_event_loop, watch_load, watch_memory
 
 CLIENT_DIR = Path(__file__).parent.parent / "client" / "dist"
 MAX_BODY_BYTES = 1024 * 1024
@@ -62,6 +62,7 @@ def create_app(
         manager = app.state.sessions = SessionManager(resources, store)
         watchdogs = (
             asyncio.create_task(watch_event_loop(manager.lagged)),
+            asyncio.create_task(watch_load(manager.loaded)),
             asyncio.create_task(
                 watch_memory(
                     lambda: app.state.resources.settings.voice.realtime.worker,

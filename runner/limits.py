@@ -16,10 +16,13 @@ LINES = 10
 
 LAG_SECS = 10.0
 WAIT_SECS = 60.0
-"""How long a lag of the event loop, and a wait for an answer, tell of the service's load."""
+BUSY_SECS = 10.0
+"""How long a lag of the event loop, a wait for an answer, and how busy the machine was, tell of the
+service's load."""
 
 ENOUGH_LAGS = 20
 ENOUGH_WAITS = 3
+ENOUGH_LOADS = 5
 """Fewer may have been long for reasons of their own."""
 
 RATE_SECS = 60.0
@@ -36,6 +39,7 @@ class Admission:
     Attributes:
         limits: The same.
         lines: The same.
+        load_threshold: Share of the machine's cores that may be busy for it to be ready.
         is_draining: Whether no more sessions are started, because the service stops.
     """
 
@@ -44,11 +48,13 @@ class Admission:
     ) -> None:
         self.limits = limits
         self.lines = lines
+        self.load_threshold = 1.0
         self.is_draining = False
         self._clock = clock
         self._starts: defaultdict[str, deque[float]] = defaultdict(deque)
         self._lags: deque[tuple[float, float]] = deque()
         self._waits: deque[tuple[float, float]] = deque()
+        self._loads: deque[tuple[float, float]] = deque()
 
     def lagged(self, secs: float) -> None:
         """Take how late the event loop was; to be told again and again."""
@@ -59,6 +65,11 @@ class Admission:
         """Take how long a user waited for an answer."""
         self._waits.append((self._clock(), wait_secs))
         self._forget(self._waits, WAIT_SECS)
+
+    def loaded(self, share: float) -> None:
+        """Take which share of the machine's cores was busy; to be told again and again."""
+        self._loads.append((self._clock(), share))
+        self._forget(self._loads, BUSY_SECS)
 
     def is_full(self, sessions: int) -> bool:
         """Say whether so many sessions have all lines."""
@@ -112,6 +123,18 @@ class Admission:
         is_slow = max_wait and len(waits) >= ENOUGH_WAITS and median(waits) > max_wait
         if sessions and (is_late or is_slow):
             raise Overloaded("calls are slow at the moment: please try again in a moment")
+
+    def check_machine(self, sessions: int) -> None:
+        """See whether more sessions should be sent here beside so many, rather than elsewhere.
+
+        Raises:
+            Overloaded: If the machine is busy.
+        """
+        self._forget(self._loads, BUSY_SECS)
+        loads = [share for _, share in self._loads]
+        is_busy = len(loads) >= ENOUGH_LOADS and mean(loads) > self.load_threshold
+        if sessions and is_busy:
+            raise Overloaded("this machine is busy: please try another, or again in a moment")
 
     def check_user(self, user: str, sessions: int) -> None:
         """Let a user start a session beside so many of theirs, and count it as started.

@@ -84,7 +84,8 @@ class SessionManager:
         self._admission = Admission(limits, lines(resources.settings))
         self._sessions: dict[str, Session] = {}
         self._starting = 0
-        self.telemetry = Telemetry(lambda: self.count)
+        worker = resources.settings.voice.realtime.worker
+        self.telemetry = Telemetry(lambda: self.count, agent_name=worker.agent_name)
         self.outbox = Outbox(resources.settings.server.webhooks, store, self.telemetry)
         self._host = SessionHost(resources, on_end=self._call_ended)
         self._rooms = Rooms(resources.settings.voice.realtime)
@@ -96,6 +97,7 @@ class SessionManager:
         self._settings = resources.settings
         self._admission.limits = resources.settings.voice.realtime.limits
         self._admission.lines = lines(resources.settings)
+        self._admission.load_threshold = resources.settings.voice.realtime.worker.load_threshold
         self._host.reconfigure(resources)
 
     @property
@@ -144,11 +146,16 @@ class SessionManager:
         Raises:
             SessionsDisabled: If the settings let nobody start one.
             ServiceDraining: If the service is about to stop.
-            Overloaded: If calls are slow.
+            Overloaded: If calls are slow, or the machine is busy.
         """
         self._check_enabled()
         self._admission.check_not_draining()
         self._admission.check_load(self.count)
+        self._admission.check_machine(self.count)
+
+    def loaded(self, share: float) -> None:
+        """Take which share of the machine's cores was busy."""
+        self._admission.loaded(share)
 
     def lagged(self, secs: float) -> None:
         """Take how late the event loop was."""

@@ -8,6 +8,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Info,
     ProcessCollector,
     generate_latest,
 )
@@ -36,10 +37,13 @@ class Telemetry:
 
     Args:
         sessions: Tells how many sessions there are.
+        agent_name: Names this service among others.
     """
 
-    def __init__(self, sessions: Callable[[], int]) -> None:
+    def __init__(self, sessions: Callable[[], int], *, agent_name: str = "parlante") -> None:
         self._registry = CollectorRegistry()
+        about = Info("parlante", "Which service this is", registry=self._registry)
+        about.info({"agent_name": agent_name})
         ProcessCollector(registry=self._registry)
         lines = Gauge("parlante_sessions", "Sessions now, joined or not", registry=self._registry)
         lines.set_function(sessions)

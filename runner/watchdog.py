@@ -1,4 +1,4 @@
-"""Notices that the event loop is late and where it is blocked, and that memory runs out."""
+"""Notices that the event loop is late and where, that the machine is busy, and memory runs out."""
 
 import asyncio
 import faulthandler
@@ -15,6 +15,9 @@ LOOK_SECS = 0.25
 BLOCKED_SECS = 1.0
 """A lag that is heard as a gap in every call: what all threads are doing is then written to
 standard error, by a thread that does not need Python for it."""
+
+LOAD_SECS = 1.0
+"""How often it is looked how busy the machine is."""
 
 MEMORY_SECS = 10.0
 """How often the memory is looked at."""
@@ -44,6 +47,19 @@ async def watch_event_loop(note_lag: Callable[[float], None]) -> None:
                 )
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+async def watch_load(note_load: Callable[[float], None]) -> None:
+    """Watch how busy the machine is, until the task is cancelled.
+
+    Args:
+        note_load: Told again and again which share of all cores was busy since the last time.
+    """
+    # The first answer is of no time at all.
+    psutil.cpu_percent()
+    while True:
+        await asyncio.sleep(LOAD_SECS)
+        note_load(psutil.cpu_percent() / 100)
 
 
 async def watch_memory(

@@ -64,7 +64,12 @@ def run_service(
     """
     log_file = folder / "service.log"
     command = [*by, sys.executable, "-m", "runner", "--port", "0", *arguments]
-    variables = {"PARLANTE_DATA_DIR": str(folder / "data"), **(environment or {})}
+    variables = {
+        "PARLANTE_DATA_DIR": str(folder / "data"),
+        # Tests are the load themselves, and ask /ready how many sessions there are.
+        "PARLANTE_VOICE__REALTIME__WORKER__LOAD_THRESHOLD": "1",
+        **(environment or {}),
+    }
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             command,

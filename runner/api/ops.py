@@ -1,11 +1,12 @@
 """What operators, load balancers and the client's home page ask."""
 
 import signal
-from typing import Any
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
 
 from bots.errors import DatabaseUnavailable
 from bots.registry import load_bot
@@ -18,29 +19,75 @@ router = APIRouter(tags=["Operations"])
 UNREADY = (SessionsDisabled, ServiceDraining, Overloaded, DatabaseUnavailable)
 
 
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """Sessions are taken.
+
+    Attributes:
+        sessions: How many hold a line now.
+    """
+
+    status: Literal["ready"] = "ready"
+    sessions: int
+
+
+class Draining(BaseModel):
+    """The service stops.
+
+    Attributes:
+        sessions: How many hold a line still.
+    """
+
+    status: Literal["draining"] = "draining"
+    sessions: int
+
+
+class Agent(BaseModel):
+    """A bot that can be called."""
+
+    name: str
+    description: str
+
+
+class Agents(BaseModel):
+    """The bots on offer.
+
+    Attributes:
+        default: Who answers a client that names none.
+    """
+
+    agents: list[Agent]
+    default: str
+
+
 @router.get("/health")
-async def health() -> dict[str, str]:
+async def health() -> Alive:
     """Say that the process is alive."""
-    return {"status": "ok"}
+    return Alive()
 
 
 @router.get("/ready", responses=refusals(*UNREADY))
-async def ready(sessions: Sessions, records: Records) -> dict[str, Any]:
+async def ready(sessions: Sessions, records: Records) -> Ready:
     """Say that calls are taken: models are loaded, else the service would not listen.
 
     Raises:
         SessionsDisabled: If the settings let nobody start one.
         ServiceDraining: If the service is about to stop.
-        Overloaded: If calls are slow.
+        Overloaded: If calls are slow, or the machine is busy.
         DatabaseUnavailable: If the database cannot be reached.
     """
     sessions.check_ready()
     await records.ping()
-    return {"status": "ready", "sessions": sessions.count}
+    return Ready(sessions=sessions.count)
 
 
 @router.post("/drain", status_code=202, responses=refusals(*TO_CALLERS, Forbidden))
-async def drain(caller: Caller, sessions: Sessions) -> dict[str, Any]:
+async def drain(caller: Caller, sessions: Sessions) -> Draining:
     """Stop the service as SIGTERM does: no more sessions, and calls may end by themselves.
 
     Raises:
@@ -49,7 +96,7 @@ async def drain(caller: Caller, sessions: Sessions) -> dict[str, Any]:
     if not caller.is_operator:
         raise Forbidden("only operators may stop the service")
     signal.raise_signal(signal.SIGTERM)
-    return {"status": "draining", "sessions": sessions.count}
+    return Draining(sessions=sessions.count)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
@@ -60,13 +107,13 @@ async def metrics(request: Request) -> Response:
 
 
 @router.get("/agents")
-async def agents(request: Request) -> dict[str, Any]:
+async def agents(request: Request) -> Agents:
     """List the bots."""
     settings = request.app.state.resources.settings
-    return {
-        "agents": [
-            {"name": name, "description": load_bot(name, settings).description}
+    return Agents(
+        agents=[
+            Agent(name=name, description=load_bot(name, settings).description)
             for name in settings.bots
         ],
-        "default": settings.default_bot,
-    }
+        default=settings.default_bot,
+    )

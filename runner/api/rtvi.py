@@ -1,6 +1,6 @@
 """The routes that Pipecat's own clients expect: start, status, WebRTC offers and WebSockets."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, WebSocket
 from pipecat.transports.smallwebrtc.request_handler import (
@@ -45,9 +45,16 @@ class StartBody(Body):
 
 
 class StartRequest(Body):
-    """A wish for a session. Keys that only other transports know are ignored."""
+    """A wish for a session. Keys that only other transports know are ignored.
+
+    Attributes:
+        transport: How the client will come; None for the way of voice.yaml.
+        createDailyRoom: Says the same as "daily" does, where no transport is named.
+        body: What the bot is told.
+    """
 
     transport: str | None = None
+    createDailyRoom: bool = False
     body: StartBody = StartBody()
 
 
@@ -118,6 +125,24 @@ class Candidate(Body):
     sdp_mline_index: int
 
 
+class Status(BaseModel):
+    """How clients may come.
+
+    Attributes:
+        agent_name: Names this service among others.
+    """
+
+    status: Literal["ready"] = "ready"
+    transports: tuple[str, ...]
+    agent_name: str
+
+
+class Success(BaseModel):
+    """What was sent is taken."""
+
+    status: Literal["success"] = "success"
+
+
 class Candidates(Body):
     """ICE candidates that were found after the offer."""
 
@@ -140,7 +165,8 @@ async def start(
     caller: Caller, sessions: Sessions, request: Request, wish: StartRequest
 ) -> StartResponse | SocketResponse | DailyResponse | LiveKitResponse:
     """Start a session; its bot answers when the client connects."""
-    session = await sessions.create(Wish(caller.user, wish.transport, wish.body.bot))
+    transport = wish.transport or ("daily" if wish.createDailyRoom else None)
+    session = await sessions.create(Wish(caller.user, transport, wish.body.bot))
     if session.room and session.transport == "daily":
         return DailyResponse(
             dailyRoom=session.room.url, dailyToken=session.room.token, sessionId=session.id
@@ -172,9 +198,10 @@ async def client_socket(sessions: Sessions, websocket: WebSocket, token: str = "
 
 
 @router.get("/status")
-async def status(sessions: Sessions) -> dict[str, Any]:
+async def status(request: Request, sessions: Sessions) -> Status:
     """Say which transports are offered."""
-    return {"status": "ready", "transports": sessions.transports}
+    worker = request.app.state.resources.settings.voice.realtime.worker
+    return Status(transports=sessions.transports, agent_name=worker.agent_name)
 
 
 @router.post("/sessions/{token}/api/offer", responses=refusals(*OF_OFFERS))
@@ -185,14 +212,12 @@ async def session_offer(sessions: Sessions, token: str, offer: Offer) -> Answer:
 
 
 @router.patch("/sessions/{token}/api/offer", responses=refusals(*OF_CANDIDATES))
-async def session_candidates(
-    sessions: Sessions, token: str, candidates: Candidates
-) -> dict[str, str]:
+async def session_candidates(sessions: Sessions, token: str, candidates: Candidates) -> Success:
     """Take late ICE candidates of a session's client."""
     if sessions.session_of(candidates.pc_id) is not await sessions.admit(token):
         raise SessionNotFound("this session has no such connection: start a new one")
     await sessions.add_candidates(candidates.to_pipecat())
-    return {"status": "success"}
+    return Success()
 
 
 @router.post("/api/offer", responses=refusals(*OF_STARTS, *OF_OFFERS))
@@ -207,10 +232,10 @@ async def offer(caller: Caller, sessions: Sessions, offer: Offer) -> Answer:
 
 
 @router.patch("/api/offer", responses=refusals(*TO_CALLERS, *OF_CANDIDATES))
-async def candidates(caller: Caller, sessions: Sessions, candidates: Candidates) -> dict[str, str]:
+async def candidates(caller: Caller, sessions: Sessions, candidates: Candidates) -> Success:
     """Take late ICE candidates."""
     session = sessions.session_of(candidates.pc_id)
     if not session or not caller.may_see(session.user):
         raise not_found()
     await sessions.add_candidates(candidates.to_pipecat())
-    return {"status": "success"}
+    return Success()

@@ -194,9 +194,7 @@ async def test_a_call_goes_on_after_an_ice_restart(service: Service) -> None:
             await again.hear_out(timeout=REPLY_SECS, after=before)
             whole = await read(service.url, peer.session_id)
             assert [entry["speaker"] for entry in whole["entries"]] == ["bot", "user", "bot"]
-            assert "eight" in whole["entries"][2]["heard"], (
-                "no second greeting"
-            )
+            assert "eight" in whole["entries"][2]["heard"], "no second greeting"
             assert voiced_secs(np.concatenate(again.heard)) > 1
 
 

@@ -18,6 +18,12 @@ from tests.model_hub import dead_hub, hub, index
 __all__ = ["dead_hub", "hub", "index"]
 
 
+@pytest.fixture(autouse=True)
+def any_load_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests are the load themselves."""
+    monkeypatch.setenv("PARLANTE_VOICE__REALTIME__WORKER__LOAD_THRESHOLD", "1")
+
+
 @pytest.fixture
 async def in_file(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
     engine = connect(None, tmp_path)

@@ -88,7 +88,12 @@ async def test_behind_tls_the_address_is_a_secure_one(http: httpx.AsyncClient) -
 
 async def test_status_and_health_are_told(http: httpx.AsyncClient) -> None:
     transports = ["webrtc", "websocket"]
-    assert (await http.get("/status")).json() == {"status": "ready", "transports": transports}
+    assert (await http.get("/status")).json() == {
+        "status": "ready",
+        "transports": transports,
+        "agent_name": "parlante",
+    }
+    assert 'parlante_info{agent_name="parlante"} 1.0' in (await http.get("/metrics")).text
     assert (await http.get("/health")).json() == {"status": "ok"}
     assert (await http.get("/ready")).json() == {"status": "ready", "sessions": 0}
 

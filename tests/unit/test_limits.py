@@ -9,8 +9,17 @@ from sqlalchemy import Engine, event
 
 from bots.config import LimitConfig
 from processors.latency import TurnLatency
+from runner import watchdog
 from runner.errors import Overloaded, SessionLimitExceeded, StartRateExceeded
-from runner.limits import ENOUGH_LAGS, ENOUGH_WAITS, LAG_SECS, RATE_SECS, WAIT_SECS, Admission
+from runner.limits import (
+    ENOUGH_LAGS,
+    ENOUGH_LOADS,
+    ENOUGH_WAITS,
+    LAG_SECS,
+    RATE_SECS,
+    WAIT_SECS,
+    Admission,
+)
 from runner.sessions import SessionManager
 from tests.app import key_of, service
 
@@ -163,6 +172,30 @@ async def test_who_starts_too_fast_is_told_when_to_come_again() -> None:
 async def test_where_nobody_needs_a_key_there_are_no_users_to_limit() -> None:
     async with service(voice=limits(sessions=9, sessions_per_user=1, starts_per_minute=1)) as http:
         assert [(await http.post("/start", json={})).status_code for _ in range(9)] == [200] * 9
+
+
+async def test_a_busy_machine_sends_others_elsewhere_and_takes_who_comes_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PARLANTE_VOICE__REALTIME__WORKER__LOAD_THRESHOLD")
+    async with service(voice=limits(sessions=9)) as http:
+        manager = http.app.state.sessions  # type: ignore[attr-defined]
+        for _ in range(ENOUGH_LOADS):
+            manager.loaded(0.9)
+        assert (await http.get("/ready")).status_code == 200, "nobody is there to be disturbed"
+        assert (await http.post("/start", json={})).status_code == 200
+        answer = await http.get("/ready")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "SERVICE_OVERLOADED")
+        assert (await http.post("/start", json={})).status_code == 200
+
+
+async def test_how_busy_the_machine_is_is_told() -> None:
+    told: asyncio.Queue[float] = asyncio.Queue()
+    watching = asyncio.create_task(watchdog.watch_load(told.put_nowait))
+    share = await asyncio.wait_for(told.get(), 5)
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    assert 0 <= share <= 1
 
 
 def lag(manager: SessionManager) -> None:

@@ -261,6 +261,8 @@ class TestTheService:
 
     async def test_who_names_no_transport_gets_that_of_the_settings(self) -> None:
         async with service(voice={"realtime": {"transport": "websocket"}}) as http:
+            by_flag = await http.post("/start", json={"createDailyRoom": True})
+            assert by_flag.json()["error"]["code"] == "TRANSPORT_UNAVAILABLE"
             assert "wsUrl" in (await http.post("/start", json={})).json()
             made = await http.post("/voice/realtime/session", json={"agent_type": "single_agent"})
         assert made.json()["url"].startswith("ws://")

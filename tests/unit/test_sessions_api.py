@@ -78,6 +78,19 @@ async def test_a_session_that_is_ended_frees_its_line_and_stays_on_record() -> N
         assert 'parlante_sessions_ended_total{reason="deleted"} 1.0' in metrics
 
 
+async def test_what_holds_for_every_bot_gives_way_to_what_is_said_of_one() -> None:
+    settings = {
+        "bots": {"sales": {"temperature": 0.1}},
+        "voice": {"realtime": {"agent": {"initial_greeting": False, "temperature": 0.2}}},
+    }
+    async with service(**settings) as http:
+        manager = http.app.state.sessions  # type: ignore[attr-defined]
+        made = [await make(http, bot=name) for name in ("receptionist", "sales")]
+        one, other = [(await manager.admit(session["token"])).bot for session in made]
+    assert (one.greeting, one.temperature, one.max_tokens) == ("", 0.2, 150)
+    assert (other.greeting, other.temperature) == ("", 0.1)
+
+
 async def test_how_a_session_ended_is_known_as_soon_as_it_has() -> None:
     async with service(voice=LINES) as http:
         made = await make(http)

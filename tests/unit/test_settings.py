@@ -9,8 +9,8 @@ KEYS = ["OPENAI_API_KEY", "ELEVENLABS_API_KEY", "DEEPGRAM_API_KEY", "AZURE_OPENA
 
 
 @pytest.fixture(autouse=True)
-def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for key in KEYS:
+def no_variables(any_load_is_taken: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in (*KEYS, "PARLANTE_VOICE__REALTIME__WORKER__LOAD_THRESHOLD"):
         monkeypatch.delenv(key, raising=False)
 
 
@@ -142,6 +142,16 @@ class TestProblems:
 
     def test_a_list_at_the_top_is_refused(self, tmp_path: Path) -> None:
         assert "expected a mapping" in problems_of(tmp_path, "- voice")
+
+    def test_a_secret_in_the_file_is_refused_and_not_shown(self, tmp_path: Path) -> None:
+        text = (
+            "voice: {providers: {openai: {llm: {model: m, api_key: sk-live-1}}}}\n"
+            "server: {webhooks: [{url: 'https://x', secret: '${HOOK:-whsec_live}'}]}\n"
+        )
+        message = problems_of(tmp_path, text)
+        assert "voice.providers.openai.llm.api_key: a secret must not be in the file" in message
+        assert "server.webhooks[0].secret: a secret must not be in the file" in message
+        assert "live" not in message
 
     def test_an_unset_variable_outside_of_providers_is_told(self, tmp_path: Path) -> None:
         message = problems_of(tmp_path, 'server: {host: "${NO_SUCH_HOST}"}')
