@@ -1,11 +1,13 @@
 """A call over a network that loses, delays and reorders packets."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import aiohttp
 import numpy as np
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
@@ -196,6 +198,42 @@ async def test_a_call_goes_on_after_an_ice_restart(service: Service) -> None:
             assert [entry["speaker"] for entry in whole["entries"]] == ["bot", "user", "bot"]
             assert "eight" in whole["entries"][2]["heard"], "no second greeting"
             assert voiced_secs(np.concatenate(again.heard)) > 1
+
+
+async def test_candidates_that_come_after_the_offer_connect_the_call(service: Service) -> None:
+    pc, connected = RTCPeerConnection(), asyncio.Event()
+    pc.addTransceiver(Microphone(), direction="sendrecv")
+
+    @pc.on("connectionstatechange")
+    def on_change() -> None:
+        if pc.connectionState == "connected":
+            connected.set()
+
+    await pc.setLocalDescription(await pc.createOffer())
+    sdp = pc.localDescription.sdp
+    candidates = [
+        {"candidate": candidate, "sdp_mid": "0", "sdp_mline_index": 0}
+        for candidate in re.findall(r"a=(candidate:.*)\r\n", sdp)
+    ]
+    # Neither end is told where the other is, so that only the candidates can connect them.
+    async with aiohttp.ClientSession(service.url) as http:
+        offer = {"sdp": without_candidates(sdp), "type": "offer"}
+        async with http.post("/api/offer", json=offer) as response:
+            answer = await response.json()
+        await pc.setRemoteDescription(
+            RTCSessionDescription(without_candidates(answer["sdp"]), "answer")
+        )
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connected.wait(), 1)
+        late = {"pc_id": answer["pc_id"], "candidates": candidates}
+        async with http.patch("/api/offer", json=late) as response:
+            assert response.status == 200
+        await asyncio.wait_for(connected.wait(), 10)
+    await pc.close()
+
+
+def without_candidates(sdp: str) -> str:
+    return re.sub(r"a=(candidate:.*|end-of-candidates)\r\n", "", sdp)
 
 
 async def test_a_question_over_a_network_that_loses_packets_is_answered(

@@ -15,6 +15,7 @@ import pytest
 from runner.peer import connect
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_lifecycle import until_no_session
+from tests.integration.test_transcript import read_when
 from tests.service import ROOT, Service, keys, run_service
 from tests.speech import Speaker
 
@@ -69,6 +70,24 @@ async def test_a_session_is_greeted_as_it_wished(service: Service) -> None:
         await peer.hear_out(timeout=REPLY_SECS)
         said = [m["data"]["text"] for m in peer.messages if m["type"] == "bot-tts-text"]
     assert " ".join(said).strip() == "Bakery, good morning!"
+
+
+@pytest.mark.parametrize("may", [True, False])
+async def test_a_user_interrupts_where_they_may(
+    service: Service, speaker: Speaker, may: bool
+) -> None:
+    greeting = "Welcome to the bakery. We have bread, rolls, and cakes. Today there are plums, too."
+    config = {"greeting": greeting, "allow_interruptions": may}
+    _, made = await request(
+        service, "POST", "/session", agent_type="single_agent", agent_config=config
+    )
+    words = await speaker.say("Please stop, I have a question.")
+    async with connect(service.url, session_id=made["token"]) as peer:
+        await peer.wait_for(lambda m: m["type"] == "bot-started-speaking", timeout=REPLY_SECS)
+        await peer.microphone.say(words)
+        await peer.hear_out(timeout=REPLY_SECS)
+        whole = await read_when(service.url, made["session_id"], lambda whole: whole["entries"])
+    assert whole["entries"][0]["interrupted"] is may
 
 
 async def test_a_connection_is_nobody_s_but_its_users(tmp_path: Path) -> None:

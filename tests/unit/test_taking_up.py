@@ -205,6 +205,8 @@ async def test_a_client_that_comes_twice_at_once_holds_one_line() -> None:
         (EndReason.USER_IDLE, 0),
         (EndReason.MAX_DURATION, 0),
         (EndReason.ERROR, 0),
+        (EndReason.EMPTY_ROOM, 0),
+        (EndReason.STUCK, 0),
     ],
 )
 async def test_only_a_client_that_has_not_hung_up_is_waited_for(
