@@ -158,6 +158,7 @@ class Conversation:
             call.transport,
             call.output,
             call.resources,
+            session_id=call.session_id,
             messages=self._messages,
             keep_tool_call=call.listener.keep_tool_call,
             recorder=self._recording.processor if self._recording else None,

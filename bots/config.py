@@ -195,6 +195,7 @@ class AnnouncementConfig(Section):
         nearly_up: Some time before the call's longest duration.
         time_is_up: When that ends the call.
         closing: When the service ends the call because it stops.
+        no_answer: When the agent of a bot fails, or does not answer in time.
     """
 
     back: str = "I am back."
@@ -203,6 +204,7 @@ class AnnouncementConfig(Section):
     nearly_up: str = "Our time is nearly up."
     time_is_up: str = "I am sorry, our time is up. Goodbye."
     closing: str = "I am sorry, I have to hang up now. Please call again in a moment."
+    no_answer: str = "I am sorry, I cannot answer that just now. Could you say it again?"
 
 
 class JwtConfig(Section):
@@ -530,6 +532,10 @@ class BotEntry(BotChanges):
 
     Attributes:
         module: Python module with the bot.
+        agent: What makes the agent that answers in the place of the language model, as
+            `package.module:factory`; None keeps the bot's own.
     """
 
     module: str
+    # Only whoever installs bots says which code runs: it is none of `BotChanges`.
+    agent: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None

@@ -1,5 +1,6 @@
 """Pipecat's services on the offline models of this process."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
@@ -18,6 +19,25 @@ REPLY_TIMEOUT_SECS = 60.0
 """How long llama.cpp may take for a reply; long prompts on slow machines need much of it."""
 
 
+@dataclass(frozen=True)
+class LlmServer:
+    """Where the local language model answers to OpenAI's protocol.
+
+    Attributes:
+        url: As OpenAI's clients want it.
+        key: What it asks for.
+        model: The name to ask for.
+        context_tokens: How much it can read at once, its reply included.
+        http: Connections to it; closed by their owner.
+    """
+
+    url: str
+    key: str
+    model: str
+    context_tokens: int
+    http: DefaultAsyncHttpxClient
+
+
 class LocalServices:
     """Makes the services of a session.
 
@@ -28,17 +48,27 @@ class LocalServices:
     def __init__(self, models: LocalModels) -> None:
         self._models = models
         self._client: AsyncOpenAI | None = None
+        self._http: DefaultAsyncHttpxClient | None = None
         self._sessions: list[int] = []
         if models.llama:
             self._sessions = [0] * models.llama.slots
+            # A proxy of the environment must not come between this process and itself.
+            self._http = DefaultAsyncHttpxClient(trust_env=False)
             self._client = AsyncOpenAI(
                 base_url=models.llama.base_url,
                 api_key=models.llama.key,
                 max_retries=0,
                 timeout=REPLY_TIMEOUT_SECS,
-                # A proxy of the environment must not come between this process and itself.
-                http_client=DefaultAsyncHttpxClient(trust_env=False),
+                http_client=self._http,
             )
+
+    @property
+    def llm_server(self) -> LlmServer:
+        """Where the language model is, for who asks it without Pipecat."""
+        llama = self._models.llama
+        assert llama
+        assert self._http
+        return LlmServer(llama.base_url, llama.key, llama.model, llama.context_tokens, self._http)
 
     def make_stt(self, language: Language | None) -> "WhisperSTT":
         """Make the speech recognition of one session; English if `language` is None."""

@@ -3,6 +3,7 @@
 microphone -> STT -> user turn -> knowledge -> LLM -> TTS -> loudspeaker -> assistant turn
 """
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregatorParams,
 )
 from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.llm_service import LLMService
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_mute import AlwaysUserMuteStrategy, BaseUserMuteStrategy
 from pipecat.turns.user_start import BaseUserTurnStartStrategy, MinWordsUserTurnStartStrategy
@@ -30,12 +32,14 @@ from pipecat.utils.context.llm_context_summarization import (
 )
 
 from bots import providers
+from bots.agents.factory import AgentCall, make_agent
 from bots.config import InterruptionConfig, TurnConfig, VadConfig
 from bots.facts import make_knowledge
 from bots.ledger import on_record
 from bots.registry import Bot
 from bots.resources import Resources
 from bots.spoken_text import text_transforms
+from processors.agent_bridge import AgentLLMService
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import HOLDS, WORTH_ASKING
 from processors.local_llm import LocalLLM
@@ -81,6 +85,7 @@ def assemble(
     output: OutputPause,
     resources: Resources,
     *,
+    session_id: str,
     messages: Sequence[LLMContextMessage],
     keep_tool_call: Callable[[ToolCall], Awaitable[None]],
     recorder: FrameProcessor | None = None,
@@ -92,6 +97,7 @@ def assemble(
         transport: Where the user is.
         output: Pauses what the transport plays.
         resources: What calls share.
+        session_id: Names the conversation.
         messages: The conversation before this call.
         keep_tool_call: Called before a tool runs and when it has, and waited for.
         recorder: Takes the sound of the call, and stands where both come by; None for none.
@@ -107,15 +113,20 @@ def assemble(
         clients=resources.cloud_clients,
     )
     llm_provider, llm_config = providers.service_for("llm", bot, settings)
-    llm = providers.make_llm(
-        llm_provider,
-        llm_config,
-        resources.local,
-        clients=resources.cloud_clients,
-        instructions=bot.system_instruction(small=small),
-        temperature=bot.temperature,
-        max_tokens=bot.max_tokens,
-    )
+    llm: LLMService[Any]
+    if bot.agent:
+        agent = make_agent(AgentCall(bot, session_id, resources, keep_tool_call))
+        llm = AgentLLMService(agent, apology=settings.voice.realtime.announcements.no_answer)
+    else:
+        llm = providers.make_llm(
+            llm_provider,
+            llm_config,
+            resources.local,
+            clients=resources.cloud_clients,
+            instructions=bot.system_instruction(small=small),
+            temperature=bot.temperature,
+            max_tokens=bot.max_tokens,
+        )
     tts = providers.make_tts(
         *providers.service_for("tts", bot, settings),
         resources.local,
@@ -128,10 +139,12 @@ def assemble(
     if bot.allow_interruptions is not None:
         interruptions = interruptions.model_copy(update={"enabled": bot.allow_interruptions})
 
-    # Small models call tools for a mere greeting: they get none.
-    tools: list[Any] = [] if small else [on_record(tool, keep_tool_call) for tool in bot.tools]
+    # Small models call tools for a mere greeting: they get none. Agents have tools and facts of
+    # their own.
+    has_tools = not small and not bot.agent
+    tools: list[Any] = [on_record(tool, keep_tool_call) for tool in bot.tools] if has_tools else []
     context = LLMContext(list(messages), tools=tools)
-    knowledge = make_knowledge(bot, resources.encoder)
+    knowledge = None if bot.agent else make_knowledge(bot, resources.encoder)
     read: Callable[[LLMContext], Awaitable[None]] | None = None
     if isinstance(llm, LocalLLM):
         read = llm.read
@@ -144,14 +157,15 @@ def assemble(
             output,
             own_turns=stt.service_metadata_frame().user_turn_strategies,
             read_along=partial(_read_along, read, context) if read else None,
-            ahead_from=0.0 if isinstance(llm, LocalLLM) else WORTH_ASKING,
+            ahead_from=_ahead_from(llm),
             vad=settings.voice.realtime.vad,
             turn=settings.turn_detection,
             interruptions=interruptions,
             idle_secs=settings.voice.realtime.limits.idle_timeout,
         ),
+        # An agent keeps a memory of its own, and is told all that was heard.
         assistant_params=assistant_params(
-            None if isinstance(llm, LocalLLM) else llm_config.context_tokens
+            None if isinstance(llm, LocalLLM | AgentLLMService) else llm_config.context_tokens
         ),
     )
     # Only the local voice can: others are asked by the sentence, and paid for it.
@@ -178,6 +192,14 @@ def assemble(
     )
     prefill = partial(read, context) if read else None
     return Assembly(pipeline, turns.user(), turns.assistant(), prefill)
+
+
+def _ahead_from(llm: LLMService[Any]) -> float:
+    """Return the probability of the end of a turn from which on an answer is made ahead."""
+    if isinstance(llm, AgentLLMService):
+        # Never: what an agent does cannot be taken back. It refuses, too, where others decide.
+        return math.inf
+    return 0.0 if isinstance(llm, LocalLLM) else WORTH_ASKING
 
 
 async def _read_along(

@@ -46,6 +46,8 @@ class Bot:
         allow_interruptions: Replaces that of voice.yaml.
         enable_thinking_sound: Replaces that of voice.yaml.
         thinking_volume: Replaces that of voice.yaml.
+        agent: What makes the agent that answers in the place of the language model,
+            `package.module:factory`; None for the language model.
     """
 
     description: str
@@ -68,6 +70,7 @@ class Bot:
     allow_interruptions: bool | None = None
     enable_thinking_sound: bool | None = None
     thinking_volume: float | None = None
+    agent: str | None = None
 
     def system_instruction(self, *, small: bool) -> str:
         """Return who the bot is, as the language model is told.
@@ -101,7 +104,8 @@ def load_bot(name: str, settings: Settings) -> Bot:
     bot = getattr(module, "BOT", None)
     if not isinstance(bot, Bot):
         raise UnknownBot(f"bots.{name}.module: {entry.module} has no BOT = Bot(...)")
-    return with_changes(with_changes(bot, _of_all(settings)), entry)
+    bot = with_changes(with_changes(bot, _of_all(settings)), entry)
+    return replace(bot, agent=entry.agent or bot.agent)
 
 
 def _of_all(settings: Settings) -> BotChanges:

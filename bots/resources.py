@@ -9,9 +9,11 @@ from loguru import logger
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bots import providers
+from bots.agents.checkpoints import Checkpoints
+from bots.agents.factory import check_agent
 from bots.cloud_clients import CloudClients
 from bots.database import connect, reachable
-from bots.errors import ConfigError
+from bots.errors import ConfigError, ServiceUnavailable
 from bots.facts import load_encoder, read_knowledge, study_facts, study_sounds
 from bots.local import LocalServices
 from bots.local_files import find_local_files
@@ -37,6 +39,7 @@ class Resources:
             one.
         database: Connections to the one database.
         desk: Where tools write.
+        checkpoints: Where agents keep their threads.
     """
 
     settings: Settings
@@ -46,6 +49,7 @@ class Resources:
     encoder: Encoder | None
     database: AsyncEngine
     desk: Desk
+    checkpoints: Checkpoints
 
 
 @asynccontextmanager
@@ -69,6 +73,7 @@ async def open_resources(
     bots = [load_bot(name, settings) for name in settings.bots]
     for bot in bots:
         providers.check_bot(bot, settings)
+        _check_agent(bot, settings)
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = connect(settings.database_url, settings.data_dir)
@@ -85,11 +90,15 @@ async def open_resources(
         stack.push_async_callback(local.close)
         cloud_clients = CloudClients()
         stack.push_async_callback(cloud_clients.close)
+        checkpoints = Checkpoints(settings)
+        stack.push_async_callback(checkpoints.close)
         # Calls need not wait for this: what they come upon first is read for them.
         studying = asyncio.create_task(_study(settings, bots, encoder, local))
         studying.add_done_callback(_tell_of_failure)
         stack.push_async_callback(_cancel, studying)
-        yield Resources(settings, speech, local, cloud_clients, encoder, database, desk)
+        yield Resources(
+            settings, speech, local, cloud_clients, encoder, database, desk, checkpoints
+        )
 
 
 def reconfigured(resources: Resources, settings: Settings) -> Resources:
@@ -112,8 +121,17 @@ def reconfigured(resources: Resources, settings: Settings) -> Resources:
     for name in settings.bots:
         bot = load_bot(name, settings)
         providers.check_bot(bot, settings)
+        _check_agent(bot, settings)
         read_knowledge(bot, resources.encoder)
     return replace(resources, settings=settings)
+
+
+def _check_agent(bot: Bot, settings: Settings) -> None:
+    """Say of a bot that its agent cannot be made; the others are there nevertheless."""
+    try:
+        check_agent(bot, settings)
+    except ServiceUnavailable as error:
+        logger.warning("{} is refused calls: {}", bot.agent, error.message)
 
 
 def _fixed(settings: Settings) -> dict[str, object]:
@@ -134,7 +152,8 @@ async def _study(
     settings: Settings, bots: Iterable[Bot], encoder: Encoder | None, local: LocalServices
 ) -> None:
     for bot in bots:
-        await study_facts(bot, encoder, local)
+        if not bot.agent:
+            await study_facts(bot, encoder, local)
         if settings.service("tts")[0] == "local":
             await study_sounds(bot, encoder, local.make_tts(settings.speed(bot.voice_profile)))
 

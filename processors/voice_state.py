@@ -122,7 +122,9 @@ class VoiceStateObserver(BaseObserver):
             case UserStoppedSpeakingFrame():
                 self._user_speaks = False
             case LLMFullResponseStartFrame():
-                await self._state.move(State.THINKING)
+                # An agent may think on while it says that it will look something up.
+                if self._state.current is not State.SPEAKING:
+                    await self._state.move(State.THINKING)
             case BotStartedSpeakingFrame():
                 await self._state.move(State.SPEAKING)
             case BotStoppedSpeakingFrame():

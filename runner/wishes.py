@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pipecat.runner.types import DialinSettings
 
 from bots import providers
+from bots.agents.factory import check_agent
 from bots.config import BotChanges
 from bots.errors import ServiceUnavailable
 from bots.registry import Bot, load_bot, with_changes
@@ -38,16 +39,17 @@ def changed_bot(settings: Settings, name: str, changes: BotChanges) -> Bot:
 
     Raises:
         UnknownBot: If there is no such bot.
-        InvalidRequest: If it cannot be changed in such a way.
+        InvalidRequest: If it cannot be changed in such a way, or its agent cannot be made.
     """
     bot = with_changes(load_bot(name, settings), changes)
     voices = settings.voice.voice_profiles
     if changes.voice_profile not in (None, *voices):
         raise InvalidRequest(f"voice_profile is none of {sorted(voices)}")
-    # As it is, a bot was looked at when the service started.
-    if changes.model_fields_set:
-        try:
+    try:
+        check_agent(bot, settings)
+        # As it is, the rest of a bot was looked at when the service started.
+        if changes.model_fields_set:
             providers.check_bot(bot, settings)
-        except ServiceUnavailable as error:
-            raise InvalidRequest(error.message) from error
+    except ServiceUnavailable as error:
+        raise InvalidRequest(error.message) from error
     return bot

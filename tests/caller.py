@@ -114,7 +114,7 @@ class Parrot(LLMService[Any]):
 class Spoken(BaseObserver):
     """Notes what comes out behind the LLM, and when turns end."""
 
-    llm: Parrot
+    llm: LLMService[Any]
     answers: list[tuple[float, str]] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
 
@@ -138,7 +138,7 @@ class Caller:
         judge: Judge,
         reader: Reader,
         spoken: Spoken,
-        llm: Parrot,
+        llm: Any,
         tongue: Tongue,
     ) -> None:
         self.tongue = tongue
@@ -215,12 +215,17 @@ Script = Callable[[Caller], Awaitable[None]]
 
 
 def play(
-    script: Script, *, ahead_from: float = 0.0, min_delay: float = 0.0, max_delay: float = 3.0
+    script: Script,
+    *,
+    ahead_from: float = 0.0,
+    min_delay: float = 0.0,
+    max_delay: float = 3.0,
+    brain: Callable[[], LLMService[Any]] = Parrot,
 ) -> tuple[Caller, LLMContext]:
     """Run a script of frames through a user aggregator, an LLM and an assistant aggregator."""
 
     async def main() -> tuple[Caller, LLMContext]:
-        judge, reader, llm, context = Judge(), Reader(), Parrot(), LLMContext()
+        judge, reader, llm, context = Judge(), Reader(), brain(), LLMContext()
         output = Tongue()
         strategy = EagerTurnStopStrategy(
             output,

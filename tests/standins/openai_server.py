@@ -40,6 +40,7 @@ class OpenAIStandin:
         reply: What its language model answers to the messages of a conversation: words, or a tool
             and its arguments.
         thinks_secs: How long its language model takes to begin.
+        word_secs: How long it takes for each word.
         summary: What it answers to a request that is not streamed, as those for a summary are.
         chats: Bodies of the requests for completions.
         summarised: Bodies of those that were not streamed.
@@ -53,6 +54,7 @@ class OpenAIStandin:
     heard: str
     reply: Callable[[list[Any]], Reply]
     thinks_secs: float = 0.0
+    word_secs: float = 0.0
     summary: str = ""
     chats: list[dict[str, Any]] = field(default_factory=list)
     summarised: list[dict[str, Any]] = field(default_factory=list)
@@ -78,7 +80,8 @@ class OpenAIStandin:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await asyncio.sleep(self.thinks_secs)
-        for delta in _deltas(reply):
+        for delta in _deltas(reply, call_id=f"call_{len(self.chats)}"):
+            await asyncio.sleep(self.word_secs)
             await _send(response, body["model"], delta, None)
         await _send(response, body["model"], {}, "stop" if isinstance(reply, str) else "tool_calls")
         await response.write(b"data: [DONE]\n\n")
@@ -111,12 +114,12 @@ def _completion(model: str, words: str) -> web.Response:
     return web.json_response({**whole, "choices": [choice]})
 
 
-def _deltas(reply: Reply) -> list[dict[str, Any]]:
+def _deltas(reply: Reply, call_id: str) -> list[dict[str, Any]]:
     if isinstance(reply, str):
         return [{"content": f"{word} "} for word in reply.split()]
     name, arguments = reply
     function = {"name": name, "arguments": json.dumps(arguments)}
-    call = {"index": 0, "id": "call_1", "type": "function", "function": function}
+    call = {"index": 0, "id": call_id, "type": "function", "function": function}
     return [{"tool_calls": [call]}]
 
 

@@ -1,0 +1,162 @@
+"""A ReAct agent of LangGraph as the brain of a bot: tools, and a thread for each conversation.
+
+What it is made of is an extra, imported where it is used: it takes seconds, and 60 MB.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any
+
+from pipecat.processors.aggregators.llm_context import LLMStandardMessage
+
+from bots import providers
+from bots.agents.checkpoints import Checkpoints
+from bots.agents.factory import AgentCall
+from bots.errors import ServiceUnavailable
+from bots.facts import read_knowledge
+from bots.ledger import on_record
+from bots.registry import Bot
+from bots.settings import Settings
+from bots.tools.facts import look_up_in
+from processors.agent_bridge import Chunk, ToolFinished, ToolStarted
+
+STEPS = 30
+"""Of one answer: a look at how long the thread is, the model, and its tools, by turns. So no answer
+goes round for ever."""
+
+MESSAGES_NOT_SUMMARISED = 8
+
+
+def check(bot: Bot, settings: Settings) -> None:
+    """Make sure that an agent can be made, and import what it takes, before there is a call.
+
+    Raises:
+        ServiceUnavailable: If a package is missing, the language model is too small, or its
+            provider is not one of those that LangChain is told of here.
+    """
+    provider, config = providers.service_for("llm", bot, settings)
+    if config.small:
+        raise ServiceUnavailable(
+            f"an agent needs a language model that can call tools, and {config.model} is too small "
+            f"(voice.providers.{provider}.llm.small): give a key, or take a larger one"
+        )
+    try:
+        import langchain.agents  # noqa: F401
+        import langgraph.checkpoint.sqlite.aio  # noqa: F401
+
+        from bots.agents.chat_model import PROVIDERS
+    except ImportError as error:
+        raise ServiceUnavailable(
+            f"LangGraph agents need a package that is not installed ({error.name}). "
+            "Run: uv pip install -e '.[langgraph]'"
+        ) from error
+    if provider not in PROVIDERS:
+        raise ServiceUnavailable(
+            f"voice.providers.{provider}.llm: a LangGraph agent takes one of {', '.join(PROVIDERS)}"
+        )
+
+
+def make_agent(call: AgentCall) -> "LangGraphAgent":
+    """Make the agent of one call: the bot's instructions, tools and facts, and its own thread.
+
+    Raises:
+        ServiceUnavailable: If a package or a setting is missing, or the model is too small.
+    """
+    settings, bot = call.resources.settings, call.bot
+    check(bot, settings)
+    from langchain.agents import create_agent
+    from langchain.agents.middleware import SummarizationMiddleware
+
+    from bots.agents.chat_model import longest_thread, make_chat_model
+    from bots.agents.langchain_tools import to_langchain
+
+    provider, config = providers.service_for("llm", bot, settings)
+    model = make_chat_model(provider, config, bot, call.resources)
+    knowledge = read_knowledge(bot, call.resources.encoder)
+    tools = [on_record(tool, call.keep_tool_call) for tool in bot.tools]
+    tools += [look_up_in(knowledge)] if knowledge else []
+    make_graph = partial(
+        create_agent,
+        model,
+        [to_langchain(tool, call.resources) for tool in tools],
+        system_prompt=bot.system_instruction(small=False),
+        middleware=[
+            SummarizationMiddleware(
+                model,
+                trigger=("tokens", longest_thread(provider, config, call.resources)),
+                keep=("messages", MESSAGES_NOT_SUMMARISED),
+            )
+        ],
+    )
+    return LangGraphAgent(make_graph, call.resources.checkpoints, call.session_id)
+
+
+class LangGraphAgent:
+    """A `TextAgent` on a graph that keeps its messages in a thread.
+
+    Args:
+        make_graph: Makes the graph, given a `checkpointer`.
+        checkpoints: Where threads are kept; closed by their owner.
+        thread: Names the conversation.
+    """
+
+    def __init__(
+        self, make_graph: Callable[..., Any], checkpoints: Checkpoints, thread: str
+    ) -> None:
+        self._make_graph = make_graph
+        self._checkpoints = checkpoints
+        self._config = {"configurable": {"thread_id": thread}, "recursion_limit": STEPS}
+        self._graph: Any = None
+
+    async def stream_response(
+        self, message: str, history: Sequence[LLMStandardMessage]
+    ) -> AsyncIterator[Chunk]:
+        """Answer in the thread, once that holds what was heard; see `TextAgent`."""
+        if not self._graph:
+            self._graph = self._make_graph(checkpointer=await self._checkpoints.saver())
+        kept = (await self._graph.aget_state(self._config)).values.get("messages", [])
+        steps = self._graph.astream(
+            {"messages": _changes(kept, history, message)},
+            self._config,
+            stream_mode=["messages", "updates"],
+            # Which tools are to run is on the disk before they do.
+            durability="sync",
+        )
+        async for mode, data in steps:
+            for chunk in _words(*data) if mode == "messages" else _steps(data):
+                yield chunk
+
+    async def aclose(self) -> None:
+        """Do nothing: what it uses, all calls share."""
+
+
+def _changes(kept: Sequence[Any], history: Sequence[LLMStandardMessage], message: str) -> list[Any]:
+    """Return what to tell a thread: what is new, or all of it, where it was otherwise."""
+    from langchain_core.messages import RemoveMessage
+    from langgraph.graph.message import REMOVE_ALL_MESSAGES
+
+    from bots.agents.thread import put_right
+
+    messages = put_right(kept, history, message)
+    if messages[: len(kept)] == list(kept):
+        return messages[len(kept) :]
+    return [RemoveMessage(id=REMOVE_ALL_MESSAGES), *messages]
+
+
+def _words(message: Any, metadata: dict[str, Any]) -> list[Chunk]:
+    """Return what the model writes for the caller, of all that is written in a graph."""
+    # A piece of a message, or one that is whole, from a model that does not stream.
+    is_models = message.type in ("AIMessageChunk", "ai") and metadata["langgraph_node"] == "model"
+    return [message.text] if is_models and message.text else []
+
+
+def _steps(update: dict[str, Any]) -> list[Chunk]:
+    """Return the tools that a step has called, or has run."""
+    chunks: list[Chunk] = []
+    for message in (update.get("model") or {}).get("messages", ()):
+        chunks += [ToolStarted(c["id"], c["name"], c["args"]) for c in message.tool_calls]
+    for message in (update.get("tools") or {}).get("messages", ()):
+        result = message.content if message.artifact is None else message.artifact
+        error = str(message.content) if message.status == "error" else None
+        chunks.append(ToolFinished(message.tool_call_id, result, error))
+    return chunks

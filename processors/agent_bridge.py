@@ -1,0 +1,394 @@
+"""Any agent that streams text as the brain of a bot: an `LLMService` that speaks for it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+from loguru import logger
+from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
+    Frame,
+    FunctionCallCancelFrame,
+    FunctionCallFromLLM,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    FunctionCallResultProperties,
+    FunctionCallsStartedFrame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    TTSSpeakFrame,
+)
+from pipecat.processors.aggregators.llm_context import (
+    LLMContext,
+    LLMContextMessage,
+    LLMSpecificMessage,
+    LLMStandardMessage,
+    standard_message_text,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.llm_service import LLMService
+from pipecat.services.settings import LLMSettings
+from pipecat.utils.errors import ErrorCategory
+from pipecat.utils.types import is_given
+
+FIRST_SECS = 15.0
+"""How long an agent may take to begin: an answer, or what it says behind a tool."""
+
+IDLE_SECS = 8.0
+"""How long it may fall silent in the midst of one."""
+
+TOOL_SECS = 20.0
+"""How long it may take for a tool; longer than tools have, which have deadlines of their own."""
+
+CLOSE_SECS = 5.0
+"""How long it may take to give up what it does, before it is left to itself."""
+
+ASKING = ("user", "developer")
+"""Roles of messages that are answered."""
+
+CANCELLED = "CANCELLED"
+"""What Pipecat, too, tells a language model of a tool whose result it will not get."""
+
+
+@dataclass(frozen=True)
+class ToolStarted:
+    """A tool begins to run.
+
+    Attributes:
+        call_id: Names the call, once in a conversation.
+        tool: Which tool.
+        arguments: What it is given.
+    """
+
+    call_id: str
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ToolFinished:
+    """A tool has run.
+
+    Attributes:
+        call_id: That of its `ToolStarted`.
+        result: What it returned, or what the agent is told instead.
+        error: What went wrong; None if nothing did.
+    """
+
+    call_id: str
+    result: Any
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Handoff:
+    """Somebody else is to answer from now on.
+
+    Attributes:
+        to: Who, by a name that the handler knows.
+        reason: Why, for who takes over.
+    """
+
+    to: str
+    reason: str = ""
+
+
+Chunk = str | ToolStarted | ToolFinished | Handoff
+"""What an agent gives out: words, spaces between them included, and what it does."""
+
+
+class TextAgent(Protocol):
+    """What answers in a conversation. It is asked again when it has answered, or was stopped."""
+
+    def stream_response(
+        self, message: str, history: Sequence[LLMStandardMessage]
+    ) -> AsyncIterator[Chunk]:
+        """Answer, piece by piece. Each `ToolStarted` is followed by its `ToolFinished`.
+
+        It is stopped in the midst of it when the user interrupts: an async generator is closed,
+        and what it awaits is cancelled.
+
+        Args:
+            message: The user's last words; "" if `history` ends with what is to be gone on with,
+                such as the result of a tool.
+            history: The conversation before, in OpenAI's form, with those words of the bot that
+                were heard, and all its tool calls. Instructions are the agent's own.
+        """
+
+    async def aclose(self) -> None:
+        """Free what it uses; the conversation is over."""
+
+
+class AgentFailed(Exception):
+    """An agent cannot answer."""
+
+
+class _Stream:
+    """What an agent gives out, read in a task of its own, which can be stopped without waiting.
+
+    Args:
+        chunks: From the agent.
+        create_task: Makes the task.
+    """
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[Chunk],
+        create_task: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+    ) -> None:
+        self._chunks = chunks
+        # With room for one, the agent is held up where its words are not taken.
+        self._read: asyncio.Queue[Chunk | Exception | None] = asyncio.Queue(1)
+        self._reading = create_task(self._read_all(), "agent")
+
+    async def next(self, timeout_secs: float) -> Chunk | None:
+        """Return what comes next; None at the end.
+
+        Raises:
+            AgentFailed: If the agent has failed, or nothing comes in time.
+        """
+        try:
+            async with asyncio.timeout(timeout_secs):
+                chunk = await self._read.get()
+        except TimeoutError:
+            raise AgentFailed(f"the agent has been silent for {timeout_secs:g} s") from None
+        if isinstance(chunk, Exception):
+            raise AgentFailed(f"the agent has failed: {type(chunk).__name__}") from chunk
+        return chunk
+
+    def stop(self) -> None:
+        """Have the agent stop; see `stopped`."""
+        self._reading.cancel()
+
+    async def stopped(self) -> None:
+        """Wait until the agent has stopped, but not for ever."""
+        _, late = await asyncio.wait({self._reading}, timeout=CLOSE_SECS)
+        if late:
+            logger.warning("an agent does not stop within {:g} s", CLOSE_SECS)
+
+    async def _read_all(self) -> None:
+        end: Exception | None = None
+        try:
+            async for chunk in self._chunks:
+                await self._read.put(chunk)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the user is told
+            end = error
+        finally:
+            # Not every iterator is a generator, and one is not closed by its reader's end.
+            if aclose := getattr(self._chunks, "aclose", None):
+                await aclose()
+        await self._read.put(end)
+
+
+class AgentLLMService(LLMService[Any]):
+    """An agent as Pipecat's language model.
+
+    Its tool calls are shown as any language model's are, though it runs them itself.
+
+    Args:
+        agent: Who answers; closed with this.
+        apology: What is said where the agent fails or falls silent; "" for nothing.
+        first_secs: How long the agent may take to begin.
+        idle_secs: How long it may fall silent in the midst of an answer.
+        tool_secs: How long it may take for a tool.
+        on_handoff: Called when the agent hands the conversation over, which ends its answer; None
+            if nobody can take it: then that is a failure.
+    """
+
+    def __init__(
+        self,
+        agent: TextAgent,
+        *,
+        apology: str,
+        first_secs: float = FIRST_SECS,
+        idle_secs: float = IDLE_SECS,
+        tool_secs: float = TOOL_SECS,
+        on_handoff: Callable[[Handoff], Awaitable[None]] | None = None,
+    ) -> None:
+        super().__init__(settings=_nothing_set())
+        self._agent = agent
+        self._apology = apology
+        self._first_secs = first_secs
+        self._idle_secs = idle_secs
+        self._tool_secs = tool_secs
+        self._on_handoff = on_handoff
+        self._stream: _Stream | None = None
+        self._responds = False
+        self._running: dict[str, ToolStarted] = {}
+
+    def can_generate_metrics(self) -> bool:
+        """Tell that it is measured how long the agent takes to begin."""
+        return True
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Answer a context; pass on everything else."""
+        await super().process_frame(frame, direction)
+        if not isinstance(frame, LLMContextFrame):
+            await self.push_frame(frame, direction)
+        elif self._speculation_gate.is_speculating:
+            # What an agent does cannot be taken back: tools run, and its memory is written, in
+            # places that no gate holds. It is asked when the turn has ended, as Pipecat's language
+            # models are whose answer calls a tool.
+            await self.broadcast_frame(EagerEndOfTurnCancelFrame)
+        else:
+            await self._answer(frame.context)
+
+    async def cleanup(self) -> None:
+        """Stop and close the agent."""
+        await super().cleanup()
+        if self._stream:
+            self._stream.stop()
+            await self._stream.stopped()
+        try:
+            async with asyncio.timeout(CLOSE_SECS):
+                await self._agent.aclose()
+        except Exception as error:  # noqa: BLE001 - the call is over, and must end
+            logger.warning("an agent cannot be closed: {!r}", error)
+
+    async def _answer(self, context: LLMContext) -> None:
+        failure: AgentFailed | None = None
+        try:
+            await self._start_response()
+            if self._stream:
+                # The agent may still be about to write down how far it has come.
+                await self._stream.stopped()
+            question = question_in(context.get_messages())
+            self._stream = _Stream(self._agent.stream_response(*question), self.create_task)
+            await self._give_out(self._stream, context)
+        except AgentFailed as error:
+            failure = error
+        finally:
+            # Where an interruption has cancelled this, the bot is not silent before it is over.
+            if self._stream:
+                self._stream.stop()
+            await self._end_response()
+            for call in [*self._running.values()]:
+                await self._cancel_tool(call, context)
+        if failure:
+            await self._apologise(failure)
+
+    async def _apologise(self, failure: AgentFailed) -> None:
+        cause = failure.__cause__ if isinstance(failure.__cause__, Exception) else failure
+        # It cannot be told from here that a cause is there to stay.
+        await self.push_error(str(failure), exception=cause, category=ErrorCategory.UNKNOWN)
+        if self._apology:
+            await self.push_frame(TTSSpeakFrame(self._apology, append_to_context=True))
+
+    async def _give_out(self, stream: _Stream, context: LLMContext) -> None:
+        wait_secs = self._first_secs
+        while (chunk := await stream.next(wait_secs)) is not None:
+            await self.stop_ttfb_metrics()
+            wait_secs = self._first_secs
+            match chunk:
+                case str():
+                    await self._say(chunk)
+                    wait_secs = self._idle_secs
+                case ToolStarted():
+                    await self._start_tool(chunk, context)
+                case ToolFinished():
+                    await self._finish_tool(chunk)
+                case Handoff():
+                    return await self._hand_over(chunk)
+            if self._running:
+                wait_secs = self._tool_secs
+
+    async def _say(self, text: str) -> None:
+        if text:
+            await self._start_response()
+            await self._push_llm_text(text)
+
+    async def _start_response(self) -> None:
+        if not self._responds:
+            self._responds = True
+            await self.push_frame(LLMFullResponseStartFrame())
+            await self.start_processing_metrics()
+            await self.start_ttfb_metrics()
+
+    async def _end_response(self) -> None:
+        if self._responds:
+            self._responds = False
+            await self.stop_processing_metrics()
+            await self.push_frame(LLMFullResponseEndFrame())
+
+    async def _start_tool(self, call: ToolStarted, context: LLMContext) -> None:
+        # What was said before it is spoken meanwhile, also where it does not end like a sentence.
+        await self._end_response()
+        self._running[call.call_id] = call
+        started = FunctionCallFromLLM(call.tool, call.call_id, call.arguments, context)
+        await self.broadcast_frame(FunctionCallsStartedFrame, function_calls=[started])
+        await self.broadcast_frame(
+            FunctionCallInProgressFrame,
+            function_name=call.tool,
+            tool_call_id=call.call_id,
+            arguments=call.arguments,
+            cancel_on_interruption=True,
+        )
+
+    async def _finish_tool(self, done: ToolFinished) -> None:
+        call = self._running.pop(done.call_id, None)
+        if not call:
+            raise AgentFailed(f"the agent has finished a tool that was not running: {done.call_id}")
+        await self._push_result(call, done.result, done.error)
+        if not self._running:
+            await self._start_response()
+
+    async def _cancel_tool(self, call: ToolStarted, context: LLMContext) -> None:
+        """Settle a call whose result will not come."""
+        del self._running[call.call_id]
+        if _is_shown(call, context):
+            await self.broadcast_frame(
+                FunctionCallCancelFrame, function_name=call.tool, tool_call_id=call.call_id
+            )
+        else:
+            # That frame would overtake the one that the call has begun, which waits behind the
+            # words that are being spoken; and the call would be in progress for ever.
+            await self._push_result(call, CANCELLED, "the agent was stopped while this ran")
+
+    async def _push_result(self, call: ToolStarted, result: Any, error: str | None) -> None:
+        await self.broadcast_frame(
+            FunctionCallResultFrame,
+            function_name=call.tool,
+            tool_call_id=call.call_id,
+            arguments=call.arguments,
+            result=result,
+            # The agent knows it already, and goes on by itself.
+            properties=FunctionCallResultProperties(run_llm=False),
+            error=error,
+        )
+
+    async def _hand_over(self, handoff: Handoff) -> None:
+        if not self._on_handoff:
+            raise AgentFailed(f"the agent hands over to '{handoff.to}', and nobody takes it")
+        await self._end_response()
+        await self._on_handoff(handoff)
+
+
+def question_in(messages: Sequence[LLMContextMessage]) -> tuple[str, list[LLMStandardMessage]]:
+    """Return what waits for an answer in a conversation, and what was before; see `TextAgent`."""
+    history: list[LLMStandardMessage] = [
+        message for message in messages if not isinstance(message, LLMSpecificMessage)
+    ]
+    if history and history[-1]["role"] in ASKING:
+        return standard_message_text(history[-1]), history[:-1]
+    return "", history
+
+
+def _nothing_set() -> LLMSettings:
+    """Return settings of a language model that has none: they are the agent's own."""
+    settings = LLMSettings()
+    for field in fields(settings):
+        if not is_given(getattr(settings, field.name)):
+            setattr(settings, field.name, None)
+    return settings
+
+
+def _is_shown(call: ToolStarted, context: LLMContext) -> bool:
+    """Tell whether the context holds a call already."""
+    return any(
+        not isinstance(message, LLMSpecificMessage)
+        and message["role"] == "tool"
+        and message["tool_call_id"] == call.call_id
+        for message in context.get_messages()
+    )
