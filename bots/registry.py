@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bots.config import BotChanges
+from bots.config import BotChanges, Mode
 from bots.errors import ParlanteError
 from bots.settings import Settings
 
@@ -46,6 +46,7 @@ class Bot:
         allow_interruptions: Replaces that of voice.yaml.
         enable_thinking_sound: Replaces that of voice.yaml.
         thinking_volume: Replaces that of voice.yaml.
+        mode: Replaces that of voice.yaml; speech to speech where its service can be used.
     """
 
     description: str
@@ -68,6 +69,11 @@ class Bot:
     allow_interruptions: bool | None = None
     enable_thinking_sound: bool | None = None
     thinking_volume: float | None = None
+    mode: Mode | None = None
+
+    def mode_in(self, settings: Settings) -> Mode:
+        """Return how a conversation is held where these settings are in force."""
+        return self.mode or settings.voice.realtime.mode
 
     def system_instruction(self, *, small: bool) -> str:
         """Return who the bot is, as the language model is told.

@@ -122,7 +122,9 @@ class VoiceStateObserver(BaseObserver):
             case UserStoppedSpeakingFrame():
                 self._user_speaks = False
             case LLMFullResponseStartFrame():
-                await self._state.move(State.THINKING)
+                # A bot that speaks while it thinks of more is heard, not waited for.
+                if self._state.current is not State.SPEAKING:
+                    await self._state.move(State.THINKING)
             case BotStartedSpeakingFrame():
                 await self._state.move(State.SPEAKING)
             case BotStoppedSpeakingFrame():

@@ -10,6 +10,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
 )
 from pydantic import AliasChoices, BaseModel, Field
 
+from bots.config import BotChanges, Mode
 from bots.errors import ParlanteError
 from bots.registry import UnknownBot
 from runner.api.deps import Body, Caller, Sessions
@@ -23,7 +24,7 @@ from runner.errors import (
 )
 from runner.rooms.ice import IceServer
 from runner.sockets import SocketConnection, check_origin
-from runner.wishes import Wish
+from runner.wishes import AS_IT_IS, Wish
 
 OF_OFFERS = (SessionNotFound, SessionLimitExceeded, ServiceDraining, UnknownBot, ConnectionFailed)
 OF_CANDIDATES = (SessionNotFound, ConnectionFailed)
@@ -38,9 +39,16 @@ class StartBody(Body):
 
     Attributes:
         bot: Name of the bot; None for the default one.
+        mode: How the conversation is held; None for the bot's own way.
     """
 
     bot: str | None = None
+    mode: Mode | None = None
+
+    def to_wish(self, user: str, transport: str | None) -> Wish:
+        """Return it as sessions are made from it."""
+        changes = BotChanges(mode=self.mode) if self.mode else AS_IT_IS
+        return Wish(user, transport, self.bot, changes)
 
 
 class StartRequest(Body):
@@ -139,7 +147,7 @@ async def start(
     caller: Caller, sessions: Sessions, request: Request, wish: StartRequest
 ) -> StartResponse | SocketResponse | DailyResponse | LiveKitResponse:
     """Start a session; its bot answers when the client connects."""
-    session = await sessions.create(Wish(caller.user, wish.transport, wish.body.bot))
+    session = await sessions.create(wish.body.to_wish(caller.user, wish.transport))
     if session.room and session.transport == "daily":
         return DailyResponse(
             dailyRoom=session.room.url, dailyToken=session.room.token, sessionId=session.id
@@ -197,9 +205,8 @@ async def session_candidates(
 @router.post("/api/offer", responses=refusals(*OF_STARTS, *OF_OFFERS))
 async def offer(caller: Caller, sessions: Sessions, offer: Offer) -> Answer:
     """Connect a client that has no session yet: one is started for it."""
-    bot = offer.request_data.bot if offer.request_data else None
-    session = sessions.session_of(offer.pc_id)
-    session = session or await sessions.create(Wish(caller.user, "webrtc", bot))
+    wish = (offer.request_data or StartBody()).to_wish(caller.user, "webrtc")
+    session = sessions.session_of(offer.pc_id) or await sessions.create(wish)
     return Answer(**await sessions.offer(session, offer.to_pipecat()))
 
 
