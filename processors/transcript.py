@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -209,12 +208,17 @@ class TranscriptObserver(BaseObserver):
         await self._add(call, call.at)
 
     async def settle(self) -> None:
-        """Wait until everything is reported that has been said so far; not for long."""
-        with suppress(TimeoutError):
+        """Wait until everything is reported that has been said so far.
+
+        It does not take long: then everything is reported that there is, without what was said.
+        """
+        try:
             async with asyncio.timeout(SETTLE_SECS):
                 while self._order.is_waiting:
                     self._changed.clear()
                     await self._changed.wait()
+        except TimeoutError:
+            await self.close()
 
     async def close(self) -> None:
         """Report what is left: no transcript will come any more."""
