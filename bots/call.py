@@ -1,7 +1,8 @@
 """One call, from the client's arrival to the end of the pipeline."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 from loguru import logger
 from pipecat.frames.frames import (
     CancelFrame,
+    InterruptionFrame,
     InterruptionWorkerFrame,
     LLMRunFrame,
     OutputAudioRawFrame,
@@ -16,7 +18,9 @@ from pipecat.frames.frames import (
 )
 from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallObserver
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContextMessage, LLMStandardMessage
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.processors.frameworks.rtvi.observer import (
     RTVIFunctionCallReportLevel,
     RTVIObserverParams,
@@ -28,17 +32,25 @@ from pipecat.workers.runner import WorkerRunner
 
 from bots.errors import ServiceUnavailable
 from bots.listener import CallListener
-from bots.pipeline import assemble
+from bots.pipeline import Brain, assemble, make_chained
 from bots.recording import Recording
 from bots.registry import Bot
 from bots.resources import Resources
 from bots.sounds import make_background
+from bots.speech_to_speech import SpeechToSpeech
 from bots.transports import make_transport, room_lost_event
 from processors.background_audio import BackgroundAudio
 from processors.hang_up import HangUpObserver
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
-from processors.transcript import Past, TranscriptObserver, to_messages, tool_call
+from processors.transcript import (
+    Past,
+    ToolCall,
+    TranscriptObserver,
+    Turn,
+    to_messages,
+    tool_call,
+)
 from processors.voice_state import State, VoiceState, VoiceStateObserver
 
 CLIENT_READY_TIMEOUT_SECS = 2.0
@@ -153,27 +165,44 @@ class Conversation:
         self._call = call
         self._messages = to_messages(call.past)
         self._recording = Recording(call.recording) if call.recording else None
-        self._assembly = assemble(
-            bot,
-            call.transport,
-            call.output,
-            call.resources,
-            session_id=call.session_id,
-            messages=self._messages,
-            keep_tool_call=call.listener.keep_tool_call,
-            recorder=self._recording.processor if self._recording else None,
+        self._said: list[Turn | ToolCall] = []
+        self._transcript = TranscriptObserver(self._keep)
+        self._prefill: Callable[[], Awaitable[None]] | None = None
+        # Whether there is something that hears and speaks, and whether it has been told to begin.
+        self._has_brain = asyncio.Event()
+        self._is_open = False
+        self._speech_to_speech: SpeechToSpeech | None = None
+        brain: Sequence[FrameProcessor]
+        assistant: FrameProcessor
+        if bot.mode_in(call.resources.settings) == "speech_to_speech":
+            self._speech_to_speech = SpeechToSpeech(
+                bot,
+                call.resources,
+                keep_tool_call=self._keep_tool_call,
+                is_recorded=self._recording is not None,
+                make_chained=self._make_chained,
+                follow=self._follow,
+            )
+            brain, assistant = [self._speech_to_speech.brain], self._speech_to_speech.assistant
+        else:
+            chained = self._make_chained(self._messages)
+            brain, assistant = chained.processors, chained.assistant
+            self._follow(chained, False)
+            self._has_brain.set()
+        self._pipeline = assemble(
+            call.transport, brain, assistant, self._recording.processor if self._recording else None
         )
         self._state = VoiceState(self._publish)
         self._hang_up_observer = HangUpObserver(self._hang_up)
         tools = FunctionCallObserver(include_results=True)
         tools.add_event_handler("on_function_call_event", self._on_tool)
         self._worker = PipelineWorker(
-            self._assembly.pipeline,
+            self._pipeline,
             params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
             observers=[
                 VoiceStateObserver(self._state),
                 TurnLatencyObserver(self._tell_latency),
-                TranscriptObserver(self._assembly.assistant, call.listener.on_turn),
+                self._transcript,
                 self._hang_up_observer,
                 tools,
             ],
@@ -199,7 +228,6 @@ class Conversation:
         if call.room_lost_event:
             self._listen_to_room(call.room_lost_event)
         self._listen_to_client()
-        self._listen_to_turns()
 
     @property
     def clients(self) -> int:
@@ -222,7 +250,7 @@ class Conversation:
         """
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(self._worker)
-        beside = [asyncio.create_task(self._open()), asyncio.create_task(self._prefill())]
+        beside = [asyncio.create_task(self._open()), asyncio.create_task(self._look_after_brain())]
         await self._state.move(State.CONNECTING)
         if self._recording:
             self._recording.start()
@@ -232,6 +260,7 @@ class Conversation:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+            await self._transcript.close()
             if self._recording:
                 await self._recording.close()
             await self._tell_of_client(False)
@@ -242,6 +271,7 @@ class Conversation:
     async def say(self, words: str) -> None:
         """Have the bot say something of its own accord, after what it is saying; "" for nothing."""
         if words:
+            await self._has_brain.wait()
             await self._worker.queue_frame(TTSSpeakFrame(words, append_to_context=True))
 
     async def finish(self, words: str) -> None:
@@ -254,7 +284,7 @@ class Conversation:
 
         Pipecat lets a cancellation wait behind an EndFrame; this one overtakes it.
         """
-        await self._assembly.pipeline.queue_frame(CancelFrame())
+        await self._pipeline.queue_frame(CancelFrame())
 
     async def _publish(self, state: State) -> None:
         if self._call.background:
@@ -291,7 +321,21 @@ class Conversation:
 
     async def _on_tool(self, _: object, event: FunctionCallEvent) -> None:
         if call := tool_call(event):
-            await self._call.listener.on_tool_call(call)
+            await self._transcript.tell_tool(call)
+
+    async def _keep_tool_call(self, call: ToolCall) -> None:
+        # What the tool is called for was said before, and is to be written down before.
+        await self._transcript.settle()
+        await self._call.listener.keep_tool_call(call)
+
+    async def _keep(self, happened: Turn | ToolCall) -> None:
+        """Tell what was said or done, and remember it for a brain that may come after this one."""
+        if self._speech_to_speech:
+            self._said.append(happened)
+        if isinstance(happened, Turn):
+            await self._call.listener.on_turn(happened)
+        else:
+            await self._call.listener.on_tool_call(happened)
 
     async def _tell_of_client(self, is_there: bool) -> None:
         if is_there is not self._client_is_told:
@@ -343,14 +387,34 @@ class Conversation:
         async def on_client_ready(_rtvi: object) -> None:
             self._ready.set()
 
-    def _listen_to_turns(self) -> None:
-        @self._assembly.user.event_handler("on_user_turn_stopped")
+    def _make_chained(self, messages: Sequence[LLMContextMessage]) -> Brain:
+        return make_chained(
+            self._bot,
+            self._call.output,
+            self._call.resources,
+            session_id=self._call.session_id,
+            messages=messages,
+            keep_tool_call=self._keep_tool_call,
+            is_recorded=self._recording is not None,
+        )
+
+    def _follow(self, brain: Brain, is_speech_to_speech: bool) -> None:
+        """Go by what a brain tells of turns from now on."""
+        self._transcript.follow(brain.assistant, is_speech_to_speech=is_speech_to_speech)
+        self._prefill = brain.prefill
+
+        @brain.user.event_handler("on_user_turn_stopped")
         async def on_user_turn_stopped(_user: object, _strategy: object, message: Any) -> None:
-            # No frame tells that a turn held no words, and will not be answered.
-            if not message.content and self._state.current is State.PROCESSING:
+            if self._state.current is not State.PROCESSING:
+                return
+            # No frame tells that a turn held no words, and will not be answered. Speech to speech,
+            # it is answered before its words are known.
+            if is_speech_to_speech:
+                await self._state.move(State.THINKING)
+            elif not message.content:
                 await self._state.move(State.LISTENING)
 
-        @self._assembly.user.event_handler("on_user_turn_idle")
+        @brain.user.event_handler("on_user_turn_idle")
         async def on_user_turn_idle(user: LLMUserAggregator) -> None:
             if not self._clients:
                 return
@@ -364,10 +428,54 @@ class Conversation:
                 self._asked_after = said
                 await self.say(self._announcements.anybody_there)
 
-    async def _prefill(self) -> None:
-        """Let the language model read its instructions while the greeting is spoken."""
-        if self._assembly.prefill:
-            await self._assembly.prefill()
+    async def _look_after_brain(self) -> None:
+        """Let the language model read its instructions while the greeting is spoken.
+
+        Speech to speech, make sure that there is a service, and go on without it when it fails.
+        """
+        try:
+            if self._speech_to_speech:
+                await self._speech_to_speech.begin(self._messages)
+                self._has_brain.set()
+                await self._speech_to_speech.until_failed()
+                self._has_brain.clear()
+                await self._speech_to_speech.give_up(self._break_off, self._recall)
+                self._has_brain.set()
+                if self._is_open:
+                    await self._go_on()
+            if self._prefill:
+                await self._prefill()
+        except ServiceUnavailable as error:
+            await self._fail(error.message)
+
+    async def _break_off(self) -> None:
+        """Stop what the bot is saying, and wait until it is known what of it was heard."""
+        await self._worker.queue_frame(InterruptionFrame())
+        await self._worker.flush_pipeline()
+
+    async def _recall(self) -> list[LLMStandardMessage]:
+        """Return the conversation until now, in which it can be gone on with."""
+        await self._transcript.close()
+        calls: dict[str, int] = {}
+        past: list[Turn | ToolCall] = list(self._call.past)
+        for happened in self._said:
+            if isinstance(happened, ToolCall) and happened.call_id in calls:
+                at = calls[happened.call_id]
+                past[at] = replace(happened, arguments=cast(ToolCall, past[at]).arguments)
+                continue
+            if isinstance(happened, ToolCall):
+                calls[happened.call_id] = len(past)
+            past.append(happened)
+        self._messages = to_messages(past)
+        return self._messages
+
+    async def _go_on(self) -> None:
+        """Tell the user that something was lost, and answer what waits for an answer."""
+        if not self._messages:
+            return await self.say(self._bot.greeting)
+        await self.say(self._announcements.lost)
+        if self._messages[-1]["role"] != "assistant":
+            await self._worker.queue_frame(LLMRunFrame())
 
     async def _open(self) -> None:
         """Greet when the client can hear it, or go on where the conversation was."""
@@ -383,8 +491,10 @@ class Conversation:
             await asyncio.wait_for(self._ready.wait(), CLIENT_READY_TIMEOUT_SECS)
         except TimeoutError:
             logger.debug("the client speaks no RTVI, or is slow: not waiting for it")
+        await self._has_brain.wait()
         await self._state.move(State.LISTENING)
         await self._tell_of_client(True)
+        self._is_open = True
         if not self._messages:
             await self.say(self._bot.greeting)
         elif self._messages[-1]["role"] == "assistant":

@@ -11,10 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from processors.eager_turn import Preset
 
-Kind = Literal["stt", "llm", "tts"]
-"""The three services of a chained pipeline."""
+Kind = Literal["stt", "llm", "tts", "realtime"]
+"""What a service does; the last is speech to speech, in the place of the others."""
 
 KINDS: tuple[Kind, ...] = ("stt", "llm", "tts")
+"""The three services of a chained pipeline."""
+
+Mode = Literal["chained", "speech_to_speech"]
+"""How a conversation is held: by three services in a chain, or by one that hears and speaks."""
 
 Seconds = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -78,6 +82,7 @@ class ProviderConfig(Section):
         stt: Speech recognition.
         llm: The language model.
         tts: The voice.
+        realtime: Speech to speech, in OpenAI's Realtime protocol.
         turn_detection: Replaces `voice.realtime.turn_detection` where this provider recognises the
             speech; None keeps it.
     """
@@ -85,6 +90,7 @@ class ProviderConfig(Section):
     stt: ServiceConfig | None = None
     llm: ServiceConfig | None = None
     tts: ServiceConfig | None = None
+    realtime: ServiceConfig | None = None
     turn_detection: "TurnConfig | None" = None
 
 
@@ -196,6 +202,7 @@ class AnnouncementConfig(Section):
         time_is_up: When that ends the call.
         closing: When the service ends the call because it stops.
         no_answer: When the agent of a bot fails, or does not answer in time.
+        lost: When a speech-to-speech service fails in the midst of a call, which goes on without.
     """
 
     back: str = "I am back."
@@ -205,6 +212,7 @@ class AnnouncementConfig(Section):
     time_is_up: str = "I am sorry, our time is up. Goodbye."
     closing: str = "I am sorry, I have to hang up now. Please call again in a moment."
     no_answer: str = "I am sorry, I cannot answer that just now. Could you say it again?"
+    lost: str = "I am sorry, I lost you for a moment."
 
 
 class JwtConfig(Section):
@@ -422,6 +430,34 @@ class LiveKitConfig(Section):
     missing_env: tuple[str, ...] = ()
 
 
+class ServerVadConfig(Section):
+    """When a speech-to-speech service takes a turn for begun and ended.
+
+    Attributes:
+        threshold: How sure it must be that it hears speech.
+        prefix_padding: What it listens to before that, too.
+        silence: After so much of it, a turn is answered.
+    """
+
+    threshold: Share = 0.5
+    prefix_padding: Seconds = 0.3
+    silence: Seconds = 0.5
+
+
+class SpeechToSpeechConfig(Section):
+    """How conversations are held speech to speech.
+
+    Attributes:
+        server_vad: When turns begin and end.
+        transcription: What transcribes the user, for the transcript; the model hears them itself.
+        start_timeout: How long the service may take to answer before the chained pipeline does.
+    """
+
+    server_vad: ServerVadConfig = ServerVadConfig()
+    transcription: str = "gpt-4o-transcribe"
+    start_timeout: Annotated[float, Field(gt=0)] = 5.0
+
+
 Transport = Literal["webrtc", "websocket", "daily", "livekit"]
 """How a client comes."""
 
@@ -435,10 +471,12 @@ class RealtimeConfig(Section):
         daily: Rooms at Daily; None for none.
         livekit: Rooms at a LiveKit server; None for none.
         recording: Whether the sound of calls is kept, in `data_dir`.
+        mode: How a conversation is held by a bot that does not say so.
     """
 
     enabled: bool = True
     transport: Transport = "webrtc"
+    mode: Mode = "chained"
     daily: DailyConfig | None = None
     livekit: LiveKitConfig | None = None
     recording: bool = False
@@ -446,6 +484,7 @@ class RealtimeConfig(Section):
     turn_detection: TurnConfig = TurnConfig()
     interruptions: InterruptionConfig = InterruptionConfig()
     agent: AgentConfig = AgentConfig()
+    speech_to_speech: SpeechToSpeechConfig = SpeechToSpeechConfig()
     audio: AudioConfig = AudioConfig()
     ice_servers: list[IceServerConfig] = []
     limits: LimitConfig = LimitConfig()
@@ -469,12 +508,14 @@ class ServiceProfile(Section):
         stt: Providers in order of preference: the first whose keys are all set is used.
         llm: The same for the language model.
         tts: The same for the voice.
+        realtime: The same for speech to speech; none has every conversation held by the others.
         voice: What to change in `voice` where this profile is in use.
     """
 
     stt: list[str] = ["local"]
     llm: list[str] = ["local"]
     tts: list[str] = ["local"]
+    realtime: list[str] = []
     voice: dict[str, Any] = {}
 
 
@@ -517,6 +558,7 @@ class BotChanges(ServiceWishes):
         max_tokens: Longest reply; None keeps the bot's own.
         lexicon: Words, and how to write them so that the voice speaks them right; None keeps the
             bot's own.
+        mode: How the conversation is held; None keeps the bot's own, or that of voice.yaml.
     """
 
     greeting: str | None = None
@@ -525,6 +567,7 @@ class BotChanges(ServiceWishes):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     lexicon: Lexicon | None = None
+    mode: Mode | None = None
 
 
 class BotEntry(BotChanges):

@@ -1,6 +1,10 @@
 """The one assembly of a pipeline that every bot uses.
 
 microphone -> STT -> user turn -> knowledge -> LLM -> TTS -> loudspeaker -> assistant turn
+
+Speech to speech, one service is in the place of three (see `bots.speech_to_speech`):
+
+microphone -> user turn -> realtime service -> loudspeaker -> assistant turn
 """
 
 import math
@@ -62,45 +66,73 @@ TURN_STOP_MARGIN_SECS = 0.5
 """A turn in which nothing was understood is given up so long after `max_delay`."""
 
 
+KeepToolCall = Callable[[ToolCall], Awaitable[None]]
+"""Called before a tool runs and when it has, and waited for."""
+
+
 @dataclass(frozen=True)
-class Assembly:
-    """A pipeline and what a call needs of its parts.
+class Brain:
+    """What hears, thinks and speaks in a call.
 
     Attributes:
-        pipeline: The whole.
-        user: Tells of the user's turns.
-        assistant: Tells of the bot's.
+        processors: What stands between the microphone and the loudspeaker, in its order.
+        user: That of them which tells of the user's turns.
+        assistant: Tells of the bot's turns; stands behind the loudspeaker.
         prefill: Has a local model read its instructions ahead; None where there is none.
     """
 
-    pipeline: Pipeline
+    processors: Sequence[FrameProcessor]
     user: LLMUserAggregator
     assistant: LLMAssistantAggregator
-    prefill: Callable[[], Awaitable[None]] | None
+    prefill: Callable[[], Awaitable[None]] | None = None
 
 
 def assemble(
-    bot: Bot,
     transport: BaseTransport,
+    brain: Sequence[FrameProcessor],
+    assistant: FrameProcessor,
+    recorder: FrameProcessor | None = None,
+) -> Pipeline:
+    """Build the pipeline of one call.
+
+    Args:
+        transport: Where the user is.
+        brain: What stands between the microphone and the loudspeaker.
+        assistant: What stands behind the loudspeaker.
+        recorder: Takes the sound of the call, and stands where both come by; None for none.
+    """
+    return Pipeline(
+        [
+            transport.input(),
+            *brain,
+            StraySpeechProcessor(),
+            transport.output(),
+            *([recorder] if recorder else []),
+            assistant,
+        ]
+    )
+
+
+def make_chained(
+    bot: Bot,
     output: OutputPause,
     resources: Resources,
     *,
     session_id: str,
     messages: Sequence[LLMContextMessage],
-    keep_tool_call: Callable[[ToolCall], Awaitable[None]],
-    recorder: FrameProcessor | None = None,
-) -> Assembly:
-    """Build the pipeline of one call.
+    keep_tool_call: KeepToolCall,
+    is_recorded: bool,
+) -> Brain:
+    """Make speech recognition, language model and voice of one call.
 
     Args:
-        bot: What to build it for.
-        transport: Where the user is.
+        bot: What to make them for.
         output: Pauses what the transport plays.
         resources: What calls share.
         session_id: Names the conversation.
-        messages: The conversation before this call.
+        messages: The conversation before.
         keep_tool_call: Called before a tool runs and when it has, and waited for.
-        recorder: Takes the sound of the call, and stands where both come by; None for none.
+        is_recorded: Whether somebody behind them takes the sound of the microphone.
 
     Raises:
         ServiceUnavailable: If a service cannot be made.
@@ -135,9 +167,6 @@ def assemble(
     )
     for transform in text_transforms(bot.lexicon):
         tts.add_text_transformer(transform)
-    interruptions = settings.voice.realtime.interruptions
-    if bot.allow_interruptions is not None:
-        interruptions = interruptions.model_copy(update={"enabled": bot.allow_interruptions})
 
     # Small models call tools for a mere greeting: they get none. Agents have tools and facts of
     # their own.
@@ -160,7 +189,7 @@ def assemble(
             ahead_from=_ahead_from(llm),
             vad=settings.voice.realtime.vad,
             turn=settings.turn_detection,
-            interruptions=interruptions,
+            interruptions=interruptions_of(bot, resources),
             idle_secs=settings.voice.realtime.limits.idle_timeout,
         ),
         # An agent keeps a memory of its own, and is told all that was heard.
@@ -175,23 +204,24 @@ def assemble(
             if isinstance(holder, LocalLLM | OfflineKnowledgeProcessor):
                 holder.rehearsal = rehearsal
 
-    pipeline = Pipeline(
-        [
-            transport.input(),
-            stt,
-            turns.user(),
-            *([] if recorder else [MicrophoneSinkProcessor()]),
-            *([knowledge] if knowledge else []),
-            llm,
-            tts,
-            StraySpeechProcessor(),
-            transport.output(),
-            *([recorder] if recorder else []),
-            turns.assistant(),
-        ]
-    )
+    processors = [
+        stt,
+        turns.user(),
+        *([] if is_recorded else [MicrophoneSinkProcessor()]),
+        *([knowledge] if knowledge else []),
+        llm,
+        tts,
+    ]
     prefill = partial(read, context) if read else None
-    return Assembly(pipeline, turns.user(), turns.assistant(), prefill)
+    return Brain(processors, turns.user(), turns.assistant(), prefill)
+
+
+def interruptions_of(bot: Bot, resources: Resources) -> InterruptionConfig:
+    """Return when the user may stop a bot."""
+    interruptions = resources.settings.voice.realtime.interruptions
+    if bot.allow_interruptions is None:
+        return interruptions
+    return interruptions.model_copy(update={"enabled": bot.allow_interruptions})
 
 
 def _ahead_from(llm: LLMService[Any]) -> float:

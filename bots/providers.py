@@ -1,4 +1,4 @@
-"""From settings to Pipecat's STT, LLM and TTS services.
+"""From settings to Pipecat's STT, LLM, TTS and speech-to-speech services.
 
 A provider's name is the name of its folder in `pipecat.services`, with dots for slashes; `local`
 stands for the offline models. Every service is made in the same way, by looking at what its class
@@ -8,24 +8,37 @@ takes.
 import importlib
 import inspect
 import re
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
 from pipecat.services.ai_service import AIService
 from pipecat.services.llm_service import LLMService
+from pipecat.services.openai.realtime import events
+from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
 
 from bots.cloud_clients import CloudClients
-from bots.config import KINDS, Kind, ServiceConfig
-from bots.errors import ServiceUnavailable
+from bots.config import KINDS, Kind, ServiceConfig, SpeechToSpeechConfig
+from bots.errors import ConfigError, ServiceUnavailable
 from bots.local import LocalServices
 from bots.registry import Bot
 from bots.settings import Settings
 from bots.tools.desk import TOOL_SECS
+from processors.realtime_session import RealtimeSession
 
-_BASES: dict[Kind, type[AIService]] = {"stt": STTService, "llm": LLMService, "tts": TTSService}
+_BASES: dict[Kind, type[AIService]] = {
+    "stt": STTService,
+    "llm": LLMService,
+    "tts": TTSService,
+    "realtime": OpenAIRealtimeLLMService,
+}
+
+REALTIME_PATH = "/realtime"
+AZURE_PATH = "/openai/v1"
+"""Of an Azure resource, where OpenAI's protocols are spoken."""
 
 
 def service_for(kind: Kind, bot: Bot, settings: Settings) -> tuple[str, ServiceConfig]:
@@ -63,6 +76,10 @@ def check_bot(bot: Bot, settings: Settings) -> None:
     """
     for kind in KINDS:
         check(kind, *service_for(kind, bot, settings))
+    if bot.mode_in(settings) == "speech_to_speech":
+        # Without a key for it the others do.
+        with suppress(ConfigError):
+            check("realtime", *settings.service("realtime"))
 
 
 def make_stt(
@@ -146,6 +163,75 @@ def make_tts(
     return _make("tts", provider, config, clients, **wishes)  # type: ignore[return-value]
 
 
+def make_realtime(
+    provider: str,
+    config: ServiceConfig,
+    rules: SpeechToSpeechConfig,
+    *,
+    instructions: str,
+    tools: list[Any],
+) -> RealtimeSession:
+    """Make the speech-to-speech service of one session.
+
+    Args:
+        provider: Its name.
+        config: What the settings say about it.
+        rules: When it takes turns for begun and ended, and what transcribes them.
+        instructions: Who the bot is, and what it knows.
+        tools: Async functions that it may call.
+
+    Raises:
+        ServiceUnavailable: If the provider, its extra or a setting is missing.
+    """
+    service = _service_class("realtime", provider, config.service)
+    watched: type[RealtimeSession] = type(service.__name__, (RealtimeSession, service), {})
+    arguments = _arguments(
+        watched,
+        "realtime",
+        provider,
+        config,
+        {
+            "system_instruction": instructions,
+            "session_properties": events.SessionProperties(
+                audio=_sound(config, rules), tools=tools or None
+            ),
+        },
+    )
+    arguments.setdefault("function_call_timeout_secs", TOOL_SECS)
+    try:
+        return watched(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ServiceUnavailable(f"voice.providers.{provider}.realtime: {error}") from error
+
+
+def _sound(config: ServiceConfig, rules: SpeechToSpeechConfig) -> events.AudioConfiguration:
+    vad = rules.server_vad
+    return events.AudioConfiguration(
+        input=events.AudioInput(
+            format=events.PCMAudioFormat(),
+            transcription=events.InputAudioTranscription(
+                model=rules.transcription, language=config.language
+            ),
+            turn_detection=events.TurnDetection(
+                threshold=vad.threshold,
+                prefix_padding_ms=round(vad.prefix_padding * 1000),
+                silence_duration_ms=round(vad.silence * 1000),
+            ),
+        ),
+        output=events.AudioOutput(format=events.PCMAudioFormat(), voice=config.voice),
+    )
+
+
+def _socket_url(provider: str, config: ServiceConfig) -> str | None:
+    """Return where a realtime service is, whose address is given as for the others."""
+    if not config.base_url:
+        return None
+    url = re.sub(r"^http", "ws", config.base_url.rstrip("/"))
+    if provider == "azure" and re.fullmatch(r"wss?://[^/]+", url):
+        url += AZURE_PATH
+    return url if url.endswith(REALTIME_PATH) else url + REALTIME_PATH
+
+
 def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
     """Make sure, before any call, that a service can be made.
 
@@ -180,7 +266,7 @@ def _make(
 
 def _service_class(kind: Kind, provider: str, name: str | None) -> type[AIService]:
     """Find Pipecat's class: the named one, or the plainest of the module."""
-    module_name = f"pipecat.services.{provider}.{kind}"
+    module_name = f"pipecat.services.{provider}.{'realtime.llm' if kind == 'realtime' else kind}"
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
@@ -226,6 +312,11 @@ def _arguments(
     settings_class = service.Settings  # type: ignore[attr-defined]
     known = {field.name for field in fields(settings_class)}
     settings = {k: v for k, v in wishes.items() if k in known and v is not None}
+    if kind == "realtime":
+        # Its voice is a property of the session.
+        config = config.model_copy(
+            update={"voice": None, "base_url": _socket_url(provider, config)}
+        )
     written = {"model": config.model, "voice": config.voice, **config.settings}
     for key, value in written.items():
         if value is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bots.config import BotChanges
+from bots.config import BotChanges, Mode
 from bots.errors import ParlanteError
 from bots.settings import Settings
 
@@ -48,6 +48,7 @@ class Bot:
         thinking_volume: Replaces that of voice.yaml.
         agent: What makes the agent that answers in the place of the language model,
             `package.module:factory`; None for the language model.
+        mode: Replaces that of voice.yaml; speech to speech where its service can be used.
     """
 
     description: str
@@ -71,6 +72,11 @@ class Bot:
     enable_thinking_sound: bool | None = None
     thinking_volume: float | None = None
     agent: str | None = None
+    mode: Mode | None = None
+
+    def mode_in(self, settings: Settings) -> Mode:
+        """Return how a conversation is held where these settings are in force."""
+        return self.mode or settings.voice.realtime.mode
 
     def system_instruction(self, *, small: bool) -> str:
         """Return who the bot is, as the language model is told.

@@ -299,7 +299,7 @@ def _inconsistencies(settings: Settings) -> list[str]:
         problems.append(f"default_bot: '{settings.default_bot}' is none of {sorted(settings.bots)}")
     known = settings.voice.providers
     for name, profile in settings.profiles.items():
-        for kind in KINDS:
+        for kind in (*KINDS, "realtime"):
             problems += [
                 f"profiles.{name}.{kind}: '{provider}' is none of {sorted(known)}"
                 for provider in getattr(profile, kind)

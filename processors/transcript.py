@@ -1,5 +1,6 @@
 """Who said what in a call, and which tools ran: put together from what its pipeline does."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     LLMContextUserTurnFrame,
     LLMTextFrame,
+    TranscriptionFrame,
     TTSTextFrame,
+    UserStartedSpeakingFrame,
+    UserStoppedSpeakingFrame,
 )
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallEventKind
@@ -23,6 +27,11 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
+
+from processors.turn_order import TurnOrder
+
+SETTLE_SECS = 1.5
+"""How long a tool waits for the transcript of what it is called for."""
 
 
 class Speaker(StrEnum):
@@ -169,25 +178,56 @@ def _tool_messages(call: ToolCall) -> list[LLMStandardMessage]:
 
 
 class TranscriptObserver(BaseObserver):
-    """Reports every turn when it is over.
+    """Reports every turn when it is over, and every tool, in the order in which they began.
+
+    A speech-to-speech service answers what it hears, and transcribes it meanwhile: what the bot
+    says and does then is kept until it is known what it answers.
 
     Args:
-        assistant: Knows which of the bot's words were played.
-        report: Called with each turn, in their order.
+        report: Called with each.
     """
 
-    def __init__(
-        self, assistant: LLMAssistantAggregator, report: Callable[[Turn], Awaitable[None]]
-    ) -> None:
+    def __init__(self, report: Callable[[Turn | ToolCall], Awaitable[None]]) -> None:
         super().__init__(observe_every_push=False)
         self._report = report
         self._generated: list[str] = []
         self._spoken: list[str] = []
         self._sounds_since: datetime | None = None
+        self._is_speech_to_speech = False
+        self._order: TurnOrder[Turn | ToolCall] = TurnOrder()
+        self._reporting = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    def follow(self, assistant: LLMAssistantAggregator, *, is_speech_to_speech: bool) -> None:
+        """Take the bot's turns from here on from `assistant`, which knows what was played."""
+        self._is_speech_to_speech = is_speech_to_speech
         assistant.add_event_handler("on_assistant_turn_stopped", self._on_bot_turn)
+
+    async def tell_tool(self, call: ToolCall) -> None:
+        """Report a tool that has begun or is over."""
+        await self._add(call, call.at)
+
+    async def settle(self) -> None:
+        """Wait until everything is reported that has been said so far.
+
+        It does not take long: then everything is reported that there is, without what was said.
+        """
+        try:
+            async with asyncio.timeout(SETTLE_SECS):
+                while self._order.is_waiting:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            await self.close()
+
+    async def close(self) -> None:
+        """Report what is left: no transcript will come any more."""
+        await self._tell(self._order.take_all())
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Follow a frame that was pushed for the first time."""
+        if self._is_speech_to_speech:
+            await self._follow_user(data)
         match data.frame:
             case LLMTextFrame(text=text):
                 self._generated.append(text)
@@ -199,13 +239,40 @@ class TranscriptObserver(BaseObserver):
                 self._sounds_since = self._sounds_since or datetime.now(UTC)
             case LLMContextUserTurnFrame(text=text, timestamp=timestamp):
                 # It is sent both ways.
-                if data.direction is FrameDirection.DOWNSTREAM:
+                if data.direction is FrameDirection.DOWNSTREAM and not self._is_speech_to_speech:
                     await self._report_user(text, datetime.fromisoformat(timestamp))
             case RTVISendTextFrame(text=text):
                 await self._report_user(text, datetime.now(UTC))
 
+    async def _follow_user(self, data: FramePushed) -> None:
+        """Follow what a speech-to-speech service tells of the user."""
+        now = datetime.now(UTC)
+        is_downstream = data.direction is FrameDirection.DOWNSTREAM
+        match data.frame:
+            case UserStartedSpeakingFrame() if is_downstream:
+                self._order.begin(now)
+            case UserStoppedSpeakingFrame() if is_downstream:
+                self._order.end(now)
+            case TranscriptionFrame(text=text) if text.strip():
+                begun_at, ended_at = self._order.times(now)
+                self._order.said(Turn(Speaker.USER, text.strip(), begun_at, ended_at), now)
+        if self._order.is_waiting:
+            await self._tell(self._order.take(now))
+
     async def _report_user(self, text: str, started_at: datetime) -> None:
-        await self._report(Turn(Speaker.USER, text, started_at, datetime.now(UTC)))
+        await self._add(Turn(Speaker.USER, text, started_at, datetime.now(UTC)), started_at)
+
+    async def _add(self, item: Turn | ToolCall, begun_at: datetime) -> None:
+        if not self._is_speech_to_speech:
+            return await self._report(item)
+        self._order.add(item, begun_at)
+        await self._tell(self._order.take(datetime.now(UTC)))
+
+    async def _tell(self, items: Sequence[Turn | ToolCall]) -> None:
+        async with self._reporting:
+            for item in items:
+                await self._report(item)
+        self._changed.set()
 
     async def _on_bot_turn(self, _: object, message: AssistantTurnStoppedMessage) -> None:
         turn = Turn(
@@ -214,9 +281,11 @@ class TranscriptObserver(BaseObserver):
             self._sounds_since or datetime.fromisoformat(message.timestamp),
             datetime.now(UTC),
             generated="".join(self._generated).strip(),
-            spoken=" ".join(self._spoken),
+            spoken="".join(self._generated).strip()
+            if self._is_speech_to_speech
+            else " ".join(self._spoken),
             interrupted=message.interrupted,
         )
         self._generated, self._spoken, self._sounds_since = [], [], None
         if turn.heard or turn.generated or turn.spoken:
-            await self._report(turn)
+            await self._add(turn, turn.started_at)

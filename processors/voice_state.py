@@ -122,7 +122,7 @@ class VoiceStateObserver(BaseObserver):
             case UserStoppedSpeakingFrame():
                 self._user_speaks = False
             case LLMFullResponseStartFrame():
-                # An agent may think on while it says that it will look something up.
+                # A bot that speaks while it thinks of more is heard, not waited for.
                 if self._state.current is not State.SPEAKING:
                     await self._state.move(State.THINKING)
             case BotStartedSpeakingFrame():

@@ -10,6 +10,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
 )
 from pydantic import AliasChoices, BaseModel, Field
 
+from bots.config import BotChanges, Mode
 from bots.errors import ParlanteError
 from bots.registry import UnknownBot
 from runner.api.deps import Body, Caller, Sessions
@@ -24,7 +25,7 @@ from runner.errors import (
 from runner.rooms.ice import IceServer
 from runner.session import not_found
 from runner.sockets import SocketConnection, check_origin
-from runner.wishes import Wish
+from runner.wishes import AS_IT_IS, Wish
 
 OF_OFFERS = (SessionNotFound, SessionLimitExceeded, ServiceDraining, UnknownBot, ConnectionFailed)
 OF_CANDIDATES = (SessionNotFound, ConnectionFailed)
@@ -39,9 +40,16 @@ class StartBody(Body):
 
     Attributes:
         bot: Name of the bot; None for the default one.
+        mode: How the conversation is held; None for the bot's own way.
     """
 
     bot: str | None = None
+    mode: Mode | None = None
+
+    def to_wish(self, user: str, transport: str | None) -> Wish:
+        """Return it as sessions are made from it."""
+        changes = BotChanges(mode=self.mode) if self.mode else AS_IT_IS
+        return Wish(user, transport, self.bot, changes)
 
 
 class StartRequest(Body):
@@ -166,7 +174,7 @@ async def start(
 ) -> StartResponse | SocketResponse | DailyResponse | LiveKitResponse:
     """Start a session; its bot answers when the client connects."""
     transport = wish.transport or ("daily" if wish.createDailyRoom else None)
-    session = await sessions.create(Wish(caller.user, transport, wish.body.bot))
+    session = await sessions.create(wish.body.to_wish(caller.user, transport))
     if session.room and session.transport == "daily":
         return DailyResponse(
             dailyRoom=session.room.url, dailyToken=session.room.token, sessionId=session.id
@@ -223,11 +231,11 @@ async def session_candidates(sessions: Sessions, token: str, candidates: Candida
 @router.post("/api/offer", responses=refusals(*OF_STARTS, *OF_OFFERS))
 async def offer(caller: Caller, sessions: Sessions, offer: Offer) -> Answer:
     """Connect a client that has no session yet: one is started for it."""
-    bot = offer.request_data.bot if offer.request_data else None
+    wish = (offer.request_data or StartBody()).to_wish(caller.user, "webrtc")
     session = sessions.session_of(offer.pc_id)
     if session and not caller.may_see(session.user):
         raise not_found()
-    session = session or await sessions.create(Wish(caller.user, "webrtc", bot))
+    session = session or await sessions.create(wish)
     return Answer(**await sessions.offer(session, offer.to_pipecat()))
 
 

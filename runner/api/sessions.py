@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from bots.config import BotChanges, Transport
+from bots.config import BotChanges, Mode, Transport
 from bots.errors import DatabaseUnavailable
 from processors.voice_state import State
 from runner.api.deps import Body, Caller, Records, Seen, Sessions
@@ -43,6 +43,7 @@ class SessionRequest(Body):
         transport: How the client will come; None for the way of voice.yaml.
         bot: Which bot a single agent is; None for the default one.
         voice_profile: One of `voice.voice_profiles`; None for the bot's own.
+        mode: How the conversation is held; None for the bot's own way.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -53,6 +54,7 @@ class SessionRequest(Body):
     transport: Transport | None = None
     bot: str | None = None
     voice_profile: str | None = None
+    mode: Mode | None = None
 
     def to_wish(self, user: str) -> Wish:
         """Return it as sessions are made from it."""
@@ -61,6 +63,8 @@ class SessionRequest(Body):
             changes["greeting"] = ""
         if self.voice_profile is not None:
             changes["voice_profile"] = self.voice_profile
+        if self.mode is not None:
+            changes["mode"] = self.mode
         bot = ROUTER_BOT if self.agent_type == "smart_router" else self.bot
         return Wish(user, self.transport, bot, BotChanges(**changes))
 

@@ -10,15 +10,24 @@ from pipecat.services.openai.stt import OpenAISTTService
 
 from bots import providers
 from bots.cloud_clients import CloudClients
-from bots.config import KINDS, BotChanges, Kind, ServiceConfig
-from bots.errors import ServiceUnavailable
+from bots.config import (
+    KINDS,
+    BotChanges,
+    Kind,
+    ServerVadConfig,
+    ServiceConfig,
+    SpeechToSpeechConfig,
+)
+from bots.errors import ConfigError, ServiceUnavailable
 from bots.registry import load_bot, with_changes
 from bots.settings import DEFAULT_CONFIG, load_settings
 from bots.tools.desk import TOOL_SECS
+from processors.realtime_session import RealtimeSession
 
 KEY = "sk-test"
 OPENAI = {"OPENAI_API_KEY": KEY}
 ELEVENLABS = {"ELEVENLABS_API_KEY": KEY}
+AZURE = "wss://it.openai.azure.com"
 
 
 def wanted(kind: Kind, keys: dict[str, str], **wishes: Any) -> ServiceConfig:
@@ -150,3 +159,61 @@ class TestProblems:
             config: ServiceConfig | None = getattr(provider, kind)
             if config and name != "local":
                 assert importlib.util.find_spec(f"pipecat.services.{name}.{kind}")
+
+
+def make_realtime(
+    provider: str, config: ServiceConfig, rules: SpeechToSpeechConfig | None = None
+) -> RealtimeSession:
+    rules = rules or SpeechToSpeechConfig()
+    return providers.make_realtime(provider, config, rules, instructions="Be brief.", tools=[])
+
+
+class TestSpeechToSpeech:
+    def test_it_is_told_who_it_is_and_when_turns_end(self) -> None:
+        rules = SpeechToSpeechConfig(
+            server_vad=ServerVadConfig(threshold=0.6, prefix_padding=0.2, silence=0.7),
+            transcription="whisper-1",
+        )
+        config = ServiceConfig(model="gpt-realtime", voice="marin", api_key=KEY, language="en")
+        session = make_realtime("openai", config, rules)._settings.session_properties
+        assert session.instructions == "Be brief."
+        assert session.model == "gpt-realtime"
+        assert session.audio.output.voice == "marin"
+        sound = session.audio.input
+        assert (sound.transcription.model, sound.transcription.language) == ("whisper-1", "en")
+        vad = sound.turn_detection
+        assert (vad.threshold, vad.prefix_padding_ms, vad.silence_duration_ms) == (0.6, 200, 700)
+
+    @pytest.mark.parametrize(
+        ("provider", "given", "used"),
+        [
+            ("openai", None, "wss://api.openai.com/v1/realtime?model=m"),
+            ("openai", "http://127.0.0.1:1/v1/", "ws://127.0.0.1:1/v1/realtime?model=m"),
+            ("azure", "https://it.openai.azure.com/", f"{AZURE}/openai/v1/realtime?model=m"),
+            ("azure", f"{AZURE}/openai/v1/realtime", f"{AZURE}/openai/v1/realtime?model=m"),
+        ],
+    )
+    def test_it_is_where_the_settings_say(
+        self, provider: str, given: str | None, used: str
+    ) -> None:
+        config = ServiceConfig(model="m", api_key=KEY, base_url=given)
+        assert make_realtime(provider, config).base_url == used
+
+    def test_a_setting_that_it_does_not_have_is_named(self) -> None:
+        config = ServiceConfig(model="m", api_key=KEY, settings={"stability": 1})
+        with pytest.raises(ServiceUnavailable, match=r"openai\.realtime.*'stability'"):
+            make_realtime("openai", config)
+
+    def test_of_a_bot_that_wants_it_it_is_looked_at_before_any_call(self) -> None:
+        wrong = {"openai": {"realtime": {"settings": {"stability": 1}}}}
+        with patch.dict(os.environ, OPENAI):
+            settings = load_settings(DEFAULT_CONFIG, {"voice": {"providers": wrong}})
+            providers.check_bot(load_bot("receptionist", settings), settings)
+            with pytest.raises(ServiceUnavailable, match="stability"):
+                providers.check_bot(load_bot("realtime", settings), settings)
+
+    def test_without_a_key_for_it_the_others_do(self) -> None:
+        settings = load_settings(DEFAULT_CONFIG)
+        with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
+            settings.service("realtime")
+        providers.check_bot(load_bot("realtime", settings), settings)
