@@ -12,6 +12,7 @@ from enum import StrEnum
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
+    InterruptionFrame,
     LLMFullResponseStartFrame,
     StartFrame,
     UserStartedSpeakingFrame,
@@ -110,6 +111,7 @@ class VoiceStateObserver(BaseObserver):
         super().__init__(observe_every_push=False)
         self._state = state
         self._user_speaks = False
+        self._is_interrupted = False
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Follow a frame that was pushed for the first time."""
@@ -122,10 +124,14 @@ class VoiceStateObserver(BaseObserver):
             case UserStoppedSpeakingFrame():
                 self._user_speaks = False
             case LLMFullResponseStartFrame():
-                # An agent may think on while it says that it will look something up.
-                if self._state.current is not State.SPEAKING:
+                # An agent thinks on while it says that it will look something up.
+                if self._state.current is not State.SPEAKING or self._is_interrupted:
                     await self._state.move(State.THINKING)
+            case InterruptionFrame():
+                # That the bot has fallen silent may be told behind the next answer's beginning.
+                self._is_interrupted = True
             case BotStartedSpeakingFrame():
+                self._is_interrupted = False
                 await self._state.move(State.SPEAKING)
             case BotStoppedSpeakingFrame():
                 if self._state.current is State.SPEAKING:
