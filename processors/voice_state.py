@@ -12,6 +12,7 @@ from enum import StrEnum
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
+    InterruptionFrame,
     LLMFullResponseStartFrame,
     StartFrame,
     UserStartedSpeakingFrame,
@@ -110,6 +111,7 @@ class VoiceStateObserver(BaseObserver):
         super().__init__(observe_every_push=False)
         self._state = state
         self._user_speaks = False
+        self._is_interrupted = False
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Follow a frame that was pushed for the first time."""
@@ -123,9 +125,13 @@ class VoiceStateObserver(BaseObserver):
                 self._user_speaks = False
             case LLMFullResponseStartFrame():
                 # A bot that speaks while it thinks of more is heard, not waited for.
-                if self._state.current is not State.SPEAKING:
+                if self._state.current is not State.SPEAKING or self._is_interrupted:
                     await self._state.move(State.THINKING)
+            case InterruptionFrame():
+                # That the bot has fallen silent may be told behind the next answer's beginning.
+                self._is_interrupted = True
             case BotStartedSpeakingFrame():
+                self._is_interrupted = False
                 await self._state.move(State.SPEAKING)
             case BotStoppedSpeakingFrame():
                 if self._state.current is State.SPEAKING:

@@ -309,6 +309,18 @@ class TestAnInterruption:
         assert stage.times[3] - stage.times[2] == pytest.approx(0.0, abs=0.02)
 
 
+def test_an_agent_is_closed_when_a_call_is_cut_off() -> None:
+    async def script(stage: Stage) -> None:
+        await ask_once(stage)
+        await asyncio.sleep(0.5)
+        assert stage.worker
+        await stage.worker.cancel()
+
+    agent = Actor("One, ", HOURS)
+    perform(agent, script)
+    assert agent.stopped_after == [pytest.approx(0.5, abs=0.02)]
+
+
 class TestAFailure:
     @pytest.mark.parametrize(
         ("part", "after", "why"),

@@ -3,11 +3,13 @@ from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     Frame,
+    InterruptionFrame,
+    LLMFullResponseStartFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
 )
 from pipecat.processors.filters.identity_filter import IdentityFilter
-from pipecat.tests.utils import run_test
+from pipecat.tests.utils import SleepFrame, run_test
 
 from processors.voice_state import State, VoiceState, VoiceStateObserver, path
 
@@ -123,3 +125,25 @@ class TestVoiceStateObserver:
             BotStoppedSpeakingFrame(),
         )
         assert states[-1] == "listening"
+
+    async def test_a_bot_that_thinks_on_while_it_speaks_speaks(self) -> None:
+        states = await states_after(
+            LLMFullResponseStartFrame(),
+            SleepFrame(),
+            BotStartedSpeakingFrame(),
+            LLMFullResponseStartFrame(),
+            SleepFrame(),
+            BotStoppedSpeakingFrame(),
+        )
+        assert states[-3:] == ["thinking", "speaking", "listening"]
+
+    async def test_a_bot_that_was_interrupted_thinks_before_it_is_silent(self) -> None:
+        states = await states_after(
+            BotStartedSpeakingFrame(),
+            InterruptionFrame(),
+            SleepFrame(),
+            LLMFullResponseStartFrame(),
+            SleepFrame(),
+            BotStoppedSpeakingFrame(),
+        )
+        assert states[-2:] == ["listening", "thinking"]
