@@ -159,6 +159,7 @@ class Conversation:
             call.resources,
             messages=self._messages,
             keep_tool_call=call.listener.keep_tool_call,
+            report_failure=call.listener.on_failure,
             recorder=self._recording.processor if self._recording else None,
         )
         self._state = VoiceState(self._publish)

@@ -185,6 +185,32 @@ class LimitConfig(Section):
     participants: Annotated[int, Field(ge=2)] = 2
 
 
+class TimeoutConfig(Section):
+    """How long a service may be silent.
+
+    Attributes:
+        first_output: Until the first that it gives.
+        idle: Between that and the rest of it.
+    """
+
+    first_output: Annotated[float, Field(gt=0)]
+    idle: Annotated[float, Field(gt=0)]
+
+
+class FailoverConfig(Section):
+    """When a service has failed, and the next of its list does its work; see docs/failures.md.
+
+    Attributes:
+        llm: For language models in the cloud.
+        failures: After so many in a row of any calls, a service is left alone.
+        rest: For how long. Then one call tries it, and it has its place back if that goes well.
+    """
+
+    llm: TimeoutConfig = TimeoutConfig(first_output=6, idle=4)
+    failures: Annotated[int, Field(ge=1)] = 2
+    rest: Annotated[float, Field(gt=0)] = 30
+
+
 class AnnouncementConfig(Section):
     """What the bot says of the call itself; nothing where a text is empty.
 
@@ -195,6 +221,8 @@ class AnnouncementConfig(Section):
         nearly_up: Some time before the call's longest duration.
         time_is_up: When that ends the call.
         closing: When the service ends the call because it stops.
+        lost_thread: When a language model fails in the midst of an answer, and another goes on.
+        cannot_answer: When no language model answers.
     """
 
     back: str = "I am back."
@@ -203,6 +231,8 @@ class AnnouncementConfig(Section):
     nearly_up: str = "Our time is nearly up."
     time_is_up: str = "I am sorry, our time is up. Goodbye."
     closing: str = "I am sorry, I have to hang up now. Please call again in a moment."
+    lost_thread: str = "Sorry, I lost my thread."
+    cannot_answer: str = "I am sorry, I cannot answer just now. Please ask me again in a moment."
 
 
 class JwtConfig(Section):
@@ -427,6 +457,7 @@ class RealtimeConfig(Section):
     audio: AudioConfig = AudioConfig()
     ice_servers: list[IceServerConfig] = []
     limits: LimitConfig = LimitConfig()
+    failover: FailoverConfig = FailoverConfig()
     announcements: AnnouncementConfig = AnnouncementConfig()
     worker: WorkerConfig = WorkerConfig()
     logging: LoggingConfig = LoggingConfig()
@@ -444,7 +475,8 @@ class ServiceProfile(Section):
     """Which provider is used for what.
 
     Attributes:
-        stt: Providers in order of preference: the first whose keys are all set is used.
+        stt: Providers in order of preference: the first whose keys are all set is used, and the
+            others in the cloud whose keys are set stand in for it when it fails.
         llm: The same for the language model.
         tts: The same for the voice.
         voice: What to change in `voice` where this profile is in use.

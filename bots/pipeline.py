@@ -32,6 +32,7 @@ from pipecat.utils.context.llm_context_summarization import (
 from bots import providers
 from bots.config import InterruptionConfig, TurnConfig, VadConfig
 from bots.facts import make_knowledge
+from bots.failover import Report, Supervision, in_turn
 from bots.ledger import on_record
 from bots.registry import Bot
 from bots.resources import Resources
@@ -83,6 +84,7 @@ def assemble(
     *,
     messages: Sequence[LLMContextMessage],
     keep_tool_call: Callable[[ToolCall], Awaitable[None]],
+    report_failure: Report,
     recorder: FrameProcessor | None = None,
 ) -> Assembly:
     """Build the pipeline of one call.
@@ -94,6 +96,7 @@ def assemble(
         resources: What calls share.
         messages: The conversation before this call.
         keep_tool_call: Called before a tool runs and when it has, and waited for.
+        report_failure: Called when a service has failed.
         recorder: Takes the sound of the call, and stands where both come by; None for none.
 
     Raises:
@@ -106,16 +109,28 @@ def assemble(
         resources.local,
         clients=resources.cloud_clients,
     )
-    llm_provider, llm_config = providers.service_for("llm", bot, settings)
-    llm = providers.make_llm(
-        llm_provider,
-        llm_config,
-        resources.local,
-        clients=resources.cloud_clients,
-        instructions=bot.system_instruction(small=small),
-        temperature=bot.temperature,
-        max_tokens=bot.max_tokens,
+    supervision = Supervision(
+        settings.voice.realtime.failover,
+        settings.voice.realtime.announcements,
+        resources.circuits,
+        report_failure,
     )
+    llm_choices = providers.services_for("llm", bot, settings)
+    llms = []
+    for provider, config in llm_choices:
+        llm = providers.make_llm(
+            provider,
+            config,
+            resources.local,
+            clients=resources.cloud_clients,
+            instructions=bot.system_instruction(small=small),
+            temperature=bot.temperature,
+            max_tokens=bot.max_tokens,
+            retries=len(llm_choices) == 1,
+        )
+        supervision.watch("llm", provider, llm)
+        llms.append(llm)
+    llm = llms[0]
     tts = providers.make_tts(
         *providers.service_for("tts", bot, settings),
         resources.local,
@@ -151,7 +166,9 @@ def assemble(
             idle_secs=settings.voice.realtime.limits.idle_timeout,
         ),
         assistant_params=assistant_params(
-            None if isinstance(llm, LocalLLM) else llm_config.context_tokens
+            None
+            if isinstance(llm, LocalLLM)
+            else min(config.context_tokens for _, config in llm_choices)
         ),
     )
     # Only the local voice can: others are asked by the sentence, and paid for it.
@@ -168,7 +185,7 @@ def assemble(
             turns.user(),
             *([] if recorder else [MicrophoneSinkProcessor()]),
             *([knowledge] if knowledge else []),
-            llm,
+            in_turn(llms),
             tts,
             StraySpeechProcessor(),
             transport.output(),

@@ -11,6 +11,7 @@ import re
 from dataclasses import fields
 from typing import Any
 
+from loguru import logger
 from pipecat.services.ai_service import AIService
 from pipecat.services.llm_service import LLMService
 from pipecat.services.stt_service import STTService
@@ -24,6 +25,7 @@ from bots.local import LocalServices
 from bots.registry import Bot
 from bots.settings import Settings
 from bots.tools.desk import TOOL_SECS
+from processors.llm_failover import watched_llm
 
 _BASES: dict[Kind, type[AIService]] = {"stt": STTService, "llm": LLMService, "tts": TTSService}
 
@@ -39,10 +41,7 @@ def service_for(kind: Kind, bot: Bot, settings: Settings) -> tuple[str, ServiceC
         ServiceUnavailable: If the bot wants another offline model than is loaded.
     """
     provider, config = settings.service(kind)
-    profile = settings.voice.voice_profiles.get(bot.voice_profile)
-    if kind == "tts" and profile and profile.provider == provider != "local":
-        voice = {"voice": profile.voice_id, "model": profile.model_id or config.model}
-        config = config.model_copy(update=voice)
+    config = _with_voice(kind, provider, config, bot, settings)
     wishes = {"model": getattr(bot, f"{kind}_model")}
     if kind == "tts":
         wishes["voice"] = bot.tts_voice
@@ -52,6 +51,49 @@ def service_for(kind: Kind, bot: Bot, settings: Settings) -> tuple[str, ServiceC
             f"{kind}: {config.model or config.voice} is loaded on this machine, and no other"
         )
     return provider, config.model_copy(update=changes)
+
+
+def services_for(kind: Kind, bot: Bot, settings: Settings) -> list[tuple[str, ServiceConfig]]:
+    """Choose a service for a bot, and those that stand in for it when it fails.
+
+    They are the others in the cloud that can be made: an offline model takes memory and is not
+    loaded in case another fails. A bot's wishes for a model are for the first alone.
+
+    Returns:
+        Providers and configurations in order of preference, as `service_for` does.
+
+    Raises:
+        ConfigError: If no provider can be used.
+        ServiceUnavailable: If the bot wants another offline model than is loaded.
+    """
+    first = service_for(kind, bot, settings)
+    others = [
+        (provider, _with_voice(kind, provider, config, bot, settings))
+        for provider, config in settings.usable(kind)
+        if provider not in (first[0], "local") and _can_be_made(kind, provider, config)
+    ]
+    return [first, *others]
+
+
+def _with_voice(
+    kind: Kind, provider: str, config: ServiceConfig, bot: Bot, settings: Settings
+) -> ServiceConfig:
+    """Return the configuration with the voice of a bot's profile, if the provider has it."""
+    profile = settings.voice.voice_profiles.get(bot.voice_profile)
+    if kind == "tts" and profile and profile.provider == provider != "local":
+        voice = {"voice": profile.voice_id, "model": profile.model_id or config.model}
+        return config.model_copy(update=voice)
+    return config
+
+
+def _can_be_made(kind: Kind, provider: str, config: ServiceConfig) -> bool:
+    """Return whether a service that is not needed by itself can be made; else the log says why."""
+    try:
+        check(kind, provider, config)
+    except ServiceUnavailable as error:
+        logger.debug("it cannot stand in for another: {}", error.message)
+        return False
+    return True
 
 
 def check_bot(bot: Bot, settings: Settings) -> None:
@@ -93,6 +135,7 @@ def make_llm(
     instructions: str,
     temperature: float,
     max_tokens: int,
+    retries: bool = True,
 ) -> LLMService[Any]:
     """Make the language model of one session.
 
@@ -104,6 +147,7 @@ def make_llm(
         instructions: Who the bot is.
         temperature: 0 for the most likely words, up to 2.
         max_tokens: Longest reply.
+        retries: Whether what fails is tried again, where the provider's client can do that.
 
     Raises:
         ServiceUnavailable: If the provider, its extra or a setting is missing.
@@ -115,7 +159,7 @@ def make_llm(
     }
     if provider == "local":
         return local.make_llm(**wishes)
-    return _make("llm", provider, config, clients, **wishes)  # type: ignore[return-value]
+    return _make("llm", provider, config, clients, retries=retries, **wishes)  # type: ignore[return-value]
 
 
 def make_tts(
@@ -162,11 +206,14 @@ def _make(
     provider: str,
     config: ServiceConfig,
     clients: CloudClients,
+    retries: bool = True,
     **wishes: Any,
 ) -> AIService:
     service: type[AIService] = clients.sharing(
-        _service_class(kind, provider, config.service), provider
+        _service_class(kind, provider, config.service), provider, retries=retries
     )
+    if issubclass(service, LLMService):
+        service = watched_llm(service)
     arguments = _arguments(service, kind, provider, config, wishes)
     if "http_client" in _parameters(service):
         arguments.setdefault("http_client", clients.http)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from loguru import logger
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,6 +13,7 @@ from bots.cloud_clients import CloudClients
 from bots.database import connect, reachable
 from bots.errors import ConfigError
 from bots.facts import load_encoder, read_knowledge, study_facts, study_sounds
+from bots.failover import Circuits
 from bots.local import LocalServices
 from bots.local_files import find_local_files
 from bots.local_models import LocalModels
@@ -37,6 +38,7 @@ class Resources:
             one.
         database: Connections to the one database.
         desk: Where tools write.
+        circuits: Which services are left alone because they fail.
     """
 
     settings: Settings
@@ -46,6 +48,7 @@ class Resources:
     encoder: Encoder | None
     database: AsyncEngine
     desk: Desk
+    circuits: Circuits = field(default_factory=Circuits)
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,32 @@ from tests.standins.serving import serving
 
 SPEECH_RATE_HZ = 24_000
 TONE_HZ = 440
+SENT_SECS = 0.05
 
+
+class Fault(StrEnum):
+    """What is wrong with a service."""
+
+    UNAUTHORIZED = "401"
+    RATE_LIMITED = "429"
+    BROKEN = "500"
+    HANGS = "hang"
+    """Nothing comes, not even headers."""
+    STALLS = "stall"
+    """A beginning comes, and no more."""
+    CLOSES = "close"
+    """A beginning comes, and then the connection is broken."""
+    GARBAGE = "garbage"
+    """What comes is no answer."""
+
+
+STATUS = {
+    Fault.UNAUTHORIZED: web.HTTPUnauthorized,
+    Fault.RATE_LIMITED: web.HTTPTooManyRequests,
+    Fault.BROKEN: web.HTTPInternalServerError,
+}
+BEGUN_WORDS = 4
+"""Of an answer that stalls, or breaks off."""
 
 Reply = str | tuple[str, dict[str, Any]]
 
@@ -40,6 +66,7 @@ class OpenAIStandin:
         reply: What its language model answers to the messages of a conversation: words, or a tool
             and its arguments.
         thinks_secs: How long its language model takes to begin.
+        faults: What is wrong with its "llm", "stt" or "tts"; nothing with those that are not named.
         summary: What it answers to a request that is not streamed, as those for a summary are.
         chats: Bodies of the requests for completions.
         summarised: Bodies of those that were not streamed.
@@ -53,6 +80,7 @@ class OpenAIStandin:
     heard: str
     reply: Callable[[list[Any]], Reply]
     thinks_secs: float = 0.0
+    faults: dict[str, Fault] = field(default_factory=dict)
     summary: str = ""
     chats: list[dict[str, Any]] = field(default_factory=list)
     summarised: list[dict[str, Any]] = field(default_factory=list)
@@ -65,6 +93,15 @@ class OpenAIStandin:
         if request.headers.get("Authorization") != f"Bearer {self.key}":
             raise web.HTTPUnauthorized
 
+    async def _fail_at_once(self, stage: str) -> Fault | None:
+        """Fail as it is told to, if not in the midst of an answer."""
+        fault = self.faults.get(stage)
+        if fault in STATUS:
+            raise STATUS[fault]
+        if fault is Fault.HANGS:
+            await asyncio.Event().wait()
+        return fault
+
     async def chat(self, request: web.Request) -> web.StreamResponse:
         self._check_key(request)
         body = await request.json()
@@ -74,12 +111,20 @@ class OpenAIStandin:
         self.chats.append(body)
         assert request.transport
         self.ports.append(request.transport.get_extra_info("peername")[1])
+        fault = await self._fail_at_once("llm")
         reply = self.reply(body["messages"])
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await asyncio.sleep(self.thinks_secs)
-        for delta in _deltas(reply):
+        if fault is Fault.GARBAGE:
+            await response.write(b"data: {]\n\n")
+            return response
+        deltas = _deltas(reply)
+        for delta in deltas[:BEGUN_WORDS] if fault else deltas:
             await _send(response, body["model"], delta, None)
+        if fault:
+            await _break_off(fault, request)
+            return response
         await _send(response, body["model"], {}, "stop" if isinstance(reply, str) else "tool_calls")
         await response.write(b"data: [DONE]\n\n")
         return response
@@ -102,6 +147,16 @@ class OpenAIStandin:
         time = np.arange(SPEECH_RATE_HZ) / SPEECH_RATE_HZ
         tone = (8000 * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.int16)
         return web.Response(body=tone.tobytes(), content_type="audio/pcm")
+
+
+async def _break_off(fault: Fault, request: web.Request) -> None:
+    """Stall or break the connection, behind the beginning of an answer."""
+    # It is to have left: what is still to be sent would be dropped.
+    await asyncio.sleep(SENT_SECS)
+    if fault is Fault.STALLS:
+        await asyncio.Event().wait()
+    assert request.transport
+    request.transport.abort()
 
 
 def _completion(model: str, words: str) -> web.Response:
