@@ -51,7 +51,9 @@ class ServiceConfig(Section):
             everything, and forgets the older half.
         small: For an LLM: whether it is too small for tools and for a long conversation. It is then
             given one fact a turn, and what must be right is said without it.
-        service: Pipecat class to use where a provider has several (`ElevenLabsHttpTTSService`).
+        pipecat: The folder of pipecat/services that it is in; None for the provider's name. So that
+            `openai` may be the protocol of several providers.
+        service: Pipecat class to use where a folder has several (`ElevenLabsHttpTTSService`).
         options: Further arguments of that class.
         settings: Further fields of that class's `Settings`.
         missing_env: Environment variables that the section names and that are not set.
@@ -65,6 +67,7 @@ class ServiceConfig(Section):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     context_tokens: Annotated[int, Field(ge=500)] = 16_000
     small: bool = False
+    pipecat: str | None = None
     service: str | None = None
     options: dict[str, Any] = {}
     settings: dict[str, Any] = {}
@@ -201,12 +204,16 @@ class FailoverConfig(Section):
     """When a service has failed, and the next of its list does its work; see docs/failures.md.
 
     Attributes:
+        stt: For speech recognition in the cloud.
         llm: For language models in the cloud.
+        tts: For voices in the cloud.
         failures: After so many in a row of any calls, a service is left alone.
         rest: For how long. Then one call tries it, and it has its place back if that goes well.
     """
 
+    stt: TimeoutConfig = TimeoutConfig(first_output=5, idle=5)
     llm: TimeoutConfig = TimeoutConfig(first_output=6, idle=4)
+    tts: TimeoutConfig = TimeoutConfig(first_output=4, idle=2)
     failures: Annotated[int, Field(ge=1)] = 2
     rest: Annotated[float, Field(gt=0)] = 30
 
@@ -221,6 +228,7 @@ class AnnouncementConfig(Section):
         nearly_up: Some time before the call's longest duration.
         time_is_up: When that ends the call.
         closing: When the service ends the call because it stops.
+        cannot_hear: When no speech recognition answers.
         lost_thread: When a language model fails in the midst of an answer, and another goes on.
         cannot_answer: When no language model answers.
     """
@@ -231,6 +239,7 @@ class AnnouncementConfig(Section):
     nearly_up: str = "Our time is nearly up."
     time_is_up: str = "I am sorry, our time is up. Goodbye."
     closing: str = "I am sorry, I have to hang up now. Please call again in a moment."
+    cannot_hear: str = "I am sorry, I did not get that. Could you say it again?"
     lost_thread: str = "Sorry, I lost my thread."
     cannot_answer: str = "I am sorry, I cannot answer just now. Please ask me again in a moment."
 

@@ -32,7 +32,7 @@ from pipecat.utils.context.llm_context_summarization import (
 from bots import providers
 from bots.config import InterruptionConfig, TurnConfig, VadConfig
 from bots.facts import make_knowledge
-from bots.failover import Report, Supervision, in_turn
+from bots.failover import Report, Supervision, in_turn, speech_in_turn
 from bots.ledger import on_record
 from bots.registry import Bot
 from bots.resources import Resources
@@ -104,17 +104,17 @@ def assemble(
     """
     settings = resources.settings
     small = settings.has_small_llm
-    stt = providers.make_stt(
-        *providers.service_for("stt", bot, settings),
-        resources.local,
-        clients=resources.cloud_clients,
-    )
     supervision = Supervision(
         settings.voice.realtime.failover,
         settings.voice.realtime.announcements,
         resources.circuits,
         report_failure,
     )
+    stts = []
+    for provider, config in providers.services_for("stt", bot, settings):
+        stt = providers.make_stt(provider, config, resources.local, clients=resources.cloud_clients)
+        supervision.watch("stt", provider, stt)
+        stts.append(stt)
     llm_choices = providers.services_for("llm", bot, settings)
     llms = []
     for provider, config in llm_choices:
@@ -131,12 +131,19 @@ def assemble(
         supervision.watch("llm", provider, llm)
         llms.append(llm)
     llm = llms[0]
-    tts = providers.make_tts(
-        *providers.service_for("tts", bot, settings),
-        resources.local,
-        clients=resources.cloud_clients,
-        speed=settings.speed(bot.voice_profile),
-    )
+    voices = []
+    for provider, config in providers.services_for("tts", bot, settings):
+        voice = providers.make_tts(
+            provider,
+            config,
+            resources.local,
+            clients=resources.cloud_clients,
+            speed=settings.speed(bot.voice_profile),
+        )
+        supervision.watch("tts", provider, voice)
+        voices.append(voice)
+    tts = voices[0]
+    # What it is given to say, it hands on as it would say it.
     for transform in text_transforms(bot.lexicon):
         tts.add_text_transformer(transform)
     interruptions = settings.voice.realtime.interruptions
@@ -157,7 +164,7 @@ def assemble(
         user_params=user_params(
             resources.speech,
             output,
-            own_turns=stt.service_metadata_frame().user_turn_strategies,
+            own_turns=stts[0].service_metadata_frame().user_turn_strategies,
             read_along=partial(_read_along, read, context) if read else None,
             ahead_from=0.0 if isinstance(llm, LocalLLM) else WORTH_ASKING,
             vad=settings.voice.realtime.vad,
@@ -181,12 +188,12 @@ def assemble(
     pipeline = Pipeline(
         [
             transport.input(),
-            stt,
+            speech_in_turn(stts),
             turns.user(),
             *([] if recorder else [MicrophoneSinkProcessor()]),
             *([knowledge] if knowledge else []),
             in_turn(llms),
-            tts,
+            speech_in_turn(voices),
             StraySpeechProcessor(),
             transport.output(),
             *([recorder] if recorder else []),

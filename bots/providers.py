@@ -1,8 +1,8 @@
 """From settings to Pipecat's STT, LLM and TTS services.
 
-A provider's name is the name of its folder in `pipecat.services`, with dots for slashes; `local`
-stands for the offline models. Every service is made in the same way, by looking at what its class
-takes.
+A provider's name is the name of its folder in `pipecat.services`, with dots for slashes, if its
+settings do not name another; `local` stands for the offline models. Every service is made in the
+same way, by looking at what its class takes.
 """
 
 import importlib
@@ -14,8 +14,8 @@ from typing import Any
 from loguru import logger
 from pipecat.services.ai_service import AIService
 from pipecat.services.llm_service import LLMService
-from pipecat.services.stt_service import STTService
-from pipecat.services.tts_service import TTSService
+from pipecat.services.stt_service import SegmentedSTTService, STTService
+from pipecat.services.tts_service import TTSService, WebsocketTTSService
 from pipecat.transcriptions.language import Language
 
 from bots.cloud_clients import CloudClients
@@ -26,6 +26,7 @@ from bots.registry import Bot
 from bots.settings import Settings
 from bots.tools.desk import TOOL_SECS
 from processors.llm_failover import watched_llm
+from processors.speech_failover import WatchedTTS, watched_stt, watched_tts
 
 _BASES: dict[Kind, type[AIService]] = {"stt": STTService, "llm": LLMService, "tts": TTSService}
 
@@ -56,8 +57,10 @@ def service_for(kind: Kind, bot: Bot, settings: Settings) -> tuple[str, ServiceC
 def services_for(kind: Kind, bot: Bot, settings: Settings) -> list[tuple[str, ServiceConfig]]:
     """Choose a service for a bot, and those that stand in for it when it fails.
 
-    They are the others in the cloud that can be made: an offline model takes memory and is not
-    loaded in case another fails. A bot's wishes for a model are for the first alone.
+    They are the others in the cloud that can be made: an offline model takes memory, and is not
+    loaded in case another fails. Of speech services, those stand in and are stood in for that give
+    what they make to whoever asks, and do not send it by a connection of their own. A bot's wishes
+    for a model are for the first alone.
 
     Returns:
         Providers and configurations in order of preference, as `service_for` does.
@@ -67,10 +70,12 @@ def services_for(kind: Kind, bot: Bot, settings: Settings) -> list[tuple[str, Se
         ServiceUnavailable: If the bot wants another offline model than is loaded.
     """
     first = service_for(kind, bot, settings)
+    if kind != "llm" and not _is_watched(kind, *first):
+        return [first]
     others = [
         (provider, _with_voice(kind, provider, config, bot, settings))
         for provider, config in settings.usable(kind)
-        if provider not in (first[0], "local") and _can_be_made(kind, provider, config)
+        if provider != first[0] and _is_watched(kind, provider, config)
     ]
     return [first, *others]
 
@@ -86,14 +91,17 @@ def _with_voice(
     return config
 
 
-def _can_be_made(kind: Kind, provider: str, config: ServiceConfig) -> bool:
-    """Return whether a service that is not needed by itself can be made; else the log says why."""
+def _is_watched(kind: Kind, provider: str, config: ServiceConfig) -> bool:
+    """Return whether a service in the cloud can be made, and says when it fails."""
+    if provider == "local":
+        return False
     try:
         check(kind, provider, config)
     except ServiceUnavailable as error:
         logger.debug("it cannot stand in for another: {}", error.message)
         return False
-    return True
+    service = _service_class(kind, config.pipecat or provider, config.service)
+    return _watched(service) is not service
 
 
 def check_bot(bot: Bot, settings: Settings) -> None:
@@ -197,7 +205,7 @@ def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
         ServiceUnavailable: If the provider, its extra or a setting is missing.
     """
     if provider != "local":
-        service = _service_class(kind, provider, config.service)
+        service = _service_class(kind, config.pipecat or provider, config.service)
         _arguments(service, kind, provider, config, {})
 
 
@@ -210,19 +218,30 @@ def _make(
     **wishes: Any,
 ) -> AIService:
     service: type[AIService] = clients.sharing(
-        _service_class(kind, provider, config.service), provider, retries=retries
+        _service_class(kind, config.pipecat or provider, config.service), provider, retries=retries
     )
-    if issubclass(service, LLMService):
-        service = watched_llm(service)
+    service = _watched(service)
     arguments = _arguments(service, kind, provider, config, wishes)
     if "http_client" in _parameters(service):
         arguments.setdefault("http_client", clients.http)
     if kind == "llm":
         arguments.setdefault("function_call_timeout_secs", TOOL_SECS)
+    if kind == "tts" and issubclass(service, WatchedTTS):
+        # Its circuit says when it is left alone, and when it is tried again.
+        arguments.setdefault("max_consecutive_zero_audio_contexts", 0)
     try:
         return service(**arguments)
     except (TypeError, ValueError) as error:
         raise ServiceUnavailable(f"voice.providers.{provider}.{kind}: {error}") from error
+
+
+def _watched(service: type[AIService]) -> type[AIService]:
+    """Return the class with a watch, if it gives what it makes to whoever asks for it."""
+    if issubclass(service, LLMService):
+        return watched_llm(service)
+    if issubclass(service, TTSService) and not issubclass(service, WebsocketTTSService):
+        return watched_tts(service)
+    return watched_stt(service) if issubclass(service, SegmentedSTTService) else service
 
 
 def _service_class(kind: Kind, provider: str, name: str | None) -> type[AIService]:

@@ -112,6 +112,8 @@ async def resources_for(
     for kind, urls in services.items():
         for provider, url in urls.items():
             config = {"api_key": KEY, "base_url": url}
+            if provider == "backup":
+                config["pipecat"] = "openai"
             providers.setdefault(provider, {})[kind] = config
     realtime = {"failover": failover, "turn_detection": turns}
     settings = load_settings(

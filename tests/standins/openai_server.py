@@ -37,7 +37,7 @@ class Fault(StrEnum):
     CLOSES = "close"
     """A beginning comes, and then the connection is broken."""
     GARBAGE = "garbage"
-    """What comes is no answer."""
+    """What comes is no answer; of a voice, nothing does."""
 
 
 STATUS = {
@@ -129,24 +129,49 @@ class OpenAIStandin:
         await response.write(b"data: [DONE]\n\n")
         return response
 
-    async def transcribe(self, request: web.Request) -> web.Response:
+    async def transcribe(self, request: web.Request) -> web.StreamResponse:
         self._check_key(request)
+        fault = await self._fail_at_once("stt")
         form = await request.post()
         upload = form["file"]
         assert isinstance(upload, web.FileField)
-        with wave.open(io.BytesIO(upload.file.read())) as recording:
+        with upload.file as file:
+            sound = file.read()
+        with wave.open(io.BytesIO(sound)) as recording:
             assert (recording.getnchannels(), recording.getsampwidth()) == (1, 2)
             self.heard_secs.append(recording.getnframes() / recording.getframerate())
+        if fault is Fault.GARBAGE:
+            return web.Response(text="<html>", content_type="application/json")
+        if fault:
+            body = json.dumps({"text": self.heard}).encode()
+            return await _send_in_part(fault, request, body, body[: len(body) // 2])
         return web.json_response({"text": self.heard})
 
-    async def speak(self, request: web.Request) -> web.Response:
+    async def speak(self, request: web.Request) -> web.StreamResponse:
         self._check_key(request)
+        fault = await self._fail_at_once("tts")
         body = await request.json()
         assert body["response_format"] == "pcm"
         self.spoken.append(body["input"])
         time = np.arange(SPEECH_RATE_HZ) / SPEECH_RATE_HZ
         tone = (8000 * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.int16)
-        return web.Response(body=tone.tobytes(), content_type="audio/pcm")
+        sound = tone.tobytes()
+        if fault is Fault.GARBAGE:
+            return web.Response(body=b"", content_type="audio/pcm")
+        if fault:
+            return await _send_in_part(fault, request, sound, sound[: len(sound) // 2])
+        return web.Response(body=sound, content_type="audio/pcm")
+
+
+async def _send_in_part(
+    fault: Fault, request: web.Request, body: bytes, part: bytes
+) -> web.StreamResponse:
+    """Announce all of an answer, and send a part of it."""
+    response = web.StreamResponse(headers={"Content-Length": str(len(body))})
+    await response.prepare(request)
+    await response.write(part)
+    await _break_off(fault, request)
+    return response
 
 
 async def _break_off(fault: Fault, request: web.Request) -> None:

@@ -112,7 +112,10 @@ class TestCloudServices:
         keys = {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_DEPLOYMENT": "d"}
         keys["AZURE_OPENAI_ENDPOINT"] = "https://azure.example"
         assert standing_in("llm", {**OPENAI, **keys}) == ["openai", "azure"]
-        assert standing_in("tts", {**OPENAI, **ELEVENLABS}) == ["elevenlabs", "openai"]
+
+    def test_a_voice_with_a_connection_of_its_own_has_none_that_stands_in(self) -> None:
+        assert standing_in("tts", {**OPENAI, **ELEVENLABS}) == ["elevenlabs"]
+        assert standing_in("tts", OPENAI) == ["openai"]
 
     def test_an_offline_model_does_not_stand_in(self) -> None:
         assert standing_in("llm", OPENAI) == ["openai"]

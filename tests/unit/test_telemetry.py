@@ -40,6 +40,6 @@ def test_services_that_fail_and_those_that_stand_in_for_them_are_counted() -> No
     telemetry.failed(Failure("llm", "anthropic", "rate_limit", None))
 
     exposed = samples(telemetry)
-    assert exposed["parlante_service_failures_total", "llm", "openai", "timeout"] == 2
-    assert exposed["parlante_service_failures_total", "llm", "anthropic", "rate_limit"] == 1
-    assert exposed["parlante_failovers_total", "llm", "anthropic"] == 2
+    assert exposed["parlante_service_failures_total", "openai", "timeout", "llm"] == 2
+    assert exposed["parlante_service_failures_total", "anthropic", "rate_limit", "llm"] == 1
+    assert exposed["parlante_failovers_total", "anthropic", "llm"] == 2
