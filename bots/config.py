@@ -204,14 +204,15 @@ class FailoverConfig(Section):
     """When a service has failed, and the next of its list does its work; see docs/failures.md.
 
     Attributes:
-        stt: For speech recognition in the cloud.
+        stt: For speech recognition in the cloud; less than `turn_detection.max_delay`, when a turn
+            without words is given up.
         llm: For language models in the cloud.
         tts: For voices in the cloud.
         failures: After so many in a row of any calls, a service is left alone.
         rest: For how long. Then one call tries it, and it has its place back if that goes well.
     """
 
-    stt: TimeoutConfig = TimeoutConfig(first_output=5, idle=5)
+    stt: TimeoutConfig = TimeoutConfig(first_output=2.5, idle=2.5)
     llm: TimeoutConfig = TimeoutConfig(first_output=6, idle=4)
     tts: TimeoutConfig = TimeoutConfig(first_output=4, idle=2)
     failures: Annotated[int, Field(ge=1)] = 2

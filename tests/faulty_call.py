@@ -1,6 +1,7 @@
 """A call in this process whose services are stand-ins with faults."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class Answer:
 
     Attributes:
         said: What the bot said, as the transcript has it.
-        wait_secs: From the end of the user's turn to the first sound.
+        wait_secs: From the last of the question to the first sound.
         failures: What failed meanwhile.
     """
 
@@ -86,13 +87,14 @@ class FaultyCall:
         """Say the question, and hear the answer out."""
         turns, failures = len(self.witness.turns), len(self.witness.failures)
         self.line.ear.heard.clear()
+        asked_at = time.monotonic() + len(self.question) / RATE_HZ
         saying = asyncio.create_task(speak(self.line.mouth, self.question))
         try:
             said = await self.witness.answer(turns)
         finally:
             saying.cancel()
             await asyncio.gather(saying, return_exceptions=True)
-        wait_secs = self.line.ear.heard_at - self.line.ear.ended_at
+        wait_secs = self.line.ear.heard_at - asked_at
         return Answer(said, wait_secs, self.witness.failures[failures:])
 
 

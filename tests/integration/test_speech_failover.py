@@ -20,7 +20,7 @@ CANNOT_HEAR = AnnouncementConfig().cannot_hear
 
 REFUSED = "refused"
 FAULTS = [REFUSED, "401", "429", "500", "hang", "stall", "close", "garbage"]
-LONGEST_SECS = 4.5
+LONGEST_SECS = 5.5
 """OpenAI's client tries a second and a third time, for as long as the first output may take."""
 
 

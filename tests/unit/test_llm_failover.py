@@ -2,26 +2,33 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
     Frame,
+    InterruptionFrame,
     LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
     TTSSpeakFrame,
+    UserStartedSpeakingFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.utils.errors import ErrorCategory
 
 from processors.circuit import Circuit
-from processors.failover import Failure, Watch
+from processors.failover import FailoverStrategy, Failure, StageFailedFrame, Watch
 from processors.llm_failover import GO_ON, WatchedLLM, Words, watched_llm
 from tests.caller import Caller, Parrot, play, said_by
 
 FIRST_OUTPUT_SECS = 0.6
 IDLE_SECS = 0.5
 REST_SECS = 60.0
+FAILURES = {"fail": ErrorCategory.SERVER, "refuse": ErrorCategory.AUTHENTICATION}
 WORDS = Words("Where was I.", "I cannot answer.")
 
 
@@ -59,8 +66,8 @@ class Actor(Parrot):
             await asyncio.sleep(0.1)
             if deed == "hang":
                 await asyncio.Event().wait()
-            if deed == "fail":
-                await self.push_error("it fails")
+            if deed in FAILURES:
+                await self.push_error("it fails", category=FAILURES[deed])
                 return
             await self.push_frame(LLMTextFrame(f"{self._title}: "))
             if deed == "stall":
@@ -117,9 +124,23 @@ def test_an_answer_made_ahead_that_fails_is_made_ahead_by_another(deed: str) -> 
 
 
 def test_an_answer_that_has_left_when_it_stalls_is_gone_on_with() -> None:
-    left, said, _ = act(ask, Script("stall"), Script("answer"))
+    edges: list[Frame] = []
+
+    async def listen(caller: Caller) -> None:
+        for llm in caller.spoken.llms:
+            llm.add_event_handler("on_after_push_frame", on_push)
+        await ask(caller)
+
+    async def on_push(_: object, frame: Frame) -> None:
+        if isinstance(frame, LLMFullResponseStartFrame | LLMFullResponseEndFrame):
+            edges.append(frame)
+
+    left, said, _ = act(listen, Script("stall"), Script("answer"))
     assert left == f"LLM 1: ... {WORDS.lost_thread} LLM 2: {GO_ON}"
     assert len(said) == 1
+    start, end = edges
+    assert isinstance(start, LLMFullResponseStartFrame)
+    assert isinstance(end, LLMFullResponseEndFrame)
 
 
 @pytest.mark.parametrize("deed", ["fail", "hang", "stall"])
@@ -176,16 +197,64 @@ def test_an_apology_for_an_answer_made_ahead_waits_for_the_end_of_the_turn() -> 
     ]
 
 
-def test_a_service_that_is_back_has_its_place_again() -> None:
+@pytest.mark.parametrize("deeds", [("fail", "fail", "answer"), ("refuse", "answer")])
+def test_a_service_that_is_back_has_its_place_again(deeds: tuple[str, ...]) -> None:
     async def ask_on(caller: Caller) -> None:
-        await ask(caller)
-        await ask(caller)
-        await ask(caller)
+        for _ in range(3):
+            await ask(caller)
         await asyncio.sleep(REST_SECS)
         await ask(caller)
+        await ask(caller)
 
-    first = Script("fail", "fail", "answer")
-    left, said, [one, _] = act(ask_on, first, Script("answer"))
-    assert [words[:5] for words in said] == ["LLM 2", "LLM 2", "LLM 2", "LLM 1"]
-    assert len(one.asked) == 3
-    assert left.count("LLM") == 4
+    left, said, [one, _] = act(ask_on, Script(*deeds), Script("answer"))
+    assert [words[:5] for words in said] == ["LLM 2"] * 3 + ["LLM 1"] * 2
+    assert len(one.asked) == len(deeds) + 1
+    assert left.count("LLM") == 5
+
+
+class Standby(FrameProcessor):
+    """A service of which only the strategy is looked at."""
+
+    def __init__(self, *, busy: bool = False) -> None:
+        super().__init__()
+        self.watch: Watch | None = None
+        self.is_busy = busy
+        self.given: list[Frame] = []
+
+    async def put_down(self) -> None: ...
+
+    def take_turn(self, *, speculating: bool) -> None: ...
+
+    async def queue_frame(self, frame: Frame, *args: Any, **kwargs: Any) -> None:
+        self.given.append(frame)
+
+
+class TestTheStrategy:
+    @pytest.mark.parametrize("withdrawal", [InterruptionFrame, EagerEndOfTurnCancelFrame])
+    async def test_gives_nobody_what_was_withdrawn_as_it_failed(
+        self, withdrawal: type[Frame]
+    ) -> None:
+        first, second = Standby(), Standby()
+        strategy = FailoverStrategy([first, second])
+        strategy.follow(UserStartedSpeakingFrame())
+        await strategy.choose(speculation=True)
+        strategy.follow(withdrawal())
+        failed = StageFailedFrame(
+            "late", request=LLMContextFrame(LLMContext()), tried=frozenset({first.name})
+        )
+        await strategy.handle_error(failed)
+        assert failed.is_void
+        assert second.given == []
+
+    @pytest.mark.parametrize("busy", [True, False])
+    async def test_leaves_an_answer_that_is_being_made_to_who_makes_it(self, busy: bool) -> None:
+        first, second = Standby(busy=busy), Standby()
+        circuit = Circuit(failures=1, rest_secs=REST_SECS)
+        first.watch = Watch("llm", "first", circuit, None, None, report_to_nobody, lambda: 0.0)
+        strategy = FailoverStrategy([first, second])
+        circuit.failed(0.0)
+        await strategy.choose(speculation=False)
+        assert strategy.active_service is (first if busy else second)
+
+
+async def report_to_nobody(_: Failure) -> None: ...
