@@ -395,6 +395,7 @@ class Conversation:
             session_id=self._call.session_id,
             messages=messages,
             keep_tool_call=self._keep_tool_call,
+            report_failure=self._call.listener.on_failure,
             is_recorded=self._recording is not None,
         )
 

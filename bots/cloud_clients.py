@@ -14,7 +14,7 @@ class CloudClients:
     """
 
     def __init__(self) -> None:
-        self._services: dict[str, type[Any]] = {}
+        self._services: dict[tuple[str, bool], type[Any]] = {}
         self._clients: dict[str, Any] = {}
         self._http: DefaultAsyncHttpxClient | None = None
 
@@ -25,28 +25,32 @@ class CloudClients:
             self._http = DefaultAsyncHttpxClient()
         return self._http
 
-    def sharing(self, service: type[Any], provider: str) -> type[Any]:
+    def sharing(self, service: type[Any], provider: str, *, retries: bool = True) -> type[Any]:
         """Return a class that is `service`, but for its client, which is that of `provider`.
 
         Args:
             service: The one of Pipecat's that the settings choose for `provider`; it is returned
                 as it is if it has no such client.
             provider: A provider of the settings.
+            retries: Whether the client tries again what fails: not where another provider can be
+                asked meanwhile.
         """
         if not issubclass(service, BaseOpenAILLMService):
             return service
 
         def create_client(session: BaseOpenAILLMService, *args: Any, **kwargs: Any) -> Any:
             # The settings of a provider may have changed since the last session.
-            client = f"{provider} {args} {sorted(kwargs.items())}"
-            if client not in self._clients:
-                self._clients[client] = service.create_client(session, *args, **kwargs)
-            return self._clients[client]
+            key = f"{provider} {args} {sorted(kwargs.items())}"
+            if key not in self._clients:
+                self._clients[key] = service.create_client(session, *args, **kwargs)
+            client = self._clients[key]
+            return client if retries else client.with_options(max_retries=0)
 
-        if provider not in self._services:
+        if (provider, retries) not in self._services:
             members = {"create_client": create_client}
-            self._services[provider] = type(service.__name__, (service,), members)
-        return self._services[provider]
+            made = type(service.__name__, (service,), members)
+            self._services[provider, retries] = made
+        return self._services[provider, retries]
 
     async def close(self) -> None:
         """Close the connections; sessions must have ended."""

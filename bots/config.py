@@ -55,7 +55,9 @@ class ServiceConfig(Section):
             everything, and forgets the older half.
         small: For an LLM: whether it is too small for tools and for a long conversation. It is then
             given one fact a turn, and what must be right is said without it.
-        service: Pipecat class to use where a provider has several (`ElevenLabsHttpTTSService`).
+        pipecat: The folder of pipecat/services that it is in; None for the provider's name. So that
+            `openai` may be the protocol of several providers.
+        service: Pipecat class to use where a folder has several (`ElevenLabsHttpTTSService`).
         options: Further arguments of that class.
         settings: Further fields of that class's `Settings`.
         missing_env: Environment variables that the section names and that are not set.
@@ -69,6 +71,7 @@ class ServiceConfig(Section):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     context_tokens: Annotated[int, Field(ge=500)] = 16_000
     small: bool = False
+    pipecat: str | None = None
     service: str | None = None
     options: dict[str, Any] = {}
     settings: dict[str, Any] = {}
@@ -191,6 +194,37 @@ class LimitConfig(Section):
     participants: Annotated[int, Field(ge=2)] = 2
 
 
+class TimeoutConfig(Section):
+    """How long a service may be silent.
+
+    Attributes:
+        first_output: Until the first that it gives.
+        idle: Between that and the rest of it.
+    """
+
+    first_output: Annotated[float, Field(gt=0)]
+    idle: Annotated[float, Field(gt=0)]
+
+
+class FailoverConfig(Section):
+    """When a service has failed, and the next of its list does its work; see docs/failures.md.
+
+    Attributes:
+        stt: For speech recognition in the cloud; less than `turn_detection.max_delay`, when a turn
+            without words is given up.
+        llm: For language models in the cloud.
+        tts: For voices in the cloud.
+        failures: After so many in a row of any calls, a service is left alone.
+        rest: For how long. Then one call tries it, and it has its place back if that goes well.
+    """
+
+    stt: TimeoutConfig = TimeoutConfig(first_output=2.5, idle=2.5)
+    llm: TimeoutConfig = TimeoutConfig(first_output=6, idle=4)
+    tts: TimeoutConfig = TimeoutConfig(first_output=4, idle=2)
+    failures: Annotated[int, Field(ge=1)] = 2
+    rest: Annotated[float, Field(gt=0)] = 30
+
+
 class AnnouncementConfig(Section):
     """What the bot says of the call itself; nothing where a text is empty.
 
@@ -203,6 +237,9 @@ class AnnouncementConfig(Section):
         closing: When the service ends the call because it stops.
         no_answer: When the agent of a bot fails, or does not answer in time.
         lost: When a speech-to-speech service fails in the midst of a call, which goes on without.
+        cannot_hear: When no speech recognition answers.
+        lost_thread: When a language model fails in the midst of an answer, and another goes on.
+        cannot_answer: When no language model answers.
     """
 
     back: str = "I am back."
@@ -213,6 +250,9 @@ class AnnouncementConfig(Section):
     closing: str = "I am sorry, I have to hang up now. Please call again in a moment."
     no_answer: str = "I am sorry, I cannot answer that just now. Could you say it again?"
     lost: str = "I am sorry, I lost you for a moment."
+    cannot_hear: str = "I am sorry, I did not get that. Could you say it again?"
+    lost_thread: str = "Sorry, I lost my thread."
+    cannot_answer: str = "I am sorry, I cannot answer just now. Please ask me again in a moment."
 
 
 class JwtConfig(Section):
@@ -488,6 +528,7 @@ class RealtimeConfig(Section):
     audio: AudioConfig = AudioConfig()
     ice_servers: list[IceServerConfig] = []
     limits: LimitConfig = LimitConfig()
+    failover: FailoverConfig = FailoverConfig()
     announcements: AnnouncementConfig = AnnouncementConfig()
     worker: WorkerConfig = WorkerConfig()
     logging: LoggingConfig = LoggingConfig()
@@ -505,7 +546,8 @@ class ServiceProfile(Section):
     """Which provider is used for what.
 
     Attributes:
-        stt: Providers in order of preference: the first whose keys are all set is used.
+        stt: Providers in order of preference: the first whose keys are all set is used, and the
+            others in the cloud whose keys are set stand in for it when it fails.
         llm: The same for the language model.
         tts: The same for the voice.
         realtime: The same for speech to speech; none has every conversation held by the others.

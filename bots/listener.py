@@ -1,5 +1,6 @@
 """What whoever runs bots is told of a call."""
 
+from processors.failover import Failure
 from processors.latency import TurnLatency
 from processors.transcript import ToolCall, Turn
 from processors.voice_state import State
@@ -20,6 +21,9 @@ class CallListener:
 
     async def on_answer(self, latency: TurnLatency) -> None:
         """Hear how long the user waited for an answer."""
+
+    async def on_failure(self, failure: Failure) -> None:
+        """Hear that a service has failed, and which one stands in for it."""
 
     async def on_turn(self, turn: Turn) -> None:
         """Hear what was said, when it has been."""

@@ -8,6 +8,7 @@ from pipecat.transcriptions.language import Language
 
 from bots.local_models import LocalModels
 from bots.tools.desk import TOOL_SECS
+from processors.llm_failover import watched_llm
 from processors.local_llm import LocalLLM
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class LocalServices:
         settings["model"] = self._models.llama.model
         slot = self._sessions.index(min(self._sessions))
         self._sessions[slot] += 1
-        return LocalLLM(
+        return watched_llm(LocalLLM)(
             self._client,
             slot=slot,
             release=self._release,

@@ -37,8 +37,9 @@ from pipecat.utils.context.llm_context_summarization import (
 
 from bots import providers
 from bots.agents.factory import AgentCall, make_agent
-from bots.config import InterruptionConfig, TurnConfig, VadConfig
+from bots.config import InterruptionConfig, Kind, ServiceConfig, TurnConfig, VadConfig
 from bots.facts import make_knowledge
+from bots.failover import Report, Service, Supervision, in_turn, speech_in_turn
 from bots.ledger import on_record
 from bots.registry import Bot
 from bots.resources import Resources
@@ -121,6 +122,7 @@ def make_chained(
     session_id: str,
     messages: Sequence[LLMContextMessage],
     keep_tool_call: KeepToolCall,
+    report_failure: Report,
     is_recorded: bool,
 ) -> Brain:
     """Make speech recognition, language model and voice of one call.
@@ -132,6 +134,7 @@ def make_chained(
         session_id: Names the conversation.
         messages: The conversation before.
         keep_tool_call: Called before a tool runs and when it has, and waited for.
+        report_failure: Called when a service has failed.
         is_recorded: Whether somebody behind them takes the sound of the microphone.
 
     Raises:
@@ -139,32 +142,41 @@ def make_chained(
     """
     settings = resources.settings
     small = settings.has_small_llm
-    stt = providers.make_stt(
-        *providers.service_for("stt", bot, settings),
-        resources.local,
-        clients=resources.cloud_clients,
+    announcements = settings.voice.realtime.announcements
+    clients, local = resources.cloud_clients, resources.local
+    supervision = Supervision(
+        settings.voice.realtime.failover, announcements, resources.circuits, report_failure
     )
-    llm_provider, llm_config = providers.service_for("llm", bot, settings)
-    llm: LLMService[Any]
+    llm_choices = providers.services_for("llm", bot, settings)
+
+    make_stt = partial(providers.make_stt, local=local, clients=clients)
+    stts = _in_order("stt", bot, resources, supervision, make_stt)
+    llms: Sequence[LLMService[Any]]
     if bot.agent:
         agent = make_agent(AgentCall(bot, session_id, resources, keep_tool_call))
-        llm = AgentLLMService(agent, apology=settings.voice.realtime.announcements.no_answer)
+        llms = [AgentLLMService(agent, apology=announcements.no_answer)]
     else:
-        llm = providers.make_llm(
-            llm_provider,
-            llm_config,
-            resources.local,
-            clients=resources.cloud_clients,
-            instructions=bot.system_instruction(small=small),
-            temperature=bot.temperature,
-            max_tokens=bot.max_tokens,
+        llms = _in_order(
+            "llm",
+            bot,
+            resources,
+            supervision,
+            partial(
+                providers.make_llm,
+                local=local,
+                clients=clients,
+                instructions=bot.system_instruction(small=small),
+                temperature=bot.temperature,
+                max_tokens=bot.max_tokens,
+                retries=len(llm_choices) == 1,
+            ),
         )
-    tts = providers.make_tts(
-        *providers.service_for("tts", bot, settings),
-        resources.local,
-        clients=resources.cloud_clients,
-        speed=settings.speed(bot.voice_profile),
-    )
+    llm = llms[0]
+    speed = settings.speed(bot.voice_profile)
+    make_voice = partial(providers.make_tts, local=local, clients=clients, speed=speed)
+    voices = _in_order("tts", bot, resources, supervision, make_voice)
+    tts = voices[0]
+    # What it is given to say, it hands on as it would say it.
     for transform in text_transforms(bot.lexicon):
         tts.add_text_transformer(transform)
 
@@ -184,7 +196,7 @@ def make_chained(
         user_params=user_params(
             resources.speech,
             output,
-            own_turns=stt.service_metadata_frame().user_turn_strategies,
+            own_turns=stts[0].service_metadata_frame().user_turn_strategies,
             read_along=partial(_read_along, read, context) if read else None,
             ahead_from=_ahead_from(llm),
             vad=settings.voice.realtime.vad,
@@ -194,7 +206,9 @@ def make_chained(
         ),
         # An agent keeps a memory of its own, and is told all that was heard.
         assistant_params=assistant_params(
-            None if isinstance(llm, LocalLLM | AgentLLMService) else llm_config.context_tokens
+            None
+            if isinstance(llm, LocalLLM | AgentLLMService)
+            else min(config.context_tokens for _, config in llm_choices)
         ),
     )
     # Only the local voice can: others are asked by the sentence, and paid for it.
@@ -205,15 +219,31 @@ def make_chained(
                 holder.rehearsal = rehearsal
 
     processors = [
-        stt,
+        speech_in_turn(stts),
         turns.user(),
         *([] if is_recorded else [MicrophoneSinkProcessor()]),
         *([knowledge] if knowledge else []),
-        llm,
-        tts,
+        in_turn(llms),
+        speech_in_turn(voices),
     ]
     prefill = partial(read, context) if read else None
     return Brain(processors, turns.user(), turns.assistant(), prefill)
+
+
+def _in_order(
+    kind: Kind,
+    bot: Bot,
+    resources: Resources,
+    supervision: Supervision,
+    make: Callable[[str, ServiceConfig], Service],
+) -> list[Service]:
+    """Make the service that is used, and behind it those that stand in for it when it fails."""
+    services = []
+    for provider, config in providers.services_for(kind, bot, resources.settings):
+        service = make(provider, config)
+        supervision.watch(kind, provider, service)
+        services.append(service)
+    return services
 
 
 def interruptions_of(bot: Bot, resources: Resources) -> InterruptionConfig:

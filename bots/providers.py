@@ -1,8 +1,8 @@
 """From settings to Pipecat's STT, LLM, TTS and speech-to-speech services.
 
-A provider's name is the name of its folder in `pipecat.services`, with dots for slashes; `local`
-stands for the offline models. Every service is made in the same way, by looking at what its class
-takes.
+A provider's name is the name of its folder in `pipecat.services`, with dots for slashes, if its
+settings do not name another; `local` stands for the offline models. Every service is made in the
+same way, by looking at what its class takes.
 """
 
 import importlib
@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
+from loguru import logger
 from pipecat.services.ai_service import AIService
 from pipecat.services.llm_service import LLMService
 from pipecat.services.openai.realtime import events
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
-from pipecat.services.stt_service import STTService
-from pipecat.services.tts_service import TTSService
+from pipecat.services.stt_service import SegmentedSTTService, STTService
+from pipecat.services.tts_service import TTSService, WebsocketTTSService
 from pipecat.transcriptions.language import Language
 
 from bots.cloud_clients import CloudClients
@@ -27,7 +28,9 @@ from bots.local import LocalServices
 from bots.registry import Bot
 from bots.settings import Settings
 from bots.tools.desk import TOOL_SECS
+from processors.llm_failover import watched_llm
 from processors.realtime_session import RealtimeSession
+from processors.speech_failover import WatchedTTS, watched_stt, watched_tts
 
 _BASES: dict[Kind, type[AIService]] = {
     "stt": STTService,
@@ -52,10 +55,7 @@ def service_for(kind: Kind, bot: Bot, settings: Settings) -> tuple[str, ServiceC
         ServiceUnavailable: If the bot wants another offline model than is loaded.
     """
     provider, config = settings.service(kind)
-    profile = settings.voice.voice_profiles.get(bot.voice_profile)
-    if kind == "tts" and profile and profile.provider == provider != "local":
-        voice = {"voice": profile.voice_id, "model": profile.model_id or config.model}
-        config = config.model_copy(update=voice)
+    config = _with_voice(kind, provider, config, bot, settings)
     wishes = {"model": getattr(bot, f"{kind}_model")}
     if kind == "tts":
         wishes["voice"] = bot.tts_voice
@@ -65,6 +65,56 @@ def service_for(kind: Kind, bot: Bot, settings: Settings) -> tuple[str, ServiceC
             f"{kind}: {config.model or config.voice} is loaded on this machine, and no other"
         )
     return provider, config.model_copy(update=changes)
+
+
+def services_for(kind: Kind, bot: Bot, settings: Settings) -> list[tuple[str, ServiceConfig]]:
+    """Choose a service for a bot, and those that stand in for it when it fails.
+
+    They are the others in the cloud that can be made: an offline model takes memory, and is not
+    loaded in case another fails. Of speech services, those stand in and are stood in for that give
+    what they make to whoever asks, and do not send it by a connection of their own. A bot's wishes
+    for a model are for the first alone.
+
+    Returns:
+        Providers and configurations in order of preference, as `service_for` does.
+
+    Raises:
+        ConfigError: If no provider can be used.
+        ServiceUnavailable: If the bot wants another offline model than is loaded.
+    """
+    first = service_for(kind, bot, settings)
+    if kind != "llm" and not _is_watched(kind, *first):
+        return [first]
+    others = [
+        (provider, _with_voice(kind, provider, config, bot, settings))
+        for provider, config in settings.usable(kind)
+        if provider != first[0] and _is_watched(kind, provider, config)
+    ]
+    return [first, *others]
+
+
+def _with_voice(
+    kind: Kind, provider: str, config: ServiceConfig, bot: Bot, settings: Settings
+) -> ServiceConfig:
+    """Return the configuration with the voice of a bot's profile, if the provider has it."""
+    profile = settings.voice.voice_profiles.get(bot.voice_profile)
+    if kind == "tts" and profile and profile.provider == provider != "local":
+        voice = {"voice": profile.voice_id, "model": profile.model_id or config.model}
+        return config.model_copy(update=voice)
+    return config
+
+
+def _is_watched(kind: Kind, provider: str, config: ServiceConfig) -> bool:
+    """Return whether a service in the cloud can be made, and says when it fails."""
+    if provider == "local":
+        return False
+    try:
+        check(kind, provider, config)
+    except ServiceUnavailable as error:
+        logger.debug("it cannot stand in for another: {}", error.message)
+        return False
+    service = _service_class(kind, config.pipecat or provider, config.service)
+    return _watched(service) is not service
 
 
 def check_bot(bot: Bot, settings: Settings) -> None:
@@ -110,6 +160,7 @@ def make_llm(
     instructions: str,
     temperature: float,
     max_tokens: int,
+    retries: bool = True,
 ) -> LLMService[Any]:
     """Make the language model of one session.
 
@@ -121,6 +172,7 @@ def make_llm(
         instructions: Who the bot is.
         temperature: 0 for the most likely words, up to 2.
         max_tokens: Longest reply.
+        retries: Whether what fails is tried again, where the provider's client can do that.
 
     Raises:
         ServiceUnavailable: If the provider, its extra or a setting is missing.
@@ -132,7 +184,7 @@ def make_llm(
     }
     if provider == "local":
         return local.make_llm(**wishes)
-    return _make("llm", provider, config, clients, **wishes)  # type: ignore[return-value]
+    return _make("llm", provider, config, clients, retries=retries, **wishes)  # type: ignore[return-value]
 
 
 def make_tts(
@@ -239,7 +291,7 @@ def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
         ServiceUnavailable: If the provider, its extra or a setting is missing.
     """
     if provider != "local":
-        service = _service_class(kind, provider, config.service)
+        service = _service_class(kind, config.pipecat or provider, config.service)
         _arguments(service, kind, provider, config, {})
 
 
@@ -248,20 +300,34 @@ def _make(
     provider: str,
     config: ServiceConfig,
     clients: CloudClients,
+    retries: bool = True,
     **wishes: Any,
 ) -> AIService:
     service: type[AIService] = clients.sharing(
-        _service_class(kind, provider, config.service), provider
+        _service_class(kind, config.pipecat or provider, config.service), provider, retries=retries
     )
+    service = _watched(service)
     arguments = _arguments(service, kind, provider, config, wishes)
     if "http_client" in _parameters(service):
         arguments.setdefault("http_client", clients.http)
     if kind == "llm":
         arguments.setdefault("function_call_timeout_secs", TOOL_SECS)
+    if kind == "tts" and issubclass(service, WatchedTTS):
+        # Its circuit says when it is left alone, and when it is tried again.
+        arguments.setdefault("max_consecutive_zero_audio_contexts", 0)
     try:
         return service(**arguments)
     except (TypeError, ValueError) as error:
         raise ServiceUnavailable(f"voice.providers.{provider}.{kind}: {error}") from error
+
+
+def _watched(service: type[AIService]) -> type[AIService]:
+    """Return the class with a watch, if it gives what it makes to whoever asks for it."""
+    if issubclass(service, LLMService):
+        return watched_llm(service)
+    if issubclass(service, TTSService) and not issubclass(service, WebsocketTTSService):
+        return watched_tts(service)
+    return watched_stt(service) if issubclass(service, SegmentedSTTService) else service
 
 
 def _service_class(kind: Kind, provider: str, name: str | None) -> type[AIService]:

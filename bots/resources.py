@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from loguru import logger
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -15,6 +15,7 @@ from bots.cloud_clients import CloudClients
 from bots.database import connect, reachable
 from bots.errors import ConfigError, ServiceUnavailable
 from bots.facts import load_encoder, read_knowledge, study_facts, study_sounds
+from bots.failover import Circuits
 from bots.local import LocalServices
 from bots.local_files import find_local_files
 from bots.local_models import LocalModels
@@ -40,6 +41,7 @@ class Resources:
         database: Connections to the one database.
         desk: Where tools write.
         checkpoints: Where agents keep their threads.
+        circuits: Which services are left alone because they fail.
     """
 
     settings: Settings
@@ -50,6 +52,7 @@ class Resources:
     database: AsyncEngine
     desk: Desk
     checkpoints: Checkpoints
+    circuits: Circuits = field(default_factory=Circuits)
 
 
 @asynccontextmanager

@@ -100,19 +100,22 @@ class Settings(BaseSettings):
         Raises:
             ConfigError: If none can be used.
         """
-        wanted: list[str] = getattr(self.services, kind)
+        if usable := self.usable(kind):
+            return usable[0]
         lacking = []
-        for name in wanted:
+        for name in getattr(self.services, kind):
             config: ServiceConfig | None = getattr(self.voice.providers[name], kind)
-            if config is None:
-                lacking.append(f"voice.providers.{name}.{kind}: not configured")
-            elif config.missing_env:
-                lacking.append(
-                    f"voice.providers.{name}.{kind}: set {', '.join(config.missing_env)}"
-                )
-            else:
-                return name, config
+            lack = f"set {', '.join(config.missing_env)}" if config else "not configured"
+            lacking.append(f"voice.providers.{name}.{kind}: {lack}")
         raise ConfigError(f"profile '{self.profile}' ({kind})", lacking)
+
+    def usable(self, kind: Kind) -> list[tuple[str, ServiceConfig]]:
+        """Return the providers of the profile whose keys are all set, in order of preference."""
+        configs = [
+            (name, getattr(self.voice.providers[name], kind))
+            for name in getattr(self.services, kind)
+        ]
+        return [(name, config) for name, config in configs if config and not config.missing_env]
 
     def speed(self, voice_profile: str) -> float:
         """Return how fast a voice profile speaks: 1 where there is none of that name."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from bots.listener import CallListener
 from bots.registry import Bot
+from processors.failover import Failure
 from processors.latency import TurnLatency
 from processors.transcript import ToolCall, Turn
 from processors.voice_state import State
@@ -127,11 +128,18 @@ class SessionReporter(CallListener):
     Args:
         session: Which one.
         answered: Told how long its user waited for an answer.
+        failed: Told of services that have failed.
     """
 
-    def __init__(self, session: Session, answered: Callable[[TurnLatency], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        answered: Callable[[TurnLatency], None],
+        failed: Callable[[Failure], None],
+    ) -> None:
         self._session = session
         self._answered = answered
+        self._failed = failed
 
     async def on_state(self, state: State) -> None:
         """Note what the bot does."""
@@ -152,6 +160,10 @@ class SessionReporter(CallListener):
         """Count an answer, and write down what it took."""
         self._answered(latency)
         await self._session.journal.event("answer", dataclasses.asdict(latency))
+
+    async def on_failure(self, failure: Failure) -> None:
+        """Count a service that has failed."""
+        self._failed(failure)
 
     async def on_turn(self, turn: Turn) -> None:
         """Write down what was said."""

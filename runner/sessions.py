@@ -449,7 +449,7 @@ class SessionManager:
             row = await self._store.session(session.id)
             return past(await self._store.history(row)) if row else ()
 
-        reporter = SessionReporter(session, self.answered)
+        reporter = SessionReporter(session, self.answered, self.telemetry.failed)
         return CallPlan(session.id, session.bot, reporter, recall, session.created_at)
 
     def _room_plan(self, session: Session, phone: DialinSettings | None = None) -> RoomPlan:

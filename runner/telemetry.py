@@ -13,6 +13,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from processors.failover import Failure
 from processors.latency import TurnLatency
 from runner.lines import EndReason
 
@@ -90,6 +91,18 @@ class Telemetry:
         )
         for made in ("ahead", "withdrawn", "after"):
             self._answers.labels(made)
+        self._failures = Counter(
+            "parlante_service_failures",
+            "Services that did not do their work, by what they are for, whose they are and why",
+            ["stage", "provider", "reason"],
+            registry=self._registry,
+        )
+        self._failovers = Counter(
+            "parlante_failovers",
+            "Services that stood in for one that failed, by what they are for and whose they are",
+            ["stage", "provider"],
+            registry=self._registry,
+        )
         self._webhooks = Counter(
             "parlante_webhooks",
             "Tries to tell another server of an event, by what became of them",
@@ -119,6 +132,12 @@ class Telemetry:
             self._stage.labels(stage).observe(ms / 1000)
         self._answers.labels("ahead" if latency.made_ahead else "after").inc()
         self._answers.labels("withdrawn").inc(latency.withdrawn)
+
+    def failed(self, failure: Failure) -> None:
+        """Take a service that has failed, and the one that stands in for it."""
+        self._failures.labels(failure.stage, failure.provider, failure.reason).inc()
+        if failure.successor:
+            self._failovers.labels(failure.stage, failure.successor).inc()
 
     def delivered(self, delivery: Delivery) -> None:
         """Take a try to tell another server of an event."""

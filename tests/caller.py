@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
+    LLMUserAggregator,
     LLMUserAggregatorParams,
 )
 from pipecat.processors.frame_processor import FrameDirection
@@ -40,11 +41,13 @@ from pipecat.workers.runner import WorkerRunner
 from engines.reading import Ending, Reading
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import Holds
+from processors.failover import FailoverSwitcher
 from processors.turn_end import EagerTurnStopStrategy
 from tests import virtual_time
 from tests.loudspeaker import Tongue
 
 HOLDS = Holds(sure=0.4, likely=0.8, cut=1.5)
+DOWN = FrameDirection.DOWNSTREAM
 VAD_SECS = 0.2
 THINKING_SECS = 0.3
 READING_SECS = 0.1
@@ -112,9 +115,9 @@ class Parrot(LLMService[Any]):
 
 @dataclass(eq=False)
 class Spoken(BaseObserver):
-    """Notes what comes out behind the LLM, and when turns end."""
+    """Notes what comes out behind the LLMs, and when turns end."""
 
-    llm: LLMService[Any]
+    llms: Sequence[LLMService[Any]]
     answers: list[tuple[float, str]] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
 
@@ -123,9 +126,10 @@ class Spoken(BaseObserver):
 
     async def on_push_frame(self, data: FramePushed) -> None:
         now = asyncio.get_running_loop().time()
-        if data.source is self.llm and isinstance(data.frame, LLMTextFrame):
+        if data.source in self.llms and isinstance(data.frame, LLMTextFrame):
             self.answers.append((now, data.frame.text))
-        if isinstance(data.frame, UserStoppedSpeakingFrame) and data.destination is self.llm:
+        is_end = isinstance(data.frame, UserStoppedSpeakingFrame)
+        if is_end and isinstance(data.source, LLMUserAggregator) and data.direction is DOWN:
             self.ends.append(now)
 
 
@@ -220,12 +224,16 @@ def play(
     ahead_from: float = 0.0,
     min_delay: float = 0.0,
     max_delay: float = 3.0,
-    brain: Callable[[], LLMService[Any]] = Parrot,
+    make_llms: Callable[[], Sequence[LLMService[Any]]] = lambda: [Parrot()],
 ) -> tuple[Caller, LLMContext]:
-    """Run a script of frames through a user aggregator, an LLM and an assistant aggregator."""
+    """Run a script of frames through a user aggregator, an LLM and an assistant aggregator.
+
+    With several LLMs, each stands in for those before it.
+    """
 
     async def main() -> tuple[Caller, LLMContext]:
-        judge, reader, llm, context = Judge(), Reader(), brain(), LLMContext()
+        judge, reader, llms, context = Judge(), Reader(), make_llms(), LLMContext()
+        llm = llms[0] if len(llms) == 1 else FailoverSwitcher(list(llms))
         output = Tongue()
         strategy = EagerTurnStopStrategy(
             output,
@@ -244,7 +252,7 @@ def play(
             empty_user_turn=None,
         )
         turns = LLMContextAggregatorPair(context, user_params=params)
-        spoken = Spoken(llm)
+        spoken = Spoken(llms)
         worker = PipelineWorker(
             Pipeline([turns.user(), llm, turns.assistant()]),
             observers=[spoken],
@@ -253,7 +261,7 @@ def play(
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(worker)
         running = asyncio.create_task(runner.run())
-        caller = Caller(worker, judge, reader, spoken, llm, output)
+        caller = Caller(worker, judge, reader, spoken, llms[0], output)
         await caller.send(STTMetadataFrame(service_name="stt", ttfs_p99_latency=0.8))
         await script(caller)
         await caller.settle()

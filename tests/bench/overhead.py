@@ -16,11 +16,9 @@ frames.
 
 import argparse
 import asyncio
-import itertools
 import os
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -30,14 +28,6 @@ import soxr
 from loguru import logger
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
-from pipecat.frames.frames import (
-    Frame,
-    InputAudioRawFrame,
-    OutputAudioRawFrame,
-    StartFrame,
-    SystemFrame,
-    UserStoppedSpeakingFrame,
-)
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -45,13 +35,9 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
     LLMUserAggregatorParams,
 )
-from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.openai.stt import OpenAISTTService
 from pipecat.services.openai.tts import OpenAITTSService
-from pipecat.transports.base_input import BaseInputTransport
-from pipecat.transports.base_output import BaseOutputTransport
-from pipecat.transports.base_transport import BaseTransport, TransportParams
 from pipecat.workers.runner import WorkerRunner
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,19 +51,15 @@ from bots.resources import open_resources  # noqa: E402
 from bots.settings import load_settings  # noqa: E402
 from processors.output_pause import OutputPause  # noqa: E402
 from tests.bench.stats import percentile  # noqa: E402
+from tests.line import FRAME_SAMPLES, MARKED_FRAMES, RATE_HZ, Line, speak  # noqa: E402
 from tests.speech import open_speaker  # noqa: E402
 from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin  # noqa: E402
 
 SENTENCE = "Could you tell me when you are open on Friday?"
 ANSWER = "We are open from eight to six."
-RATE_HZ = 16_000
-FRAME_SAMPLES = RATE_HZ // 50
 ANSWER_SECS = 10.0
 ROOM_RMS = 200
 """Of 16-bit samples: -44 dBFS."""
-
-MARKED_FRAMES = 10
-"""Frames of the microphone between two marks; so many are under way at once, at most."""
 
 PASSED_SECS = 60.0
 """Longest time that they may take, under callgrind."""
@@ -86,98 +68,10 @@ REST_SECS = 1.5
 """After the answer's first sound: the rest of it, one second, and some."""
 
 
-class Mark(SystemFrame):
-    """Goes through the pipeline behind the frames of the microphone, as fast as they do."""
-
-
-class Ear(BaseOutputTransport):
-    """Plays to nobody, and notes when.
-
-    Attributes:
-        ended_at: When the user's last turn ended, by `time.monotonic()`.
-        heard_at: When the answer to it was heard.
-        heard: Set from then on, until somebody clears it.
-        passed: Grows with each `Mark` that has come through the pipeline.
-    """
-
-    def __init__(self, params: TransportParams) -> None:
-        super().__init__(params)
-        self.ended_at = self.heard_at = 0.0
-        self.heard = asyncio.Event()
-        self.passed = asyncio.Semaphore(0)
-
-    async def start(self, frame: StartFrame) -> None:
-        await super().start(frame)
-        await self.set_transport_ready(frame)
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        if isinstance(frame, UserStoppedSpeakingFrame):
-            self.ended_at = time.monotonic()
-        elif isinstance(frame, Mark):
-            self.passed.release()
-        await super().process_frame(frame, direction)
-
-    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
-        if not self.heard.is_set():
-            self.heard_at = time.monotonic()
-            self.heard.set()
-        await asyncio.sleep(len(frame.audio) / 2 / frame.sample_rate)
-        return True
-
-
-class Mouth(BaseInputTransport):
-    """Says what it is given.
-
-    Attributes:
-        ready: Set when it can.
-    """
-
-    def __init__(self, params: TransportParams) -> None:
-        super().__init__(params)
-        self.ready = asyncio.Event()
-        self._pushed = 0
-
-    async def start(self, frame: StartFrame) -> None:
-        await super().start(frame)
-        await self.set_transport_ready(frame)
-        self.ready.set()
-
-    async def push_frame(
-        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
-    ) -> None:
-        await super().push_frame(frame, direction)
-        if isinstance(frame, InputAudioRawFrame):
-            self._pushed += 1
-            if self._pushed % MARKED_FRAMES == 0:
-                await super().push_frame(Mark())
-
-    async def say(self, pcm: np.ndarray) -> None:
-        await self.push_audio_frame(InputAudioRawFrame(pcm.tobytes(), RATE_HZ, 1))
-
-
-class Line(BaseTransport):
-    """A transport without a network."""
-
-    def __init__(self, output: OutputPause | None = None) -> None:
-        super().__init__()
-        params = TransportParams(
-            audio_in_enabled=True, audio_out_enabled=True, audio_out_filter=output
-        )
-        self.mouth, self.ear = Mouth(params), Ear(params)
-        self._register_event_handler("on_client_connected")
-        self._register_event_handler("on_client_disconnected")
-
-    def input(self) -> Mouth:
-        return self.mouth
-
-    def output(self) -> Ear:
-        return self.ear
-
-
 async def take_turn(line: Line, sentence: np.ndarray) -> float:
     """Say the sentence in real time and be silent; return the ms from the turn's end to sound."""
     line.ear.heard.clear()
-    saying = asyncio.create_task(_speak(line.mouth, sentence))
+    saying = asyncio.create_task(speak(line.mouth, sentence))
     try:
         await asyncio.wait_for(line.ear.heard.wait(), ANSWER_SECS)
         await asyncio.sleep(REST_SECS)
@@ -185,15 +79,6 @@ async def take_turn(line: Line, sentence: np.ndarray) -> float:
         saying.cancel()
         await asyncio.gather(saying, return_exceptions=True)
     return (line.ear.heard_at - line.ear.ended_at) * 1000
-
-
-async def _speak(mouth: Mouth, sentence: np.ndarray) -> None:
-    began = time.monotonic()
-    for number in itertools.count():
-        piece = sentence[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES]
-        await mouth.say(np.pad(piece, (0, FRAME_SAMPLES - len(piece))))
-        due = began + (number + 1) * FRAME_SAMPLES / RATE_HZ
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,32 @@ from tests.standins.serving import serving
 
 SPEECH_RATE_HZ = 24_000
 TONE_HZ = 440
+SENT_SECS = 0.05
 
+
+class Fault(StrEnum):
+    """What is wrong with a service."""
+
+    UNAUTHORIZED = "401"
+    RATE_LIMITED = "429"
+    BROKEN = "500"
+    HANGS = "hang"
+    """Nothing comes, not even headers."""
+    STALLS = "stall"
+    """A beginning comes, and no more."""
+    CLOSES = "close"
+    """A beginning comes, and then the connection is broken."""
+    GARBAGE = "garbage"
+    """What comes is no answer; of a voice, nothing does."""
+
+
+STATUS = {
+    Fault.UNAUTHORIZED: web.HTTPUnauthorized,
+    Fault.RATE_LIMITED: web.HTTPTooManyRequests,
+    Fault.BROKEN: web.HTTPInternalServerError,
+}
+BEGUN_WORDS = 4
+"""Of an answer that stalls, or breaks off."""
 
 Reply = str | tuple[str, dict[str, Any]]
 
@@ -41,6 +67,7 @@ class OpenAIStandin:
             and its arguments.
         thinks_secs: How long its language model takes to begin.
         word_secs: How long it takes for each word.
+        faults: What is wrong with its "llm", "stt" or "tts"; nothing with those that are not named.
         summary: What it answers to a request that is not streamed, as those for a summary are.
         chats: Bodies of the requests for completions.
         summarised: Bodies of those that were not streamed.
@@ -55,6 +82,7 @@ class OpenAIStandin:
     reply: Callable[[list[Any]], Reply]
     thinks_secs: float = 0.0
     word_secs: float = 0.0
+    faults: dict[str, Fault] = field(default_factory=dict)
     summary: str = ""
     chats: list[dict[str, Any]] = field(default_factory=list)
     summarised: list[dict[str, Any]] = field(default_factory=list)
@@ -67,6 +95,15 @@ class OpenAIStandin:
         if request.headers.get("Authorization") != f"Bearer {self.key}":
             raise web.HTTPUnauthorized
 
+    async def _fail_at_once(self, stage: str) -> Fault | None:
+        """Fail as it is told to, if not in the midst of an answer."""
+        fault = self.faults.get(stage)
+        if fault in STATUS:
+            raise STATUS[fault]
+        if fault is Fault.HANGS:
+            await asyncio.Event().wait()
+        return fault
+
     async def chat(self, request: web.Request) -> web.StreamResponse:
         self._check_key(request)
         body = await request.json()
@@ -76,35 +113,78 @@ class OpenAIStandin:
         self.chats.append(body)
         assert request.transport
         self.ports.append(request.transport.get_extra_info("peername")[1])
+        fault = await self._fail_at_once("llm")
         reply = self.reply(body["messages"])
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await asyncio.sleep(self.thinks_secs)
-        for delta in _deltas(reply, call_id=f"call_{len(self.chats)}"):
+        if fault is Fault.GARBAGE:
+            await response.write(b"data: {]\n\n")
+            return response
+        deltas = _deltas(reply, call_id=f"call_{len(self.chats)}")
+        for delta in deltas[:BEGUN_WORDS] if fault else deltas:
             await asyncio.sleep(self.word_secs)
             await _send(response, body["model"], delta, None)
+        if fault:
+            await _break_off(fault, request)
+            return response
         await _send(response, body["model"], {}, "stop" if isinstance(reply, str) else "tool_calls")
         await response.write(b"data: [DONE]\n\n")
         return response
 
-    async def transcribe(self, request: web.Request) -> web.Response:
+    async def transcribe(self, request: web.Request) -> web.StreamResponse:
         self._check_key(request)
+        fault = await self._fail_at_once("stt")
         form = await request.post()
         upload = form["file"]
         assert isinstance(upload, web.FileField)
-        with wave.open(io.BytesIO(upload.file.read())) as recording:
+        with upload.file as file:
+            sound = file.read()
+        with wave.open(io.BytesIO(sound)) as recording:
             assert (recording.getnchannels(), recording.getsampwidth()) == (1, 2)
             self.heard_secs.append(recording.getnframes() / recording.getframerate())
+        if fault is Fault.GARBAGE:
+            return web.Response(text="<html>", content_type="application/json")
+        if fault:
+            body = json.dumps({"text": self.heard}).encode()
+            return await _send_in_part(fault, request, body, body[: len(body) // 2])
         return web.json_response({"text": self.heard})
 
-    async def speak(self, request: web.Request) -> web.Response:
+    async def speak(self, request: web.Request) -> web.StreamResponse:
         self._check_key(request)
+        fault = await self._fail_at_once("tts")
         body = await request.json()
         assert body["response_format"] == "pcm"
         self.spoken.append(body["input"])
         time = np.arange(SPEECH_RATE_HZ) / SPEECH_RATE_HZ
         tone = (8000 * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.int16)
-        return web.Response(body=tone.tobytes(), content_type="audio/pcm")
+        sound = tone.tobytes()
+        if fault is Fault.GARBAGE:
+            return web.Response(body=b"", content_type="audio/pcm")
+        if fault:
+            return await _send_in_part(fault, request, sound, sound[: len(sound) // 2])
+        return web.Response(body=sound, content_type="audio/pcm")
+
+
+async def _send_in_part(
+    fault: Fault, request: web.Request, body: bytes, part: bytes
+) -> web.StreamResponse:
+    """Announce all of an answer, and send a part of it."""
+    response = web.StreamResponse(headers={"Content-Length": str(len(body))})
+    await response.prepare(request)
+    await response.write(part)
+    await _break_off(fault, request)
+    return response
+
+
+async def _break_off(fault: Fault, request: web.Request) -> None:
+    """Stall or break the connection, behind the beginning of an answer."""
+    # It is to have left: what is still to be sent would be dropped.
+    await asyncio.sleep(SENT_SECS)
+    if fault is Fault.STALLS:
+        await asyncio.Event().wait()
+    assert request.transport
+    request.transport.abort()
 
 
 def _completion(model: str, words: str) -> web.Response:

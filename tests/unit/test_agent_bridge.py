@@ -222,7 +222,7 @@ class TestAnAnswer:
         async def script(caller: Any) -> None:
             await caller.say("What is that?")
 
-        caller, context = play(script, brain=lambda: AgentLLMService(agent, apology=""))
+        caller, context = play(script, make_llms=lambda: [AgentLLMService(agent, apology="")])
         assert agent.asked == [("What is that?", 0)]
         assert agent.asked_at == caller.spoken.ends
         assert [words for _, words in caller.spoken.answers] == ["A parrot."]

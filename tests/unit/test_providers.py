@@ -39,6 +39,14 @@ def wanted(kind: Kind, keys: dict[str, str], **wishes: Any) -> ServiceConfig:
         return providers.service_for(kind, bot, settings)[1]
 
 
+def standing_in(kind: Kind, keys: dict[str, str]) -> list[str]:
+    """Return the providers that the receptionist has for something, where these keys are set."""
+    with patch.dict(os.environ, keys):
+        settings = load_settings(DEFAULT_CONFIG)
+        bot = load_bot("receptionist", settings)
+        return [name for name, _ in providers.services_for(kind, bot, settings)]
+
+
 def make_stt(provider: str, config: ServiceConfig) -> object:
     return providers.make_stt(provider, config, None, clients=CloudClients())
 
@@ -108,6 +116,32 @@ class TestCloudServices:
         for wish in ("stt_model", "llm_model", "tts_model", "tts_voice"):
             with pytest.raises(ServiceUnavailable, match="is loaded on this machine"):
                 wanted(wish[:3], {}, **{wish: "another"})  # type: ignore[arg-type]
+
+    def test_those_whose_keys_are_set_stand_in_in_the_order_of_the_profile(self) -> None:
+        keys = {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_DEPLOYMENT": "d"}
+        keys["AZURE_OPENAI_ENDPOINT"] = "https://azure.example"
+        assert standing_in("llm", {**OPENAI, **keys}) == ["openai", "azure"]
+
+    def test_a_voice_with_a_connection_of_its_own_has_none_that_stands_in(self) -> None:
+        assert standing_in("tts", {**OPENAI, **ELEVENLABS}) == ["elevenlabs"]
+        assert standing_in("tts", OPENAI) == ["openai"]
+
+    def test_an_offline_model_does_not_stand_in(self) -> None:
+        assert standing_in("llm", OPENAI) == ["openai"]
+        assert standing_in("llm", {}) == ["local"]
+
+    @pytest.mark.skipif(bool(importlib.util.find_spec("anthropic")), reason="it is installed")
+    def test_one_whose_package_is_missing_does_not_stand_in(self) -> None:
+        assert standing_in("llm", {**OPENAI, "ANTHROPIC_API_KEY": KEY}) == ["openai"]
+
+    async def test_a_client_leaves_it_to_others_to_try_again(self) -> None:
+        clients, config = CloudClients(), ServiceConfig(model="m", api_key=KEY)
+        wishes = {"instructions": "", "temperature": 0.7, "max_tokens": 150, "clients": clients}
+        patient = providers.make_llm("openai", config, None, **wishes)
+        hasty = providers.make_llm("openai", config, None, retries=False, **wishes)
+        assert (patient._client.max_retries, hasty._client.max_retries) == (2, 0)
+        assert patient._client._client is hasty._client._client, "the same connections"
+        await clients.close()
 
     async def test_the_speech_services_of_all_sessions_share_their_connections(self) -> None:
         clients, config = CloudClients(), ServiceConfig(api_key=KEY)

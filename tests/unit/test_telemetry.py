@@ -1,6 +1,7 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from processors.failover import Failure
 from processors.latency import TurnLatency
 from runner.telemetry import Telemetry
 
@@ -30,3 +31,15 @@ def test_the_wait_for_answers_is_exposed_with_its_stages_and_what_was_made_in_va
         name: exposed["parlante_answers_total", name] for name in ("ahead", "withdrawn", "after")
     }
     assert made == {"ahead": 1, "withdrawn": 2, "after": 1}
+
+
+def test_services_that_fail_and_those_that_stand_in_for_them_are_counted() -> None:
+    telemetry = Telemetry(lambda: 0)
+    telemetry.failed(Failure("llm", "openai", "timeout", "anthropic"))
+    telemetry.failed(Failure("llm", "openai", "timeout", "anthropic"))
+    telemetry.failed(Failure("llm", "anthropic", "rate_limit", None))
+
+    exposed = samples(telemetry)
+    assert exposed["parlante_service_failures_total", "openai", "timeout", "llm"] == 2
+    assert exposed["parlante_service_failures_total", "anthropic", "rate_limit", "llm"] == 1
+    assert exposed["parlante_failovers_total", "anthropic", "llm"] == 2

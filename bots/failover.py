@@ -1,0 +1,94 @@
+"""Which services stand in for which, and what calls share about their failures."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+from pipecat.pipeline.service_switcher import ServiceSwitcher
+from pipecat.processors.frame_processor import FrameProcessor
+
+from bots.config import AnnouncementConfig, FailoverConfig, Kind, TimeoutConfig
+from processors.circuit import Circuit
+from processors.failover import FailoverSwitcher, Failure, Watch
+from processors.llm_failover import WatchedLLM, Words
+from processors.speech_failover import WatchedSTT, WatchedTTS
+
+Report = Callable[[Failure], Awaitable[None]]
+Service = TypeVar("Service", bound=FrameProcessor)
+
+
+@dataclass
+class Circuits:
+    """One circuit for each service of each provider; all calls of a process share them."""
+
+    _circuits: dict[tuple[object, ...], Circuit] = field(default_factory=dict)
+
+    def of(self, kind: Kind, provider: str, config: FailoverConfig) -> Circuit:
+        """Return the circuit of a provider's service, closed if nobody has asked for it yet."""
+        circuit = Circuit(failures=config.failures, rest_secs=config.rest)
+        key = (kind, provider, config.failures, config.rest)
+        return self._circuits.setdefault(key, circuit)
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """How the services of a call are watched.
+
+    Attributes:
+        config: What the settings say about it.
+        announcements: What is said where they fail.
+        circuits: What all calls know of them.
+        report: Told of their failures.
+    """
+
+    config: FailoverConfig
+    announcements: AnnouncementConfig
+    circuits: Circuits
+    report: Report
+
+    def watch(self, kind: Kind, provider: str, service: FrameProcessor) -> None:
+        """Watch a service, if it can be; one on this machine has all the time that it takes."""
+        if not isinstance(service, WatchedLLM | WatchedTTS | WatchedSTT):
+            return
+        timeouts: TimeoutConfig = getattr(self.config, kind)
+        is_local = provider == "local"
+        service.watch = Watch(
+            kind,
+            provider,
+            self.circuits.of(kind, provider, self.config),
+            first_output_secs=None if is_local else timeouts.first_output,
+            idle_secs=None if is_local else timeouts.idle,
+            report=self.report,
+        )
+        match service:
+            case WatchedLLM():
+                words = Words(self.announcements.lost_thread, self.announcements.cannot_answer)
+                service.words = words
+            case WatchedSTT():
+                service.cannot_hear = self.announcements.cannot_hear
+
+
+def speech_in_turn(services: Sequence[FrameProcessor]) -> FrameProcessor:
+    """Return what stands in the pipeline for speech services: the only one as it is.
+
+    Args:
+        services: In order of preference; the first does its work by all of them.
+    """
+    match services:
+        case [WatchedTTS() as first, _, *_]:
+            first.successors = cast(Sequence[WatchedTTS], services[1:])
+        case [WatchedSTT() as first, _, *_]:
+            first.successors = cast(Sequence[WatchedSTT], services[1:])
+        case _:
+            return services[0]
+    # It sets the others up and ends them.
+    return ServiceSwitcher(list(services))
+
+
+def in_turn(services: Sequence[Service]) -> Service | FailoverSwitcher:
+    """Return what stands in the pipeline for services of one purpose: the only one as it is.
+
+    Args:
+        services: In order of preference.
+    """
+    return services[0] if len(services) == 1 else FailoverSwitcher(list(services))

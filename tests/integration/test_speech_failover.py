@@ -1,0 +1,135 @@
+"""Voices and speech recognition that fail, over real connections."""
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bots.config import AnnouncementConfig
+from tests.faulty_call import KEY, NOBODY, FaultyCall, calling
+from tests.speech import Speaker
+from tests.standins.openai_server import Fault, OpenAIStandin, always, run_openai_standin
+
+HEARD = "Could you tell me when you are open on Friday?"
+SECOND_HEARD = "Could you say when you are open on Friday?"
+ANSWER = "On Friday we are open from eight to six."
+TIMEOUTS = {"first_output": 1.5, "idle": 0.7}
+FAILOVER = {"stt": TIMEOUTS, "tts": TIMEOUTS, "failures": 2, "rest": 600}
+CANNOT_HEAR = AnnouncementConfig().cannot_hear
+
+REFUSED = "refused"
+FAULTS = [REFUSED, "401", "429", "500", "hang", "stall", "close", "garbage"]
+LONGEST_SECS = 5.5
+"""OpenAI's client tries a second and a third time, for as long as the first output may take."""
+
+
+@pytest.fixture
+async def first() -> AsyncIterator[OpenAIStandin]:
+    async with run_openai_standin(OpenAIStandin(KEY, HEARD, always(ANSWER))) as standin:
+        yield standin
+
+
+@pytest.fixture
+async def second() -> AsyncIterator[OpenAIStandin]:
+    async with run_openai_standin(OpenAIStandin(KEY, SECOND_HEARD, always(ANSWER))) as standin:
+        yield standin
+
+
+def address(standin: OpenAIStandin, stage: str, fault: str) -> str:
+    """Have a service fail, and return where it is."""
+    if fault == REFUSED:
+        return NOBODY
+    standin.faults[stage] = Fault(fault)
+    return standin.url
+
+
+def services(first: OpenAIStandin, **others: Mapping[str, str]) -> dict[str, Any]:
+    """Return services that work, but for `others`."""
+    works = {"openai": first.url}
+    return {"stt": works, "llm": works, "tts": works, **others, "failover": FAILOVER}
+
+
+def known(standin: OpenAIStandin) -> list[str]:
+    """Return what the language model was last told of its own words."""
+    messages = standin.chats[-1]["messages"]
+    return [message["content"] for message in messages if message["role"] == "assistant"]
+
+
+async def ask_again(call: FaultyCall, standin: OpenAIStandin) -> list[str]:
+    """Ask once more where nothing fails, and return what the bot knows that it has said before."""
+    standin.faults.clear()
+    assert (await call.ask()).said.heard == ANSWER
+    return known(standin)
+
+
+class TestAVoiceThatFails:
+    @pytest.mark.parametrize("fault", FAULTS)
+    async def test_has_its_words_said_by_another(
+        self,
+        tmp_path: Path,
+        speaker: Speaker,
+        first: OpenAIStandin,
+        second: OpenAIStandin,
+        fault: str,
+    ) -> None:
+        tts = {"openai": address(first, "tts", fault), "backup": second.url}
+        async with calling(tmp_path, speaker, **services(first, tts=tts)) as call:
+            answer = await call.ask()
+        assert answer.said.heard == ANSWER
+        assert second.spoken == [ANSWER]
+        assert answer.wait_secs < LONGEST_SECS
+        [failure] = answer.failures
+        assert (failure.stage, failure.provider, failure.successor) == ("tts", "openai", "backup")
+
+    @pytest.mark.parametrize("fault", ["500", "hang", "garbage"])
+    async def test_leaves_no_words_in_the_conversation_that_nobody_heard(
+        self, tmp_path: Path, speaker: Speaker, first: OpenAIStandin, fault: str
+    ) -> None:
+        first.faults["tts"] = Fault(fault)
+        async with calling(tmp_path, speaker, **services(first)) as call:
+            answer = await call.ask()
+            assert (answer.said.heard, answer.said.generated) == ("", ANSWER)
+            assert await ask_again(call, first) == []
+
+    async def test_is_spared_by_its_circuit(
+        self, tmp_path: Path, speaker: Speaker, first: OpenAIStandin, second: OpenAIStandin
+    ) -> None:
+        first.faults["tts"] = Fault.UNAUTHORIZED
+        tts = {"openai": first.url, "backup": second.url}
+        async with calling(tmp_path, speaker, **services(first, tts=tts)) as call:
+            assert len((await call.ask()).failures) == 1
+            again = await call.ask()
+        assert (again.failures, again.said.heard) == ([], ANSWER)
+        assert len(second.spoken) == 2
+
+
+class TestASpeechRecognitionThatFails:
+    @pytest.mark.parametrize("fault", FAULTS)
+    async def test_has_another_hear_the_same_words(
+        self,
+        tmp_path: Path,
+        speaker: Speaker,
+        first: OpenAIStandin,
+        second: OpenAIStandin,
+        fault: str,
+    ) -> None:
+        stt = {"openai": address(first, "stt", fault), "backup": second.url}
+        async with calling(tmp_path, speaker, **services(first, stt=stt)) as call:
+            answer = await call.ask()
+            said = [turn.heard for turn in call.witness.turns]
+        assert said == [SECOND_HEARD, ANSWER]
+        assert second.heard_secs[0] > 0.5
+        [failure] = answer.failures
+        assert (failure.stage, failure.provider, failure.successor) == ("stt", "openai", "backup")
+
+    @pytest.mark.parametrize("fault", [REFUSED, "401", "hang", "garbage"])
+    async def test_is_owned_up_to_where_no_other_is_left(
+        self, tmp_path: Path, speaker: Speaker, first: OpenAIStandin, fault: str
+    ) -> None:
+        stt = {"openai": address(first, "stt", fault)}
+        async with calling(tmp_path, speaker, **services(first, stt=stt)) as call:
+            answer = await call.ask()
+            assert answer.said.heard == CANNOT_HEAR
+            if fault != REFUSED:
+                assert await ask_again(call, first) == [CANNOT_HEAR]

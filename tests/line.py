@@ -1,0 +1,125 @@
+"""A line without a network: who speaks and who listens are in this process."""
+
+import asyncio
+import itertools
+import time
+
+import numpy as np
+from pipecat.frames.frames import (
+    Frame,
+    InputAudioRawFrame,
+    OutputAudioRawFrame,
+    StartFrame,
+    SystemFrame,
+    UserStoppedSpeakingFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.transports.base_input import BaseInputTransport
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+
+from processors.output_pause import OutputPause
+
+RATE_HZ = 16_000
+FRAME_SAMPLES = RATE_HZ // 50
+
+MARKED_FRAMES = 10
+"""Frames of the microphone between two marks; so many are under way at once, at most."""
+
+
+class Mark(SystemFrame):
+    """Goes through the pipeline behind the frames of the microphone, as fast as they do."""
+
+
+class Ear(BaseOutputTransport):
+    """Plays to nobody, and notes when.
+
+    Attributes:
+        ended_at: When the user's last turn ended, by `time.monotonic()`.
+        heard_at: When the answer to it was heard.
+        heard: Set from then on, until somebody clears it.
+        passed: Grows with each `Mark` that has come through the pipeline.
+    """
+
+    def __init__(self, params: TransportParams) -> None:
+        super().__init__(params)
+        self.ended_at = self.heard_at = 0.0
+        self.heard = asyncio.Event()
+        self.passed = asyncio.Semaphore(0)
+
+    async def start(self, frame: StartFrame) -> None:
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, UserStoppedSpeakingFrame):
+            self.ended_at = time.monotonic()
+        elif isinstance(frame, Mark):
+            self.passed.release()
+        await super().process_frame(frame, direction)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        if not self.heard.is_set():
+            self.heard_at = time.monotonic()
+            self.heard.set()
+        await asyncio.sleep(len(frame.audio) / 2 / frame.sample_rate)
+        return True
+
+
+class Mouth(BaseInputTransport):
+    """Says what it is given.
+
+    Attributes:
+        ready: Set when it can.
+    """
+
+    def __init__(self, params: TransportParams) -> None:
+        super().__init__(params)
+        self.ready = asyncio.Event()
+        self._pushed = 0
+
+    async def start(self, frame: StartFrame) -> None:
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+        self.ready.set()
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        await super().push_frame(frame, direction)
+        if isinstance(frame, InputAudioRawFrame):
+            self._pushed += 1
+            if self._pushed % MARKED_FRAMES == 0:
+                await super().push_frame(Mark())
+
+    async def say(self, pcm: np.ndarray) -> None:
+        await self.push_audio_frame(InputAudioRawFrame(pcm.tobytes(), RATE_HZ, 1))
+
+
+class Line(BaseTransport):
+    """A transport without a network."""
+
+    def __init__(self, output: OutputPause | None = None) -> None:
+        super().__init__()
+        params = TransportParams(
+            audio_in_enabled=True, audio_out_enabled=True, audio_out_filter=output
+        )
+        self.mouth, self.ear = Mouth(params), Ear(params)
+        self._register_event_handler("on_client_connected")
+        self._register_event_handler("on_client_disconnected")
+
+    def input(self) -> Mouth:
+        return self.mouth
+
+    def output(self) -> Ear:
+        return self.ear
+
+
+async def speak(mouth: Mouth, sentence: np.ndarray) -> None:
+    """Say a sentence at 16 kHz in real time, and be silent behind it until cancelled."""
+    began = time.monotonic()
+    for number in itertools.count():
+        piece = sentence[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES]
+        await mouth.say(np.pad(piece, (0, FRAME_SAMPLES - len(piece))))
+        due = began + (number + 1) * FRAME_SAMPLES / RATE_HZ
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
