@@ -8,7 +8,7 @@ MODELS ?= default
 CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/*.ts client/*.json -type f 2>/dev/null)
 
 .PHONY: help run setup models client test client-test lint format unit integration e2e soak load \
-  bench answers costs latency interruptions accuracy migration lock clean
+  bench answers costs latency faults interruptions accuracy migration lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,6 +70,9 @@ costs: setup ## measure the start, and what calls cost beside a bare Pipecat pip
 
 latency: setup ## measure how fast the bot answers, beside a vanilla Pipecat bot
 	$(BIN)/python tests/bench/latency.py $(ARGS)
+
+faults: setup ## measure how long callers wait where a service fails
+	$(BIN)/python tests/bench/faults.py $(ARGS)
 
 interruptions: setup .make/voices ## measure how fast an interrupted bot falls silent, and what interrupts it
 	$(BIN)/python tests/bench/barge_in.py

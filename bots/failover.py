@@ -8,6 +8,7 @@ from pipecat.pipeline.service_switcher import ServiceSwitcher
 from pipecat.processors.frame_processor import FrameProcessor
 
 from bots.config import AnnouncementConfig, FailoverConfig, Kind, TimeoutConfig
+from bots.sounds import no_voice
 from processors.circuit import Circuit
 from processors.failover import FailoverSwitcher, Failure, Watch
 from processors.llm_failover import WatchedLLM, Words
@@ -64,6 +65,8 @@ class Supervision:
             case WatchedLLM():
                 words = Words(self.announcements.lost_thread, self.announcements.cannot_answer)
                 service.words = words
+            case WatchedTTS():
+                service.recording = no_voice
             case WatchedSTT():
                 service.cannot_hear = self.announcements.cannot_hear
 

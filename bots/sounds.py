@@ -1,13 +1,15 @@
 """What is heard besides voices in a call: which files, and how loud."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import av
+import numpy as np
 
 from bots.config import AudioConfig, SoundConfig
 from bots.errors import ConfigError
 from bots.registry import BOTS_DIR, Bot
-from processors.background_audio import BackgroundAudio, Sound, loop
+from processors.background_audio import BackgroundAudio, Sound, loop, read_sound
 
 RATE_HZ = 24_000
 """Of most calls: at which sounds are looked at before any call."""
@@ -22,6 +24,13 @@ def make_background(bot: Bot, audio: AudioConfig) -> BackgroundAudio | None:
         thinking = thinking.model_copy(update={"volume": bot.thinking_volume})
     sounds = [_sound(config) for config in (thinking, audio.ambience)]
     return BackgroundAudio(*sounds) if any(sounds) else None
+
+
+@lru_cache(maxsize=4)
+def no_voice(rate_hz: int) -> bytes:
+    """Return what is played where no voice works: 16-bit PCM, mono, at `rate_hz`."""
+    samples = read_sound(_path("no_voice"), rate_hz)
+    return samples.round().astype(np.int16).tobytes()
 
 
 def check_sounds(audio: AudioConfig) -> None:

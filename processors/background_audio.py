@@ -156,6 +156,35 @@ class _Player:
         return played
 
 
+def read_sound(path: Path, rate_hz: int) -> Samples:
+    """Read an audio file.
+
+    Args:
+        path: Of at most some minutes.
+        rate_hz: Which sample rate to bring it to.
+
+    Returns:
+        One channel, in the range of 16 bits.
+
+    Raises:
+        OSError: If the file cannot be read.
+        av.FFmpegError: If it is no audio file.
+        ValueError: If it is too long.
+    """
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
+    pieces = []
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            raise ValueError("there is no audio in it")
+        for frame in container.decode(audio=0):
+            pieces += [out.to_ndarray()[0] for out in resampler.resample(frame)]
+            if (frame.time or 0) > LONGEST_SECS:
+                raise ValueError(f"it is longer than {LONGEST_SECS} s")
+    pieces += [out.to_ndarray()[0] for out in resampler.resample(None)]
+    samples: Samples = np.concatenate(pieces).astype(np.float32)
+    return samples
+
+
 @lru_cache(maxsize=16)
 def loop(path: Path, rate_hz: int) -> Samples:
     """Read a sound so that it can be played over and over: its end goes over into its beginning.
@@ -172,17 +201,7 @@ def loop(path: Path, rate_hz: int) -> Samples:
         av.FFmpegError: If it is no audio file.
         ValueError: If it is too short or too long.
     """
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate_hz)
-    pieces = []
-    with av.open(str(path)) as container:
-        if not container.streams.audio:
-            raise ValueError("there is no audio in it")
-        for frame in container.decode(audio=0):
-            pieces += [out.to_ndarray()[0] for out in resampler.resample(frame)]
-            if (frame.time or 0) > LONGEST_SECS:
-                raise ValueError(f"it is longer than {LONGEST_SECS} s")
-    pieces += [out.to_ndarray()[0] for out in resampler.resample(None)]
-    samples: Samples = np.concatenate(pieces).astype(np.float32)
+    samples = read_sound(path, rate_hz)
     fade = round(FADE_SECS * rate_hz)
     if len(samples) < 2 * fade:
         raise ValueError(f"it is shorter than {2 * FADE_SECS} s")

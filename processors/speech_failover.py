@@ -1,7 +1,7 @@
 """Speech that is not made or not understood is given to the next service, sentence by sentence."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -15,6 +15,10 @@ from pipecat.utils.errors import ErrorCategory, classify_http_exception
 from processors.failover import Failure, Watch
 
 Frames = AsyncGenerator[Frame | None, None]
+
+NO_VOICE = "I am sorry, my voice does not work just now. Please try again in a moment."
+"""What is said where no voice works, in a recording."""
+
 TTS = TypeVar("TTS", bound=TTSService)
 STT = TypeVar("STT", bound=SegmentedSTTService)
 
@@ -40,16 +44,20 @@ class WatchedTTS(TTSService):
 
     It must be one that yields its sound as it is asked for it. Its successors yield theirs in its
     place, so that sound and text keep their order, whoever speaks. A sentence that breaks off is
-    said again from its beginning.
+    said again from its beginning. Where none speaks, a recording says so, once in a reply.
 
     Attributes:
         watch: How it is watched; None for not at all.
         successors: Who speaks what it does not, in order of preference.
+        recording: Returns `NO_VOICE` as 16-bit PCM, mono, at a sample rate in Hz; None for none.
     """
 
     watch: Watch | None = None
     successors: Sequence["WatchedTTS"] = ()
+    recording: Callable[[int], bytes] | None = None
     _is_silent = False
+    _apologised_in: str | None = None
+    _told_so = False
 
     async def run_tts(self, text: str, context_id: str) -> Frames:
         """Speak `text`, or have it spoken."""
@@ -62,11 +70,21 @@ class WatchedTTS(TTSService):
                 if isinstance(frame, ErrorFrame):
                     self._is_silent = True
                     await self.push_error_frame(frame)
+                    if apology := self._apology(context_id):
+                        yield apology
                 else:
                     yield frame
             return
         async for frame in super().run_tts(text, context_id):
             yield frame
+
+    def _apology(self, context_id: str) -> Frame | None:
+        if not self.recording or self._apologised_in == context_id:
+            return None
+        self._apologised_in = context_id
+        self._told_so = True
+        pcm = self.recording(self.sample_rate)
+        return TTSAudioRawFrame(pcm, self.sample_rate, 1, context_id=context_id)
 
     async def speak(self, text: str, context_id: str) -> Frames:
         """Speak `text`.
@@ -86,9 +104,12 @@ class WatchedTTS(TTSService):
     async def _push_spoken_text(
         self, src_frame: Any, text: str, context_id: str, append_to_context: bool
     ) -> None:
-        # Words that nobody heard are none of the conversation.
-        append = append_to_context and not self._is_silent
-        await super()._push_spoken_text(src_frame, text, context_id, append)
+        # Words that nobody heard are none of the conversation, but what was heard instead is.
+        if self._is_silent:
+            told_so, self._told_so = self._told_so, False
+            append_to_context = append_to_context and told_so
+            text = NO_VOICE if told_so else text
+        await super()._push_spoken_text(src_frame, text, context_id, append_to_context)
 
 
 class WatchedSTT(SegmentedSTTService):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bots.config import AnnouncementConfig
+from processors.speech_failover import NO_VOICE
 from tests.faulty_call import KEY, NOBODY, FaultyCall, calling
 from tests.speech import Speaker
 from tests.standins.openai_server import Fault, OpenAIStandin, always, run_openai_standin
@@ -83,14 +84,15 @@ class TestAVoiceThatFails:
         assert (failure.stage, failure.provider, failure.successor) == ("tts", "openai", "backup")
 
     @pytest.mark.parametrize("fault", ["500", "hang", "garbage"])
-    async def test_leaves_no_words_in_the_conversation_that_nobody_heard(
+    async def test_is_owned_up_to_in_a_recording_where_no_other_is_left(
         self, tmp_path: Path, speaker: Speaker, first: OpenAIStandin, fault: str
     ) -> None:
         first.faults["tts"] = Fault(fault)
         async with calling(tmp_path, speaker, **services(first)) as call:
             answer = await call.ask()
-            assert (answer.said.heard, answer.said.generated) == ("", ANSWER)
-            assert await ask_again(call, first) == []
+            assert (answer.said.heard, answer.said.generated) == (NO_VOICE, ANSWER)
+            assert answer.wait_secs < LONGEST_SECS
+            assert await ask_again(call, first) == [NO_VOICE]
 
     async def test_is_spared_by_its_circuit(
         self, tmp_path: Path, speaker: Speaker, first: OpenAIStandin, second: OpenAIStandin

@@ -161,19 +161,23 @@ def test_what_another_has_answered_ahead_is_not_heard_when_the_user_goes_on(deed
 def test_one_that_stood_in_before_holds_what_it_answers_ahead_later(deed: str) -> None:
     """It is told of turns only while it works: it must not take this one for over."""
 
-    async def ask_twice(caller: Caller) -> None:
+    async def ask_on(caller: Caller) -> None:
         await ask(caller)
+        # The first has its place back between two turns.
+        more = LLMContext([{"role": "user", "content": "Go on."}])
+        await caller.send(LLMContextFrame(more))
+        await caller.settle()
         caller.judge.probability = 0.1
         await caller.say("I would like to")
         await asyncio.sleep(0.75)
         await caller.say("come on Tuesday.")
 
-    first = Script("fail", deed, "answer")
-    left, _, actors = act(ask_twice, first, Script("answer"))
+    first = Script("fail", "answer", deed, "answer")
+    left, _, actors = act(ask_on, first, Script("answer"))
     assert len(actors[0].failures) == 2
     assert "toLLM" not in left
     assert left.endswith("I would like to come on Tuesday.")
-    assert left.count("LLM") == 2
+    assert left.count("LLM") == 3
 
 
 def test_an_apology_for_an_answer_made_ahead_waits_for_the_end_of_the_turn() -> None:
