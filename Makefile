@@ -71,7 +71,8 @@ costs: setup ## measure the start, and what calls cost beside a bare Pipecat pip
 latency: setup ## measure how fast the bot answers, beside a vanilla Pipecat bot
 	$(BIN)/python tests/bench/latency.py $(ARGS)
 
-faults: setup ## measure how long callers wait where a service fails
+faults: setup ## test every fault of every service, and measure how long callers wait then
+	$(BIN)/pytest -m faults tests/integration
 	$(BIN)/python tests/bench/faults.py $(ARGS)
 
 interruptions: setup .make/voices ## measure how fast an interrupted bot falls silent, and what interrupts it

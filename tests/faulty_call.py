@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import soxr
 
 from bots.call import Call, Conversation
@@ -28,6 +29,20 @@ QUESTION = "Could you tell me when you are open on Friday?"
 TURN_SECS = 20
 NOBODY = "http://127.0.0.1:9/v1"
 """Where connections are refused."""
+
+OFTEN = ("refused", "hang")
+"""Faults that every run of the tests has; the others are left to `make faults`."""
+
+
+def first_of(faults: Sequence[str]) -> list[Any]:
+    """Return parameters of a test: faults that are alike, most of which it need not always have."""
+    return [
+        fault
+        if fault in OFTEN or fault == faults[0]
+        else pytest.param(fault, marks=pytest.mark.faults)
+        for fault in faults
+    ]
+
 
 Services = Mapping[str, str]
 """Addresses by provider, in order of preference."""

@@ -49,10 +49,11 @@ async def test_a_booking_is_heard_made_in_the_table_and_confirmed(
     assert standin.spoken[-1].strip() == CONFIRMATION
     assert standin.heard_secs[0] > 0.5
 
-    # The question is asked ahead of the end of the turn; since it calls a tool, which must not run
-    # before that, it is asked again.
-    ahead, first, second = standin.chats
-    assert ahead["messages"] == first["messages"]
+    # The question is asked ahead of the end of the turn, unless the machine is too slow for that;
+    # since it calls a tool, which must not run before the end, it is asked again.
+    *ahead, first, second = standin.chats
+    assert len(ahead) <= 1
+    assert all(chat["messages"] == first["messages"] for chat in ahead)
     assert first["model"] == "gpt-4.1-mini"
     assert first["temperature"] == 0.7
     assert first["max_tokens"] == 150

@@ -8,7 +8,15 @@ import pytest
 
 from bots.config import AnnouncementConfig
 from processors.transcript import Speaker as Who
-from tests.faulty_call import KEY, NOBODY, FaultyCall, calling, faulty_call, resources_for
+from tests.faulty_call import (
+    KEY,
+    NOBODY,
+    FaultyCall,
+    calling,
+    faulty_call,
+    first_of,
+    resources_for,
+)
 from tests.speech import Speaker
 from tests.standins.openai_server import (
     BEGUN_WORDS,
@@ -31,8 +39,9 @@ REFUSED = "refused"
 AT_ONCE = [REFUSED, "401", "429", "500", "hang", "garbage"]
 MIDWAY = ["stall", "close"]
 
-LONGEST_SECS = 3.5
-"""The first output's second, the silence at the end of a turn, and the rest on a slow machine."""
+LONGEST_SECS = 10
+"""The first output's second, the silence at the end of a turn, and the rest on a slow machine;
+docs/failures.md has what it really takes."""
 
 
 @pytest.fixture
@@ -62,7 +71,7 @@ def address(standin: OpenAIStandin, fault: str) -> str:
 
 
 class TestWhereAnotherIsLeft:
-    @pytest.mark.parametrize("fault", AT_ONCE)
+    @pytest.mark.parametrize("fault", first_of(AT_ONCE))
     async def test_it_answers_in_the_same_turn(
         self,
         tmp_path: Path,
@@ -80,7 +89,7 @@ class TestWhereAnotherIsLeft:
         [failure] = answer.failures
         assert (failure.stage, failure.provider, failure.successor) == ("llm", "openai", "groq")
 
-    @pytest.mark.parametrize("fault", MIDWAY)
+    @pytest.mark.parametrize("fault", first_of(MIDWAY))
     async def test_an_answer_that_was_held_when_it_broke_off_is_made_anew(
         self,
         tmp_path: Path,
@@ -98,7 +107,7 @@ class TestWhereAnotherIsLeft:
         assert answer.said.heard == answer.said.spoken == SECOND
         assert second.chats[-1]["messages"] == first.chats[-1]["messages"]
 
-    @pytest.mark.parametrize("fault", MIDWAY)
+    @pytest.mark.parametrize("fault", first_of(MIDWAY))
     async def test_it_goes_on_with_an_answer_that_was_begun(
         self,
         tmp_path: Path,
@@ -143,7 +152,7 @@ class TestWhereAnotherIsLeft:
 
 
 class TestWhereNoneIsLeft:
-    @pytest.mark.parametrize("fault", AT_ONCE)
+    @pytest.mark.parametrize("fault", first_of(AT_ONCE))
     async def test_the_bot_apologises_and_the_call_goes_on(
         self,
         tmp_path: Path,
@@ -163,7 +172,7 @@ class TestWhereNoneIsLeft:
                 spoken = [m["content"] for m in first.chats[-1]["messages"]]
                 assert spoken[-3:-1] == [HEARD, APOLOGY]
 
-    @pytest.mark.parametrize("fault", MIDWAY)
+    @pytest.mark.parametrize("fault", first_of(MIDWAY))
     async def test_the_bot_breaks_off_with_an_apology(
         self,
         tmp_path: Path,

