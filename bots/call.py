@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -59,6 +60,9 @@ does."""
 
 ROOM_SECS = 30.0
 """How long a bot may take to get into its room."""
+
+BRAIN_SECS = 15.0
+"""How long what is to be said waits for a service that can say it."""
 
 
 @dataclass(frozen=True)
@@ -250,16 +254,20 @@ class Conversation:
         """
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(self._worker)
-        beside = [asyncio.create_task(self._open()), asyncio.create_task(self._look_after_brain())]
         await self._state.move(State.CONNECTING)
         if self._recording:
             self._recording.start()
         try:
-            await runner.run()
+            # If one of them fails, there is no call.
+            async with asyncio.TaskGroup() as group:
+                beside = [
+                    group.create_task(self._open()),
+                    group.create_task(self._look_after_brain()),
+                ]
+                await runner.run()
+                for task in beside:
+                    task.cancel()
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
             await self._transcript.close()
             if self._recording:
                 await self._recording.close()
@@ -269,9 +277,14 @@ class Conversation:
             raise self._failure
 
     async def say(self, words: str) -> None:
-        """Have the bot say something of its own accord, after what it is saying; "" for nothing."""
-        if words:
-            await self._has_brain.wait()
+        """Have the bot say something of its own accord, after what it is saying; "" for nothing.
+
+        While it has nothing to speak with, that is waited for, and given up after some time.
+        """
+        if not words:
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._has_brain.wait(), BRAIN_SECS)
             await self._worker.queue_frame(TTSSpeakFrame(words, append_to_context=True))
 
     async def finish(self, words: str) -> None:
@@ -438,9 +451,10 @@ class Conversation:
             if self._speech_to_speech:
                 await self._speech_to_speech.begin(self._messages)
                 self._has_brain.set()
+            if self._speech_to_speech and self._speech_to_speech.has_service:
                 await self._speech_to_speech.until_failed()
                 self._has_brain.clear()
-                await self._speech_to_speech.give_up(self._break_off, self._recall)
+                await self._speech_to_speech.give_up(self._fall_silent, self._recall)
                 self._has_brain.set()
                 if self._is_open:
                     await self._go_on()
@@ -449,7 +463,7 @@ class Conversation:
         except ServiceUnavailable as error:
             await self._fail(error.message)
 
-    async def _break_off(self) -> None:
+    async def _fall_silent(self) -> None:
         """Stop what the bot is saying, and wait until it is known what of it was heard."""
         await self._worker.queue_frame(InterruptionFrame())
         await self._worker.flush_pipeline()

@@ -151,6 +151,11 @@ class SpeechToSpeech:
         self._follow = follow
         self._session: RealtimeSession | None = None
 
+    @property
+    def has_service(self) -> bool:
+        """Whether the call is held by the speech-to-speech service now."""
+        return self._session is not None
+
     async def begin(self, messages: Messages) -> None:
         """Take the call up; returns when the one or the other can be spoken to.
 
@@ -169,11 +174,9 @@ class SpeechToSpeech:
             await self._put_in(self._make_chained(messages), False)
 
     async def until_failed(self) -> None:
-        """Wait until the speech-to-speech service fails; for ever if there is none any more."""
-        if self._session:
-            await self._session.failed.wait()
-        else:
-            await asyncio.Event().wait()
+        """Wait until the speech-to-speech service fails, by which the call has to be held."""
+        assert self._session
+        await self._session.failed.wait()
 
     async def give_up(
         self, break_off: Callable[[], Awaitable[Any]], recall: Callable[[], Awaitable[Messages]]

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -189,8 +190,10 @@ class Line:
             try:
                 reason = await self._watch(call, conversation) or await _outcome(call, conversation)
                 if farewell := self._farewells.get(reason):
-                    await conversation.finish(farewell)
-                    await asyncio.wait({call}, timeout=FAREWELL_SECS)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(FAREWELL_SECS):
+                            await conversation.finish(farewell)
+                            await asyncio.wait({call})
             finally:
                 await _stop(call, conversation)
                 await self.connection.disconnect()

@@ -238,6 +238,20 @@ async def test_a_phone_call_is_over_when_its_caller_hangs_up(
         assert here.witness.seen[-1] is State.DISCONNECTED
 
 
+async def test_what_fails_beside_the_pipeline_ends_the_call(tmp_path: Path) -> None:
+    async with scene(tmp_path) as here:
+
+        async def fail(is_there: bool) -> None:
+            if is_there:
+                raise KeyError("nobody knows")
+
+        here.witness.on_client = fail  # type: ignore[method-assign]
+        await here.enter()
+        with pytest.RaisesGroup(KeyError):
+            await asyncio.wait_for(here.holding, SECS)
+        assert here.witness.seen[-1] is State.DISCONNECTED
+
+
 async def test_a_call_whose_pipeline_is_stuck_can_be_broken_off(tmp_path: Path) -> None:
     async with scene(tmp_path) as here:
         await here.enter()
