@@ -110,14 +110,7 @@ async def test_a_session_that_nobody_joins_ends(tmp_path: Path) -> None:
 async def test_an_offer_whose_client_never_connects_ends_its_session(tmp_path: Path) -> None:
     limit = {"PARLANTE_VOICE__REALTIME__LIMITS__JOIN_TIMEOUT": "0.5"}
     with run_service(tmp_path, environment=limit) as service:
-        pc = RTCPeerConnection()
-        pc.addTransceiver("audio")
-        await pc.setLocalDescription(await pc.createOffer())
-        offer = {"sdp": pc.localDescription.sdp, "type": "offer"}
-        url = f"{service.url}/api/offer"
-        async with aiohttp.ClientSession() as http, http.post(url, json=offer) as response:
-            assert response.status == 200
-        await pc.close()
+        await offer_and_stay_away(service)
         await until_no_session(service.url, timeout=10)
         assert await ended(service.url, "never_joined") == 1
 
@@ -219,16 +212,9 @@ async def test_a_service_that_is_told_to_stop_does_not_wait_for_a_client_that_ha
     tmp_path: Path,
 ) -> None:
     with run_service(tmp_path) as service:
-        pc = RTCPeerConnection()
-        pc.addTransceiver("audio")
-        await pc.setLocalDescription(await pc.createOffer())
-        offer = {"sdp": pc.localDescription.sdp, "type": "offer"}
-        url = f"{service.url}/api/offer"
-        async with aiohttp.ClientSession() as http, http.post(url, json=offer) as response:
-            assert response.status == 200
+        await offer_and_stay_away(service)
         service.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(service.process.wait, 20) == 0
-        await pc.close()
 
 
 @pytest.mark.parametrize(
@@ -249,6 +235,18 @@ async def test_a_service_stops_at_once(
             assert await asyncio.to_thread(service.process.wait, 20) == 0
     assert WORDS.closing not in words_of(peer)
     assert "Traceback" not in service.log
+
+
+async def offer_and_stay_away(service: Service) -> None:
+    """Have an offer answered whose client does not connect."""
+    pc = RTCPeerConnection()
+    pc.addTransceiver("audio")
+    await pc.setLocalDescription(await pc.createOffer())
+    offer = {"sdp": pc.localDescription.sdp, "type": "offer"}
+    url = f"{service.url}/api/offer"
+    async with aiohttp.ClientSession() as http, http.post(url, json=offer) as response:
+        assert response.status == 200
+    await pc.close()
 
 
 async def status(http: aiohttp.ClientSession, method: str, path: str) -> tuple[int, str, str]:

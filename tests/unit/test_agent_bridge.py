@@ -155,7 +155,7 @@ class Stage(BaseObserver):
         await self.worker.queue_frame(InterruptionFrame())
 
     def messages(self, role: str) -> list[Any]:
-        return [m["content"] for m in self.context.messages if m["role"] == role]  # type: ignore
+        return [m["content"] for m in self.context.messages if m["role"] == role]  # type: ignore[misc]
 
 
 def perform(

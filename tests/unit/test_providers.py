@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import sys
 from typing import Any
 from unittest.mock import patch
 
@@ -130,8 +131,11 @@ class TestCloudServices:
         assert standing_in("llm", OPENAI) == ["openai"]
         assert standing_in("llm", {}) == ["local"]
 
-    @pytest.mark.skipif(bool(importlib.util.find_spec("anthropic")), reason="it is installed")
-    def test_one_whose_package_is_missing_does_not_stand_in(self) -> None:
+    def test_one_whose_package_is_missing_does_not_stand_in(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # As it is where the package is not installed.
+        monkeypatch.setitem(sys.modules, "pipecat.services.anthropic.llm", None)
         assert standing_in("llm", {**OPENAI, "ANTHROPIC_API_KEY": KEY}) == ["openai"]
 
     async def test_a_client_leaves_it_to_others_to_try_again(self) -> None:
