@@ -373,17 +373,24 @@ class AgentConfig(Section):
 
 
 class WorkerConfig(Section):
-    """What the process that holds the calls may take.
+    """The processes that hold the calls, and what they may take.
+
+    Calls that need a model of this machine share the process of the service, which has loaded it;
+    each of the others has a process of its own.
 
     Attributes:
+        idle: Processes that are kept ready for calls that have one each.
         agent_name: Names this installation where several are watched: in `/status` and `/metrics`.
         load_threshold: Share of all cores of the machine that may be busy, on average of 10 s,
             for `/ready` to have more sessions sent here beside others; 1 for any.
-        memory_warn: MB (of 1,000,000 bytes) beside what it had when it was ready, for all calls
-            together, from which on the log warns; 0 for never.
-        memory_limit: From which on the service drains and ends, to be started again; 0 for never.
+        memory_warn: MB (of 1,000,000 bytes) that a process takes for its calls, beside what it had
+            when it was ready, from which on the log warns; 0 for never.
+        memory_limit: From which on the process ends: that of one call at once, and the call goes on
+            in another; that of the service when its calls have ended, to be started again. 0 for
+            never.
     """
 
+    idle: Annotated[int, Field(ge=0, le=100)] = 1
     agent_name: str = "parlante"
     load_threshold: Share = 0.7
     memory_warn: Annotated[float, Field(ge=0)] = 700

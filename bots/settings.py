@@ -130,6 +130,11 @@ class Settings(BaseSettings):
         return own or self.voice.realtime.turn_detection
 
     @property
+    def has_local_models(self) -> bool:
+        """Whether a service runs on a model that is loaded on this machine."""
+        return any(self.service(kind)[0] == "local" for kind in KINDS)
+
+    @property
     def has_small_llm(self) -> bool:
         """Whether the language model is too small for tools and for a long conversation."""
         return self.service("llm")[1].small

@@ -23,6 +23,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
 )
 
 from bots.call import Conversation, make_call
+from bots.config import RealtimeConfig
 from bots.errors import ParlanteError
 from bots.listener import CallListener
 from bots.registry import Bot
@@ -56,6 +57,15 @@ class CallPlan:
     listener: CallListener
     recall: Callable[[], Awaitable[Past]]
     created_at: datetime
+
+
+def session_ice_servers(realtime: RealtimeConfig, session_id: str) -> list[IceServer]:
+    """Return the STUN and TURN servers for either end of a session's calls.
+
+    Credentials are good for as long as the session can last.
+    """
+    lifetime_secs = TOKEN_LIFETIME.total_seconds() + realtime.limits.session_duration
+    return ice_servers(realtime.ice_servers, session_id, math.ceil(time.time() + lifetime_secs))
 
 
 class InRoom:
@@ -129,7 +139,7 @@ class SessionHost:
                 await line.stop()
 
         # What the bot's end goes by, if the offer makes a new one.
-        servers = self.ice_servers(session_id)
+        servers = session_ice_servers(self._realtime, session_id)
         self._webrtc.update_ice_servers([RTCIceServer(**server.model_dump()) for server in servers])
         failure: ParlanteError | None = None
 
@@ -153,16 +163,6 @@ class SessionHost:
             raise failure
         assert answer is not None
         return answer
-
-    def ice_servers(self, session_id: str) -> list[IceServer]:
-        """Return the STUN and TURN servers for either end of a session's calls.
-
-        Credentials are good for as long as the session can last.
-        """
-        lifetime_secs = TOKEN_LIFETIME.total_seconds() + self._realtime.limits.session_duration
-        return ice_servers(
-            self._realtime.ice_servers, session_id, math.ceil(time.time() + lifetime_secs)
-        )
 
     def has_call(self, session_id: str) -> bool:
         """Say whether a session has a call now."""

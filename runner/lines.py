@@ -53,6 +53,8 @@ class EndReason(StrEnum):
     """The bot ended the call, and its pipeline did not come to its end."""
     ERROR = "error"
     """The bot failed; the log says how."""
+    CRASHED = "crashed"
+    """The process of the bot died, or took too much memory, and the client did not come back."""
     FORSAKEN = "forsaken"
     """The service was killed, and the client did not come back to another."""
 

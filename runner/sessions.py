@@ -25,8 +25,9 @@ from processors.transcript import Past
 from processors.voice_state import State
 from runner.auth import LOCAL
 from runner.errors import SessionNotFound, SessionsDisabled
-from runner.host import CallPlan, SessionHost
+from runner.host import CallPlan, session_ice_servers
 from runner.journal import Journal
+from runner.launchers.launcher import make_launcher
 from runner.limits import Admission, lines
 from runner.lines import EndReason
 from runner.rooms.ice import IceServer
@@ -87,7 +88,7 @@ class SessionManager:
         worker = resources.settings.voice.realtime.worker
         self.telemetry = Telemetry(lambda: self.count, agent_name=worker.agent_name)
         self.outbox = Outbox(resources.settings.server.webhooks, store, self.telemetry)
-        self._host = SessionHost(resources, on_end=self._call_ended)
+        self._launcher = make_launcher(resources, self._call_ended)
         self._rooms = Rooms(resources.settings.voice.realtime)
         self.reconfigure(resources)
         self._closing: dict[str, asyncio.Task[None]] = {}
@@ -98,7 +99,7 @@ class SessionManager:
         self._admission.limits = resources.settings.voice.realtime.limits
         self._admission.lines = lines(resources.settings)
         self._admission.load_threshold = resources.settings.voice.realtime.worker.load_threshold
-        self._host.reconfigure(resources)
+        self._launcher.reconfigure(resources)
 
     @property
     def limits(self) -> LimitConfig:
@@ -133,7 +134,7 @@ class SessionManager:
     @property
     def calls(self) -> int:
         """Sessions whose client is connected now."""
-        return sum(self._host.clients(session_id) > 0 for session_id in self._sessions)
+        return sum(self._launcher.clients(session_id) > 0 for session_id in self._sessions)
 
     @property
     def is_full(self) -> bool:
@@ -271,11 +272,11 @@ class SessionManager:
         if not session:
             return Presence(0, False, State.DISCONNECTED)
         has_bot = session.state in BOT_IS_THERE
-        return Presence(self._host.clients(session_id), has_bot, session.state)
+        return Presence(self._launcher.clients(session_id), has_bot, session.state)
 
     def ice_servers(self, session: Session) -> list[IceServer]:
-        """Return the STUN and TURN servers for a session's client; see `SessionHost`."""
-        return self._host.ice_servers(session.id)
+        """Return the STUN and TURN servers for a session's client."""
+        return session_ice_servers(self._settings.voice.realtime, session.id)
 
     def journal(self, session_id: str) -> Journal | None:
         """Return what writes down what happens in a session; None if it has no service here."""
@@ -297,7 +298,7 @@ class SessionManager:
         Raises:
             DatabaseUnavailable: If it is one whose service has died, and the store is away.
         """
-        await self._host.stop(session_id, reason)
+        await self._launcher.stop(session_id, reason)
         self._end(session_id, reason)
         if self.is_ending(session_id):
             await self.until_written(session_id)
@@ -306,10 +307,10 @@ class SessionManager:
 
     def session_of(self, pc_id: str | None) -> Session | None:
         """Return the session whose connection `pc_id` is; None if there is none."""
-        return self._sessions.get(self._host.session_of(pc_id) or "")
+        return self._sessions.get(self._launcher.session_of(pc_id) or "")
 
     async def offer(self, session: Session, request: SmallWebRTCRequest) -> dict[str, str]:
-        """Connect the client of a session; see `SessionHost.offer`.
+        """Connect the client of a session; see `Launcher.offer`.
 
         Raises:
             SessionNotFound: If the offer is for a connection of another session, the session ends
@@ -320,7 +321,7 @@ class SessionManager:
         """
         _check_way(session, "webrtc")
         async with self._connecting(session):
-            return await self._host.offer(self._plan(session), request)
+            return await self._launcher.offer(self._plan(session), request)
 
     async def join(self, session: Session, socket: SocketConnection) -> None:
         """Hold the call of a client that has opened a WebSocket, until the call has ended.
@@ -331,22 +332,22 @@ class SessionManager:
         """
         _check_way(session, "websocket")
         async with self._connecting(session):
-            line = await self._host.join(self._plan(session), socket)
+            line = await self._launcher.join(self._plan(session), socket)
         await line.until_ended()
 
     async def add_candidates(self, request: SmallWebRTCPatchRequest) -> None:
-        """Take late ICE candidates; see `SessionHost.add_candidates`."""
-        await self._host.add_candidates(request)
+        """Take late ICE candidates; see `Launcher.add_candidates`."""
+        await self._launcher.add_candidates(request)
 
     async def drain(self) -> None:
-        """Start no more sessions, and wait for the end of the calls; see `SessionHost.drain`.
+        """Start no more sessions, and wait for the end of the calls; see `Launcher.drain`.
 
         Sessions whose client is not there do not end: the next service takes them up.
         """
         self._admission.is_draining = True
-        calls = [session_id for session_id in self._sessions if self._host.has_call(session_id)]
+        calls = [session_id for session_id in self._sessions if self._launcher.has_call(session_id)]
         logger.info("the service stops: {} calls go on", len(calls))
-        await self._host.drain(self._settings.server.drain_timeout)
+        await self._launcher.drain(self._settings.server.drain_timeout)
 
     def hush(self) -> None:
         """Tell those who follow sessions nothing any more, because the service stops."""
@@ -378,7 +379,7 @@ class SessionManager:
 
     async def close(self) -> None:
         """End all calls and their sessions, and wait until everything of them is written."""
-        await self._host.close()
+        await self._launcher.close()
         for session in self._sessions.values():
             session.stop_waiting()
             self._closing[session.id] = asyncio.create_task(session.journal.finish())
@@ -472,7 +473,7 @@ class SessionManager:
         """
         try:
             async with self._connecting(session):
-                await self._host.attend(self._plan(session), bot, ends_with_client=is_phone)
+                await self._launcher.attend(self._plan(session), bot, ends_with_client=is_phone)
         except BaseException:
             self._end(session.id, EndReason.ERROR)
             raise
@@ -490,7 +491,7 @@ class SessionManager:
             ServiceDraining: If it comes when the service is about to stop.
         """
         was_empty = session.is_empty
-        if not self._host.has_call(session.id):
+        if not self._launcher.has_call(session.id):
             self._admission.check_not_draining()
         if was_empty:
             self._admission.check_line(self.count)
@@ -498,13 +499,13 @@ class SessionManager:
         try:
             yield
         finally:
-            if self._host.has_call(session.id):
+            if self._launcher.has_call(session.id):
                 session.is_empty = False
                 session.stop_waiting()
             elif session.id in self._sessions and (was_empty or session.has_begun):
                 self._leave_empty(session, EndReason.CLIENT_LEFT)
         if session.id not in self._sessions:
-            await self._host.stop(session.id)
+            await self._launcher.stop(session.id)
             raise not_found()
 
     def _call_ended(self, session_id: str, reason: EndReason) -> None:

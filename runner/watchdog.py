@@ -84,7 +84,7 @@ async def watch_memory(
         await asyncio.sleep(MEMORY_SECS)
         megabytes, limits = (taken() - before) / 1e6, worker()
         if limits.memory_limit and megabytes > limits.memory_limit:
-            logger.error("calls take {:.0f} MB: the service ends when they have", megabytes)
+            logger.error("calls take {:.0f} MB: their process has to end", megabytes)
             return stop()
         is_much = limits.memory_warn and megabytes > limits.memory_warn
         if is_much and not has_warned:

@@ -202,7 +202,7 @@ async def test_a_service_whose_calls_take_too_much_memory_lets_them_end_and_stop
     with run_service(tmp_path, environment=limit) as service:
         async with connect(service.url) as peer:
             await peer.hear_out(timeout=30)
-            await service.until_logged("the service ends when they have")
+            await service.until_logged("their process has to end")
             assert not peer.closed.is_set()
         assert await asyncio.to_thread(service.process.wait, 20) == 0
     assert "Traceback" not in service.log

@@ -95,5 +95,5 @@ def test_memory_beside_the_models_is_warned_of_whenever_it_has_become_too_much()
 
 def test_the_service_is_stopped_once_when_memory_has_run_out() -> None:
     said, stops = watched([1000, 1499, 1501, 1600], memory_warn=0, memory_limit=500)
-    assert said == ["ERROR: calls take 501 MB: the service ends when they have\n"]
+    assert said == ["ERROR: calls take 501 MB: their process has to end\n"]
     assert stops == 1

@@ -1,0 +1,334 @@
+"""One process that holds one call, as the service sees it."""
+
+import asyncio
+import multiprocessing
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from loguru import logger
+from pipecat.runner.types import RunnerArguments
+from pipecat.transports.smallwebrtc.request_handler import (
+    SmallWebRTCPatchRequest,
+    SmallWebRTCRequest,
+)
+from starlette.types import Message
+from starlette.websockets import WebSocketDisconnect
+
+from bots.errors import ServiceUnavailable
+from bots.settings import Settings
+from processors.transcript import Past
+from runner.errors import WS_INTERNAL_ERROR
+from runner.host import CallPlan
+from runner.launchers.channel import Channel, ChannelClosed
+from runner.launchers.worker import CallSpec, work
+from runner.lines import FAREWELL_SECS, STOP_GRACE_SECS, EndReason
+from runner.sockets import SocketConnection
+
+READY_SECS = 60.0
+"""How long a process may take to get ready."""
+
+ANSWER_SECS = 20.0
+"""How long it may take to begin a call: that waits for the database and for services."""
+
+PING_SECS = 5.0
+PONG_SECS = 10.0
+"""How often it is asked whether it is alive, and how long its event loop may be blocked."""
+
+STOP_SECS = FAREWELL_SECS + 4 * STOP_GRACE_SECS
+"""How long a call may take to end: its last words, and the tries of `Line` to stop it."""
+
+PRELOAD_BYTES = 100_000
+"""Names of modules that fit into one argument of a program, of which Linux takes 128 KiB; what is
+beyond is imported by each process."""
+
+EXIT_SECS = 5.0
+"""How long a process may take to end when its call has."""
+
+_forking = multiprocessing.get_context("forkserver")
+_imported_before = frozenset(sys.modules)
+
+
+def import_once() -> None:
+    """Have processes forked from one that has imported what this one has, for bots as well.
+
+    That takes a tenth of a second; to import everything would take each process some seconds. What
+    is imported after the first of them was started, each of them imports itself.
+    """
+    names, room = ["runner.launchers.worker"], PRELOAD_BYTES
+    for name in sys.modules:
+        if name in _imported_before:
+            continue
+        room -= len(f"{name!r}, ")
+        if room > 0:
+            names.append(name)
+    _forking.set_forkserver_preload(names)
+
+
+class ServiceSide:
+    """What a process may ask for: its public coroutines.
+
+    Attributes:
+        plan: Of the call that the process holds; None before it is given one.
+        websocket: What that call comes over; None if it is not a WebSocket.
+        clients: How many are connected with its bot.
+        is_ready: Set when the process can hold a call.
+        has_ended: Set when that is over.
+
+    Args:
+        on_end: Told why it is, once.
+    """
+
+    def __init__(self, on_end: Callable[[EndReason], None]) -> None:
+        self._on_end = on_end
+        self.plan: CallPlan | None = None
+        self.websocket: SocketConnection | None = None
+        self.clients = 0
+        self.is_ready = asyncio.Event()
+        self.has_ended = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Take that it can hold a call."""
+        self.is_ready.set()
+
+    async def clients_are(self, clients: int) -> None:
+        """Take how many are connected with its bot."""
+        self.clients = clients
+
+    async def ended(self, reason: EndReason) -> None:
+        """Take why its call has ended."""
+        if not self.has_ended.is_set():
+            self.has_ended.set()
+            self._on_end(reason)
+
+    async def recall(self) -> Past:
+        """Tell what was said in the session before."""
+        assert self.plan
+        return await self.plan.recall()
+
+    async def hear(self, what: str, about: object) -> None:
+        """Take what happens in its call; see `CallListener`."""
+        assert self.plan
+        await getattr(self.plan.listener, what)(about)
+
+    async def receive(self) -> Message:
+        """Wait for the next message of the WebSocket."""
+        assert self.websocket
+        return await self.websocket.receive()
+
+    async def send(self, message: Message) -> bool:
+        """Send a message over the WebSocket, and tell whether that is still possible."""
+        assert self.websocket
+        try:
+            await self.websocket.send(message)
+        except (TimeoutError, RuntimeError, WebSocketDisconnect):
+            return False
+        return True
+
+
+class BotProcess:
+    """A process that gets ready by itself, holds one call, and ends with it.
+
+    Args:
+        settings: Those of its call.
+        on_end: Told that its call has ended, and why.
+        on_exit: Told that it is no more, as the last thing that happens.
+
+    Attributes:
+        pc_id: Names the peer connection of its client; None if there is none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        on_end: "Callable[[BotProcess, EndReason], None]",
+        on_exit: "Callable[[BotProcess], None]",
+    ) -> None:
+        self.pc_id: str | None = None
+        self._on_exit = on_exit
+        self._here = ServiceSide(lambda reason: on_end(self, reason))
+        self._ours, self._theirs = socket.socketpair()
+        self._process = _forking.Process(target=work, args=(self._theirs, settings), name="bot")
+        self._channel: Channel | None = None
+        self._leaving = asyncio.Event()
+        # Why the call has ended, if the process does not live to tell.
+        self._reason = EndReason.CRASHED
+        self._life = asyncio.create_task(self._live())
+
+    @property
+    def pid(self) -> int | None:
+        """Names it to the system; None before it is started."""
+        return self._process.pid
+
+    @property
+    def session_id(self) -> str | None:
+        """The session whose call it holds or has held; None if it has yet to be given one."""
+        return self._here.plan.session_id if self._here.plan else None
+
+    @property
+    def clients(self) -> int:
+        """How many are connected with its bot."""
+        return self._here.clients
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a call need not wait for it."""
+        return self._here.is_ready.is_set()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its call has."""
+        return self._here.has_ended.is_set()
+
+    async def until_ended(self) -> None:
+        """Wait for the end of its call; giving up does not end it."""
+        await self._here.has_ended.wait()
+
+    async def offer(self, plan: CallPlan, request: SmallWebRTCRequest) -> dict[str, str]:
+        """Begin the call, or renegotiate it; see `SessionHost.offer`.
+
+        Raises:
+            ServiceUnavailable: If the process has died, or does not get to it in time.
+        """
+        answer: dict[str, str] = await self._begin(plan, "offer", request)
+        self.pc_id = answer["pc_id"]
+        return answer
+
+    async def add_candidates(self, request: SmallWebRTCPatchRequest) -> None:
+        """See `SessionHost.add_candidates`.
+
+        Raises:
+            ServiceUnavailable: If the process has died, or does not get to it in time.
+        """
+        await self._ask("add_candidates", request)
+
+    async def join(self, plan: CallPlan, websocket: SocketConnection) -> None:
+        """Begin the call of a client at a WebSocket; see `SessionHost.join` and `offer`."""
+        self._here.websocket = websocket
+        await self._begin(plan, "join")
+
+    async def attend(self, plan: CallPlan, bot: RunnerArguments, *, ends_with_client: bool) -> None:
+        """Begin the call in a room elsewhere; see `SessionHost.attend` and `offer`."""
+        await self._begin(plan, "attend", bot, ends_with_client)
+
+    async def stop(self, reason: EndReason) -> None:
+        """End the call, by the death of the process if it must be, and wait for that."""
+        self._reason = reason
+        with suppress(ChannelClosed, TimeoutError):
+            async with asyncio.timeout(STOP_SECS):
+                await self._channel_now().ask("stop", reason)
+                await self._here.has_ended.wait()
+        await self.close()
+
+    async def drain(self, timeout_secs: float) -> None:
+        """See `SessionHost.drain`."""
+        with suppress(ChannelClosed, TimeoutError):
+            async with asyncio.timeout(timeout_secs + STOP_SECS):
+                await self._channel_now().ask("drain", timeout_secs)
+                await self._here.has_ended.wait()
+        self._reason = EndReason.DRAINED
+        await self.close()
+
+    def leave(self) -> None:
+        """Have it end, whatever it is doing."""
+        self._leaving.set()
+
+    async def close(self) -> None:
+        """Have it end, and wait until it has."""
+        self.leave()
+        await asyncio.shield(self._life)
+
+    async def _begin(self, plan: CallPlan, how: str, *arguments: Any) -> Any:
+        await self._until_ready()
+        self._here.plan = plan
+        spec = CallSpec(plan.session_id, plan.bot, plan.created_at)
+        return await self._ask(how, spec, *arguments)
+
+    async def _until_ready(self) -> None:
+        ready = asyncio.create_task(self._here.is_ready.wait())
+        try:
+            await asyncio.wait({ready, self._life}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
+        if self._life.done():
+            raise ServiceUnavailable("there is no process for this call: the log says why")
+
+    async def _ask(self, name: str, *arguments: Any) -> Any:
+        try:
+            async with asyncio.timeout(ANSWER_SECS):
+                return await self._channel_now().ask(name, *arguments)
+        except TimeoutError as error:
+            message = f"the bot's process does not {name} within {ANSWER_SECS:.0f} s"
+            raise ServiceUnavailable(message) from error
+
+    def _channel_now(self) -> Channel:
+        assert self._channel, "the process is not ready yet"
+        return self._channel
+
+    async def _live(self) -> None:
+        """Own the process, from its start until it is gone."""
+        try:
+            with self._theirs:
+                await asyncio.to_thread(self._process.start)
+        except OSError as error:
+            self._ours.close()
+            logger.error("no process can be started: {}", error)
+        else:
+            await self._talk()
+        await self._here.ended(self._reason)
+        if self._here.websocket:
+            await self._here.websocket.refuse(WS_INTERNAL_ERROR, "the bot has died: connect again")
+        self._on_exit(self)
+
+    async def _talk(self) -> None:
+        """Answer what the process asks, until it is gone or has to go.
+
+        Raises:
+            ExceptionGroup: Of what was wrong with an answer; the process has ended nevertheless.
+        """
+        self._channel = await Channel.open(self._ours)
+        serving = asyncio.create_task(self._channel.serve(self._here))
+        beside = (
+            asyncio.create_task(self._watch(self._channel)),
+            asyncio.create_task(self._leaving.wait()),
+        )
+        try:
+            await asyncio.wait({serving, *beside}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (serving, *beside):
+                task.cancel()
+            await asyncio.gather(serving, *beside, return_exceptions=True)
+            await self._exit()
+        if not serving.cancelled():
+            serving.result()
+
+    async def _watch(self, channel: Channel) -> None:
+        """Return when the process gets ready too late, or does not answer any more."""
+        with suppress(TimeoutError, ChannelClosed):
+            async with asyncio.timeout(READY_SECS):
+                await self._here.is_ready.wait()
+            while True:
+                await asyncio.sleep(PING_SECS)
+                async with asyncio.timeout(PONG_SECS):
+                    await channel.ask("ping")
+        logger.error("the process of a bot does not answer: it is killed")
+        self._process.kill()
+
+    async def _exit(self) -> None:
+        """Wait for the end of the process, which knows by now that it has to, and see to it."""
+        await asyncio.to_thread(self._process.join, EXIT_SECS)
+        if self._process.is_alive():
+            logger.warning("the process of a bot does not end: it is killed")
+            self._process.kill()
+            await asyncio.to_thread(self._process.join)
+        if code := self._process.exitcode:
+            logger.error("the process of a bot has died: {}", _cause(code))
+        self._process.close()
+
+
+def _cause(exit_code: int) -> str:
+    """Say what a process has died of; `multiprocessing` gives the number of a signal below 0."""
+    return signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
