@@ -73,10 +73,7 @@ async def open_resources(
         UnknownBot: If a bot of the settings cannot be loaded.
     """
     await asyncio.to_thread(check_sounds, settings.voice.realtime.audio)
-    bots = [load_bot(name, settings) for name in settings.bots]
-    for bot in bots:
-        providers.check_bot(bot, settings)
-        _check_agent(bot, settings)
+    bots = check_bots(settings)
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = connect(settings.database_url, settings.data_dir)
@@ -121,12 +118,24 @@ def reconfigured(resources: Resources, settings: Settings) -> Resources:
     if fixed:
         raise ConfigError("the settings", [f"{name}: takes a restart" for name in fixed])
     check_sounds(settings.voice.realtime.audio)
-    for name in settings.bots:
-        bot = load_bot(name, settings)
-        providers.check_bot(bot, settings)
-        _check_agent(bot, settings)
+    for bot in check_bots(settings):
         read_knowledge(bot, resources.encoder)
     return replace(resources, settings=settings)
+
+
+def check_bots(settings: Settings) -> list[Bot]:
+    """Load the bots of the settings, and import what their calls need.
+
+    Raises:
+        ConfigError: If a profile has no provider that can be used.
+        ServiceUnavailable: If a key or a package is missing.
+        UnknownBot: If a bot cannot be loaded.
+    """
+    bots = [load_bot(name, settings) for name in settings.bots]
+    for bot in bots:
+        providers.check_bot(bot, settings)
+        _check_agent(bot, settings)
+    return bots
 
 
 def _check_agent(bot: Bot, settings: Settings) -> None:

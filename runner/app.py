@@ -30,6 +30,7 @@ from runner.errors import (
     is_retryable,
 )
 from runner.keeper import Keeper
+from runner.launchers.template import Template
 from runner.rooms.phone import PhoneCalls
 from runner.sessions import SessionManager
 from runner.store import Store
@@ -41,13 +42,18 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def create_app(
-    resources: Resources, *, own_key: str | None = None, client_dir: Path = CLIENT_DIR
+    resources: Resources,
+    *,
+    own_key: str | None = None,
+    template: Template | None = None,
+    client_dir: Path = CLIENT_DIR,
 ) -> FastAPI:
     """Build the service.
 
     Args:
         resources: What calls share; opened before and closed after.
         own_key: Lets in whoever has started the service; None for none.
+        template: What a process for each call is forked of; None to hold all in this process.
         client_dir: The built client, served at `/`; if it is missing, Pipecat's is.
     """
 
@@ -59,7 +65,7 @@ def create_app(
         app.state.gate = Gate(
             store, server.jwt, may_be_open=is_loopback(server.host), own_key=own_key
         )
-        manager = app.state.sessions = SessionManager(resources, store)
+        manager = app.state.sessions = SessionManager(resources, store, template)
         watchdogs = (
             asyncio.create_task(watch_event_loop(manager.lagged)),
             asyncio.create_task(watch_load(manager.loaded)),

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from functools import partial
 from importlib import import_module
@@ -31,6 +31,8 @@ from runner import memory
 if TYPE_CHECKING:
     import loguru
     from fastapi import FastAPI
+
+    from runner.launchers.template import Template
 
 Drain: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """Takes no more calls and returns when those under way have ended."""
@@ -201,6 +203,7 @@ async def running(
     progress: Callable[[str], None] = lambda _: None,
     own_key: str | None = None,
     read: Callable[[], Settings] | None = None,
+    template: "Template | None" = None,
 ) -> AsyncIterator["asyncio.Task[None]"]:
     """Load everything, serve, and free everything at the end.
 
@@ -210,6 +213,7 @@ async def running(
         progress: Told what is being loaded.
         own_key: Lets the caller of this in; None for none.
         read: Reads the settings again at SIGHUP; None to keep them.
+        template: What a process for each call is forked of; None to hold all in this process.
 
     Yields:
         The task that serves, already listening; it ends when the process is told to stop.
@@ -231,7 +235,7 @@ async def running(
 
         connect_over_loopback_when_alone()
         resources = await stack.enter_async_context(open_resources(settings, models))
-        app = create_app(resources, own_key=own_key)
+        app = create_app(resources, own_key=own_key, template=template)
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -345,17 +349,49 @@ def _run(
     assert sockets
     settings = load_settings(config, overrides)
     setup_logging(settings.voice.realtime.logging)
-    asyncio.run(_serve(settings, sockets[0], partial(load_settings, config, overrides)))
-
-
-async def _serve(settings: Settings, sock: socket.socket, read: Callable[[], Settings]) -> None:
     console = Console(stderr=True, highlight=False)
+    # Models that calls share are shared within one process.
+    template = None if settings.has_local_models else _make_template(settings, sockets, console)
+    read = partial(load_settings, config, overrides)
+    asyncio.run(_serve(settings, sockets[0], read, template, console))
+
+
+def _make_template(
+    settings: Settings, sockets: Sequence[socket.socket], console: Console
+) -> "Template":
+    """Import all that calls need, and return what processes are forked of that have it.
+
+    Raises:
+        ParlanteError: If a bot or one of its services cannot be used.
+    """
+    with console.status("loading"), quick_start():
+        import runner.app  # noqa: F401
+        from bots.resources import check_bots
+        from runner.launchers.template import Template
+        from runner.launchers.worker import work
+
+        check_bots(settings)
+    # The display of what is being loaded has a thread.
+    return Template(work, unwanted=sockets)
+
+
+async def _serve(
+    settings: Settings,
+    sock: socket.socket,
+    read: Callable[[], Settings],
+    template: "Template | None",
+    console: Console,
+) -> None:
     with console.status("loading") as status:
         from runner.auth import check_exposure
 
         is_open = await check_exposure(settings)
         async with running(
-            settings, sock, lambda what: status.update(f"loading {what}"), read=read
+            settings,
+            sock,
+            lambda what: status.update(f"loading {what}"),
+            read=read,
+            template=template,
         ) as serving:
             status.stop()
             host, port = sock.getsockname()[:2]

@@ -28,6 +28,7 @@ from runner.errors import SessionNotFound, SessionsDisabled
 from runner.host import CallPlan, session_ice_servers
 from runner.journal import Journal
 from runner.launchers.launcher import make_launcher
+from runner.launchers.template import Template
 from runner.limits import Admission, lines
 from runner.lines import EndReason
 from runner.rooms.ice import IceServer
@@ -60,7 +61,7 @@ USER_IN_ROOM_NAMES = 40
 FLUSH_SECS = 5.0
 """How long the end of a session, and of the service, waits for a database that is away."""
 
-MAY_COME_BACK = {EndReason.CLIENT_LEFT, EndReason.PEER_LOST}
+MAY_COME_BACK = {EndReason.CLIENT_LEFT, EndReason.PEER_LOST, EndReason.CRASHED}
 """Ends of calls whose session waits: the page may have been reloaded, the network have changed."""
 
 
@@ -70,6 +71,7 @@ class SessionManager:
     Args:
         resources: What calls share.
         store: Where sessions are kept.
+        template: What a process for each call is forked of; None to hold all in this process.
 
     Raises:
         ServiceUnavailable: If a package for rooms at another service is missing.
@@ -79,7 +81,9 @@ class SessionManager:
         outbox: Tells other servers of them.
     """
 
-    def __init__(self, resources: Resources, store: Store) -> None:
+    def __init__(
+        self, resources: Resources, store: Store, template: Template | None = None
+    ) -> None:
         self._store = store
         limits = resources.settings.voice.realtime.limits
         self._admission = Admission(limits, lines(resources.settings))
@@ -88,7 +92,7 @@ class SessionManager:
         worker = resources.settings.voice.realtime.worker
         self.telemetry = Telemetry(lambda: self.count, agent_name=worker.agent_name)
         self.outbox = Outbox(resources.settings.server.webhooks, store, self.telemetry)
-        self._launcher = make_launcher(resources, self._call_ended)
+        self._launcher = make_launcher(resources, template, self._call_ended)
         self._rooms = Rooms(resources.settings.voice.realtime)
         self.reconfigure(resources)
         self._closing: dict[str, asyncio.Task[None]] = {}

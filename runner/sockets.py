@@ -6,7 +6,7 @@ from collections.abc import Collection
 from contextlib import suppress
 
 from starlette.types import Message
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from runner.errors import OriginNotAllowed
 
@@ -71,7 +71,8 @@ class SocketConnection(WebSocket):
     async def close(self, code: int = 1000, reason: str | None = None) -> None:
         """Close it; do nothing if it is closed, or broken."""
         if self._is_open:
-            await super().close(code, reason)
+            with suppress(WebSocketDisconnect):
+                await super().close(code, reason)
 
     async def refuse(self, code: int, reason: str) -> None:
         """Close it with a code and a reason that a browser hands to its page."""

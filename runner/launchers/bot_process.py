@@ -1,14 +1,12 @@
 """One process that holds one call, as the service sees it."""
 
 import asyncio
-import multiprocessing
-import signal
 import socket
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import psutil
 from loguru import logger
 from pipecat.runner.types import RunnerArguments
 from pipecat.transports.smallwebrtc.request_handler import (
@@ -24,7 +22,8 @@ from processors.transcript import Past
 from runner.errors import WS_INTERNAL_ERROR
 from runner.host import CallPlan
 from runner.launchers.channel import Channel, ChannelClosed
-from runner.launchers.worker import CallSpec, work
+from runner.launchers.template import Template
+from runner.launchers.worker import CallSpec
 from runner.lines import FAREWELL_SECS, STOP_GRACE_SECS, EndReason
 from runner.sockets import SocketConnection
 
@@ -41,31 +40,8 @@ PONG_SECS = 10.0
 STOP_SECS = FAREWELL_SECS + 4 * STOP_GRACE_SECS
 """How long a call may take to end: its last words, and the tries of `Line` to stop it."""
 
-PRELOAD_BYTES = 100_000
-"""Names of modules that fit into one argument of a program, of which Linux takes 128 KiB; what is
-beyond is imported by each process."""
-
 EXIT_SECS = 5.0
 """How long a process may take to end when its call has."""
-
-_forking = multiprocessing.get_context("forkserver")
-_imported_before = frozenset(sys.modules)
-
-
-def import_once() -> None:
-    """Have processes forked from one that has imported what this one has, for bots as well.
-
-    That takes a tenth of a second; to import everything would take each process some seconds. What
-    is imported after the first of them was started, each of them imports itself.
-    """
-    names, room = ["runner.launchers.worker"], PRELOAD_BYTES
-    for name in sys.modules:
-        if name in _imported_before:
-            continue
-        room -= len(f"{name!r}, ")
-        if room > 0:
-            names.append(name)
-    _forking.set_forkserver_preload(names)
 
 
 class ServiceSide:
@@ -133,6 +109,7 @@ class BotProcess:
     """A process that gets ready by itself, holds one call, and ends with it.
 
     Args:
+        template: What it is forked of.
         settings: Those of its call.
         on_end: Told that its call has ended, and why.
         on_exit: Told that it is no more, as the last thing that happens.
@@ -143,6 +120,7 @@ class BotProcess:
 
     def __init__(
         self,
+        template: Template,
         settings: Settings,
         on_end: "Callable[[BotProcess, EndReason], None]",
         on_exit: "Callable[[BotProcess], None]",
@@ -150,8 +128,9 @@ class BotProcess:
         self.pc_id: str | None = None
         self._on_exit = on_exit
         self._here = ServiceSide(lambda reason: on_end(self, reason))
-        self._ours, self._theirs = socket.socketpair()
-        self._process = _forking.Process(target=work, args=(self._theirs, settings), name="bot")
+        self._template = template
+        self._settings = settings
+        self._process: psutil.Process | None = None
         self._channel: Channel | None = None
         self._leaving = asyncio.Event()
         # Why the call has ended, if the process does not live to tell.
@@ -161,7 +140,7 @@ class BotProcess:
     @property
     def pid(self) -> int | None:
         """Names it to the system; None before it is started."""
-        return self._process.pid
+        return self._process.pid if self._process else None
 
     @property
     def session_id(self) -> str | None:
@@ -270,42 +249,45 @@ class BotProcess:
 
     async def _live(self) -> None:
         """Own the process, from its start until it is gone."""
+        ours, theirs = socket.socketpair()
         try:
-            with self._theirs:
-                await asyncio.to_thread(self._process.start)
-        except OSError as error:
-            self._ours.close()
-            logger.error("no process can be started: {}", error)
+            with theirs:
+                self._process = await self._template.fork(theirs)
+        except ServiceUnavailable as error:
+            ours.close()
+            logger.error(error.message)
         else:
-            await self._talk()
+            await self._talk(ours, self._process)
         await self._here.ended(self._reason)
         if self._here.websocket:
             await self._here.websocket.refuse(WS_INTERNAL_ERROR, "the bot has died: connect again")
         self._on_exit(self)
 
-    async def _talk(self) -> None:
+    async def _talk(self, sock: socket.socket, process: psutil.Process) -> None:
         """Answer what the process asks, until it is gone or has to go.
 
         Raises:
             ExceptionGroup: Of what was wrong with an answer; the process has ended nevertheless.
         """
-        self._channel = await Channel.open(self._ours)
-        serving = asyncio.create_task(self._channel.serve(self._here))
+        channel = self._channel = await Channel.open(sock)
+        serving = asyncio.create_task(channel.serve(self._here))
         beside = (
-            asyncio.create_task(self._watch(self._channel)),
+            asyncio.create_task(self._watch(channel, process)),
             asyncio.create_task(self._leaving.wait()),
         )
         try:
+            with suppress(ChannelClosed):
+                await channel.send(self._settings)
             await asyncio.wait({serving, *beside}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (serving, *beside):
                 task.cancel()
             await asyncio.gather(serving, *beside, return_exceptions=True)
-            await self._exit()
+            await _until_ended(process)
         if not serving.cancelled():
             serving.result()
 
-    async def _watch(self, channel: Channel) -> None:
+    async def _watch(self, channel: Channel, process: psutil.Process) -> None:
         """Return when the process gets ready too late, or does not answer any more."""
         with suppress(TimeoutError, ChannelClosed):
             async with asyncio.timeout(READY_SECS):
@@ -314,21 +296,20 @@ class BotProcess:
                 await asyncio.sleep(PING_SECS)
                 async with asyncio.timeout(PONG_SECS):
                     await channel.ask("ping")
-        logger.error("the process of a bot does not answer: it is killed")
-        self._process.kill()
-
-    async def _exit(self) -> None:
-        """Wait for the end of the process, which knows by now that it has to, and see to it."""
-        await asyncio.to_thread(self._process.join, EXIT_SECS)
-        if self._process.is_alive():
-            logger.warning("the process of a bot does not end: it is killed")
-            self._process.kill()
-            await asyncio.to_thread(self._process.join)
-        if code := self._process.exitcode:
-            logger.error("the process of a bot has died: {}", _cause(code))
-        self._process.close()
+        logger.error("the process {} of a bot does not answer: it is killed", process.pid)
+        _kill(process)
 
 
-def _cause(exit_code: int) -> str:
-    """Say what a process has died of; `multiprocessing` gives the number of a signal below 0."""
-    return signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
+async def _until_ended(process: psutil.Process) -> None:
+    """Wait for the end of a process, which knows by now that it has to, and see to it."""
+    try:
+        await asyncio.to_thread(process.wait, EXIT_SECS)
+    except psutil.TimeoutExpired:
+        logger.warning("the process {} of a bot does not end: it is killed", process.pid)
+        _kill(process)
+        await asyncio.to_thread(process.wait)
+
+
+def _kill(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.kill()

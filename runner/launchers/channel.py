@@ -50,6 +50,31 @@ class Channel:
         """Make one of an end of a `socketpair`, which is closed when `serve` ends."""
         return cls(*await asyncio.open_connection(sock=sock))
 
+    async def send(self, message: object) -> None:
+        """Send something that the other side waits for.
+
+        Raises:
+            ChannelClosed: If the other side is gone.
+        """
+        data = pickle.dumps(message)
+        try:
+            self._writer.write(len(data).to_bytes(SIZE_BYTES) + data)
+            await self._writer.drain()
+        except ConnectionError as error:
+            raise _closed() from error
+
+    async def receive(self) -> Any:
+        """Wait for what the other side sends; not while `serve` runs.
+
+        Raises:
+            ChannelClosed: If the other side is gone, or goes meanwhile.
+        """
+        try:
+            size = int.from_bytes(await self._reader.readexactly(SIZE_BYTES))
+            return pickle.loads(await self._reader.readexactly(size))
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise _closed() from error
+
     async def serve(self, answers: object) -> None:
         """Answer until the other side is gone, or the task is cancelled.
 
@@ -63,7 +88,7 @@ class Channel:
         try:
             async with asyncio.TaskGroup() as answering:
                 while True:
-                    message = await self._read()
+                    message = await self.receive()
                     if isinstance(message, _Question):
                         answering.create_task(self._reply_to(message, answers))
                     elif (asked := self._asked.get(message.number)) and not asked.done():
@@ -92,7 +117,7 @@ class Channel:
         number = next(self._numbers)
         asked = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
-            await self._write(_Question(number, name, arguments))
+            await self.send(_Question(number, name, arguments))
             return await asked
         finally:
             del self._asked[number]
@@ -105,23 +130,7 @@ class Channel:
             raise
         except ParlanteError as error:
             reply = _Reply(question.number, error=error)
-        await self._write(reply)
-
-    async def _read(self) -> _Question | _Reply:
-        try:
-            size = int.from_bytes(await self._reader.readexactly(SIZE_BYTES))
-            message: _Question | _Reply = pickle.loads(await self._reader.readexactly(size))
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise _closed() from error
-        return message
-
-    async def _write(self, message: _Question | _Reply) -> None:
-        data = pickle.dumps(message)
-        try:
-            self._writer.write(len(data).to_bytes(SIZE_BYTES) + data)
-            await self._writer.drain()
-        except ConnectionError as error:
-            raise _closed() from error
+        await self.send(reply)
 
 
 def _closed() -> ChannelClosed:

@@ -12,6 +12,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
 from bots.resources import Resources
 from runner.host import CallPlan, SessionHost
 from runner.launchers.pool import BotProcesses
+from runner.launchers.template import Template
 from runner.lines import EndReason
 from runner.sockets import SocketConnection
 
@@ -65,16 +66,16 @@ class Launcher(Protocol):
         """End all calls and wait until they have ended."""
 
 
-def make_launcher(resources: Resources, on_end: Callable[[str, EndReason], None]) -> Launcher:
-    """Return where calls are held with these settings.
-
-    Calls that need a model of this machine share the process that has loaded it; each of the others
-    has a process of its own, so that it can leak, hang and crash for itself.
+def make_launcher(
+    resources: Resources, template: Template | None, on_end: Callable[[str, EndReason], None]
+) -> Launcher:
+    """Return where calls are held.
 
     Args:
         resources: What calls share.
+        template: What a process for each call is forked of; None to hold all in this process.
         on_end: Told of the end of every call, with the session's id.
     """
-    if resources.settings.has_local_models:
-        return SessionHost(resources, on_end=on_end)
-    return BotProcesses(resources.settings, on_end=on_end)
+    if template:
+        return BotProcesses(template, resources.settings, on_end=on_end)
+    return SessionHost(resources, on_end=on_end)

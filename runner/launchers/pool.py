@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from loguru import logger
 from pipecat.runner.types import RunnerArguments
 from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCPatchRequest,
@@ -16,7 +17,8 @@ from bots.resources import Resources
 from bots.settings import Settings
 from runner.errors import SessionNotFound, SessionTaken
 from runner.host import CallPlan
-from runner.launchers.bot_process import BotProcess, import_once
+from runner.launchers.bot_process import BotProcess
+from runner.launchers.template import Template
 from runner.lines import EndReason
 from runner.sockets import SocketConnection
 
@@ -29,11 +31,15 @@ class BotProcesses:
     """Gives each call a process that has been made ready for it; see `Launcher`.
 
     Args:
+        template: What they are forked of.
         settings: Those of the calls, and how many processes wait for one.
         on_end: Told of the end of every call, with the session's id.
     """
 
-    def __init__(self, settings: Settings, *, on_end: Callable[[str, EndReason], None]) -> None:
+    def __init__(
+        self, template: Template, settings: Settings, *, on_end: Callable[[str, EndReason], None]
+    ) -> None:
+        self._template = template
         self._on_end = on_end
         self._all: set[BotProcess] = set()
         self._idle: list[BotProcess] = []
@@ -42,7 +48,6 @@ class BotProcesses:
         self._refilling: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._settings = settings
-        import_once()
         self._fill()
 
     def reconfigure(self, resources: Resources) -> None:
@@ -167,6 +172,7 @@ class BotProcesses:
             raise
         self._deaths = 0
         self._calls[session_id] = process
+        logger.info("session {} is held by process {}", session_id, process.pid)
 
     def _fill(self) -> None:
         """Have as many processes ready, or getting ready, as are wanted."""
@@ -182,7 +188,7 @@ class BotProcesses:
         self._idle = []
 
     def _start(self) -> BotProcess:
-        process = BotProcess(self._settings, self._call_ended, self._exited)
+        process = BotProcess(self._template, self._settings, self._call_ended, self._exited)
         self._all.add(process)
         return process
 

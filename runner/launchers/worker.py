@@ -1,8 +1,6 @@
 """Inside the process of one call: gets ready, holds the call, and ends with it."""
 
 import asyncio
-import gc
-import signal
 import socket
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -50,35 +48,30 @@ class CallSpec:
     created_at: datetime
 
 
-def work(sock: socket.socket, settings: Settings) -> None:
+def work(sock: socket.socket) -> None:
     """Get ready for a call, hold it, and return when it is over, or the service is gone.
 
     Args:
-        sock: The way to the service.
-        settings: Those of the call.
+        sock: The way to the service, which says first by which settings.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # They go to all processes of a terminal or a systemd unit, and the service sees to its
-        # calls. Ignored, they would be for the programs that bots start, too.
-        signal.signal(number, lambda *_: None)
-    # What was imported before the fork is shared memory until something is written to it.
-    gc.freeze()
-    setup_logging(settings.voice.realtime.logging)
     memory.share_pools()
     connect_over_loopback_when_alone()
-    asyncio.run(_work(sock, settings))
+    asyncio.run(_work(sock))
 
 
-async def _work(sock: socket.socket, settings: Settings) -> None:
+async def _work(sock: socket.socket) -> None:
     channel = await Channel.open(sock)
     try:
+        settings: Settings = await channel.receive()
+        setup_logging(settings.voice.realtime.logging)
         async with AsyncExitStack() as stack:
             models = await stack.enter_async_context(loading_models(settings))
             resources = await stack.enter_async_context(open_resources(settings, models))
             spare_the_collector()
             await _hold(channel, OneCall(channel, resources), settings)
     except ChannelClosed:
-        logger.warning("the service is gone, and its call with it")
+        # The service has ended, or wants this process no more.
+        pass
     except ParlanteError as error:
         logger.error("there is no process for a call: {}", error.message)
 
