@@ -59,6 +59,7 @@ class Session:
         room: The room at another service that it is held in; None if its client comes here.
         has_begun: Whether its client was ever there.
         is_empty: Whether its client was there and has left: it holds no line until it comes back.
+        crashes: How often the process of its bot has died.
         state: What its bot is doing.
         expiry: Ends it if nobody comes; None while it has a call.
     """
@@ -75,6 +76,7 @@ class Session:
     room: Room | None = None
     has_begun: bool = False
     is_empty: bool = False
+    crashes: int = 0
     state: State = State.DISCONNECTED
     expiry: asyncio.TimerHandle | None = None
 

@@ -18,6 +18,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
 )
 
 from bots.config import BotChanges, LimitConfig, ServiceWishes
+from bots.errors import ParlanteError
 from bots.registry import Bot
 from bots.resources import Resources
 from processors.latency import TurnLatency
@@ -64,6 +65,13 @@ FLUSH_SECS = 5.0
 MAY_COME_BACK = {EndReason.CLIENT_LEFT, EndReason.PEER_LOST, EndReason.CRASHED}
 """Ends of calls whose session waits: the page may have been reloaded, the network have changed."""
 
+MAY_COME_BACK_ELSEWHERE = {EndReason.PEER_LOST}
+"""The same, of calls in a room at another service: the bot goes with its client only if that hangs
+up its phone, and without one only if this service stops. The next one sends another bot."""
+
+MOST_CRASHES = 3
+"""For a session in a room elsewhere: so often another bot is sent there."""
+
 
 class SessionManager:
     """Starts sessions within the limits, takes them up again, and forgets them when they end.
@@ -96,6 +104,7 @@ class SessionManager:
         self._rooms = Rooms(resources.settings.voice.realtime)
         self.reconfigure(resources)
         self._closing: dict[str, asyncio.Task[None]] = {}
+        self._sending: set[asyncio.Task[None]] = set()
 
     def reconfigure(self, resources: Resources) -> None:
         """Start sessions with other resources from now on; those that there are keep their bot."""
@@ -366,12 +375,8 @@ class SessionManager:
             UnknownBot: If its bot is not there any more.
             DatabaseUnavailable: If what was said before cannot be had.
         """
-        maker = self._rooms.maker(row.transport)
         # Nobody has to be let in: its client is, and the bot is let in by who made the room.
-        session = await self._take_up(row, new_token(row.id))
-        assert maker
-        bot = await maker.enter(self._room_plan(session))
-        await self._attend(session, bot)
+        await self._enter(await self._take_up(row, new_token(row.id)))
 
     async def bury(self, row: SessionRow) -> None:
         """See to the rest of a session that has ended in the store, and had no service."""
@@ -384,6 +389,9 @@ class SessionManager:
     async def close(self) -> None:
         """End all calls and their sessions, and wait until everything of them is written."""
         await self._launcher.close()
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
         for session in self._sessions.values():
             session.stop_waiting()
             self._closing[session.id] = asyncio.create_task(session.journal.finish())
@@ -482,6 +490,26 @@ class SessionManager:
             self._end(session.id, EndReason.ERROR)
             raise
 
+    async def _enter(self, session: Session) -> None:
+        """Have a bot again in the room of a session, in the place of one that has died.
+
+        Raises:
+            RoomUnavailable: If it is not let in.
+            ParlanteError: If it does not get there; the session has ended then.
+        """
+        maker = self._rooms.maker(session.transport)
+        assert maker
+        bot = await maker.enter(self._room_plan(session))
+        await self._attend(session, bot)
+
+    async def _send_another(self, session: Session) -> None:
+        """Have another bot in the room of a session whose process has died; else end it."""
+        try:
+            await self._enter(session)
+        except ParlanteError as error:
+            logger.error("session {} cannot go on: {}", session.id, error.message)
+            self._end(session.id, EndReason.CRASHED)
+
     async def _close_room(self, session: Session) -> None:
         await self._rooms.close(session.transport, session.room_name)
 
@@ -513,14 +541,17 @@ class SessionManager:
             raise not_found()
 
     def _call_ended(self, session_id: str, reason: EndReason) -> None:
-        """End a session with its call, or let it wait for its client to come back."""
+        """End a session with its call, let it wait for its client, or go on with another bot."""
         session = self._sessions.get(session_id)
-        # From a room elsewhere the bot goes with its client only if that hangs up its phone, and
-        # without one only if this service stops: the next one sends another bot.
-        has_hung_up = (
-            session and session.transport in self.elsewhere and reason == EndReason.CLIENT_LEFT
-        )
-        if session and reason in MAY_COME_BACK and not has_hung_up:
+        if not session:
+            return
+        is_elsewhere = session.transport in self.elsewhere
+        if is_elsewhere and reason is EndReason.CRASHED and session.crashes < MOST_CRASHES:
+            session.crashes += 1
+            sending = asyncio.create_task(self._send_another(session))
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
+        elif reason in (MAY_COME_BACK_ELSEWHERE if is_elsewhere else MAY_COME_BACK):
             self._leave_empty(session, reason)
         else:
             self._end(session_id, reason)

@@ -232,8 +232,10 @@ class DistantSocket(SocketConnection):
     def __init__(self, channel: Channel, patience_secs: float) -> None:
         self._channel = channel
         scope = {"type": "websocket", "headers": []}
-        super().__init__(WebSocket(scope, self._receive_there, self._send_there), patience_secs)
-        self.client_state = self.application_state = WebSocketState.CONNECTED
+        websocket = WebSocket(scope, self._receive_there, self._send_there)
+        super().__init__(websocket, patience_secs)
+        for end in (websocket, self):
+            end.client_state = end.application_state = WebSocketState.CONNECTED
 
     async def _receive_there(self) -> Message:
         message: Message = await self._channel.ask("receive")

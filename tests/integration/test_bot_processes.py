@@ -16,10 +16,12 @@ from runner.peer import Peer, connect
 from tests.integration.test_call import REPLY_SECS
 from tests.integration.test_lifecycle import ended, until_no_session
 from tests.integration.test_reload import greet
+from tests.integration.test_rooms import for_daily, post
 from tests.integration.test_survival import hear_again
 from tests.integration.test_transcript import read_when
 from tests.service import Service, run_service
 from tests.socket_peer import connect_by_socket
+from tests.standins.daily_api import run_daily_standin
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
 
 HELD = "is held by process "
@@ -129,6 +131,22 @@ async def test_a_call_over_a_websocket_has_a_process_of_its_own_too(service: Ser
         await asyncio.wait_for(peer.closed.wait(), 10)
         assert peer.socket.close_code == WS_INTERNAL_ERROR
     await service.until_logged(f"the process {pid} of a bot has died: SIGKILL")
+
+
+async def test_a_room_elsewhere_gets_another_bot_when_the_process_of_the_first_dies(
+    tmp_path: Path, environment: Mapping[str, str]
+) -> None:
+    async with run_daily_standin() as daily:
+        settings = {**environment, **for_daily(daily)}
+        with run_service(tmp_path, environment=settings) as service:
+            made = await post(f"{service.url}/start", {"transport": "daily"})
+            await service.until_logged(HELD)
+            tokens = daily.tokens
+            psutil.Process(holders(service)[made["sessionId"]]).kill()
+            await daily.until_tokens(tokens + 1)
+            await service.until_logged(HELD, times=2)
+            assert len(daily.made) == 1
+        assert await asyncio.to_thread(service.process.wait, 20) == 0
 
 
 async def test_a_process_waits_for_the_next_call_and_ends_with_it(service: Service) -> None:
