@@ -1,9 +1,14 @@
 """The connections to services in the cloud that speak OpenAI's protocol; all calls share them."""
 
+from contextlib import suppress
 from typing import Any
 
-from openai import DefaultAsyncHttpxClient
+import httpx
+from openai import DefaultAsyncHttpxClient, OpenAIError
 from pipecat.services.openai.base_llm import BaseOpenAILLMService
+
+CONNECT_SECS = 10.0
+"""How long a provider may take to answer before anything is asked of it."""
 
 
 class CloudClients:
@@ -51,6 +56,17 @@ class CloudClients:
             made = type(service.__name__, (service,), members)
             self._services[provider, retries] = made
         return self._services[provider, retries]
+
+    async def open_connections(self) -> None:
+        """Connect to the providers of language models, so that no first answer waits for that.
+
+        Their models are asked for, because every server answers to that in some way.
+        """
+        for client in list(self._clients.values()):
+            with suppress(OpenAIError):
+                await client.with_options(max_retries=0, timeout=CONNECT_SECS).get(
+                    "/models", cast_to=httpx.Response
+                )
 
     async def close(self) -> None:
         """Close the connections; sessions must have ended."""

@@ -79,7 +79,8 @@ class Brain:
         processors: What stands between the microphone and the loudspeaker, in its order.
         user: That of them which tells of the user's turns.
         assistant: Tells of the bot's turns; stands behind the loudspeaker.
-        prefill: Has a local model read its instructions ahead; None where there is none.
+        prefill: Has the language model ready for the first question: a local one reads its
+            instructions, another has its connection opened. None where there is no such model.
     """
 
     processors: Sequence[FrameProcessor]
@@ -226,7 +227,7 @@ def make_chained(
         in_turn(llms),
         speech_in_turn(voices),
     ]
-    prefill = partial(read, context) if read else None
+    prefill = partial(read, context) if read else clients.open_connections
     return Brain(processors, turns.user(), turns.assistant(), prefill)
 
 

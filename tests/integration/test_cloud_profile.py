@@ -75,7 +75,7 @@ async def test_a_booking_is_heard_made_in_the_table_and_confirmed(
     assert row == (BOOKING["name"], BOOKING["reason"])
 
 
-async def test_calls_share_their_connections_to_the_language_model(
+async def test_the_connection_to_the_language_model_is_there_before_the_first_question(
     tmp_path: Path, speaker: Speaker
 ) -> None:
     standin = OpenAIStandin(
@@ -84,9 +84,10 @@ async def test_calls_share_their_connections_to_the_language_model(
     async with run_openai_standin(standin):
         environment = {"OPENAI_API_KEY": standin.key, "OPENAI_BASE_URL": standin.url}
         with run_service(tmp_path, environment=environment) as service:
-            for _ in range(2):
-                async with connect(service.url) as peer:
-                    await peer.hear_out(timeout=20)
+            async with connect(service.url) as peer:
+                await peer.hear_out(timeout=20)
+                for _ in range(2):
                     await ask(peer, speaker, "Are you open on Sunday?")
     assert len(standin.ports) > 1
+    assert set(standin.connected_from) == set(standin.ports)
     assert len(set(standin.ports)) == 1

@@ -72,6 +72,7 @@ class OpenAIStandin:
         chats: Bodies of the requests for completions.
         summarised: Bodies of those that were not streamed.
         ports: From which the client sent each of them: a connection that is kept keeps its port.
+        connected_from: From which ports it was asked which models it has.
         spoken: Texts that it was asked to speak.
         heard_secs: Lengths of the recordings that it was asked to transcribe.
         url: Its base address, once it runs.
@@ -87,6 +88,7 @@ class OpenAIStandin:
     chats: list[dict[str, Any]] = field(default_factory=list)
     summarised: list[dict[str, Any]] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)
+    connected_from: list[int] = field(default_factory=list)
     spoken: list[str] = field(default_factory=list)
     heard_secs: list[float] = field(default_factory=list)
     url: str = ""
@@ -131,6 +133,12 @@ class OpenAIStandin:
         await _send(response, body["model"], {}, "stop" if isinstance(reply, str) else "tool_calls")
         await response.write(b"data: [DONE]\n\n")
         return response
+
+    async def models(self, request: web.Request) -> web.StreamResponse:
+        self._check_key(request)
+        assert request.transport
+        self.connected_from.append(request.transport.get_extra_info("peername")[1])
+        return web.json_response({"object": "list", "data": []})
 
     async def transcribe(self, request: web.Request) -> web.StreamResponse:
         self._check_key(request)
@@ -215,6 +223,7 @@ async def _send(
 async def run_openai_standin(standin: OpenAIStandin) -> AsyncIterator[OpenAIStandin]:
     """Serve it on a free port of the loopback address."""
     async with serving(
+        web.get("/v1/models", standin.models),
         web.post("/v1/chat/completions", standin.chat),
         web.post("/v1/audio/transcriptions", standin.transcribe),
         web.post("/v1/audio/speech", standin.speak),
