@@ -66,6 +66,7 @@ costs: setup ## measure the start, and what calls cost beside a bare Pipecat pip
 	$(BIN)/python tests/bench/start.py
 	$(BIN)/python tests/bench/overhead.py
 	$(BIN)/python tests/bench/idle_calls.py
+	$(BIN)/python tests/bench/bot_processes.py
 	$(BIN)/python tests/bench/instructions.py
 
 latency: setup ## measure how fast the bot answers, beside a vanilla Pipecat bot
