@@ -240,8 +240,9 @@ class BotProcess:
             async with asyncio.timeout(ANSWER_SECS):
                 return await self._channel_now().ask(name, *arguments)
         except TimeoutError as error:
-            message = f"the bot's process does not {name} within {ANSWER_SECS:.0f} s"
-            raise ServiceUnavailable(message) from error
+            raise ServiceUnavailable(
+                f"the process of this call does not answer within {ANSWER_SECS:.0f} s"
+            ) from error
 
     def _channel_now(self) -> Channel:
         assert self._channel, "the process is not ready yet"
@@ -264,11 +265,7 @@ class BotProcess:
         self._on_exit(self)
 
     async def _talk(self, sock: socket.socket, process: psutil.Process) -> None:
-        """Answer what the process asks, until it is gone or has to go.
-
-        Raises:
-            ExceptionGroup: Of what was wrong with an answer; the process has ended nevertheless.
-        """
+        """Answer what the process asks, until it is gone or has to go."""
         channel = self._channel = await Channel.open(sock)
         serving = asyncio.create_task(channel.serve(self._here))
         beside = (
@@ -284,20 +281,23 @@ class BotProcess:
                 task.cancel()
             await asyncio.gather(serving, *beside, return_exceptions=True)
             await _until_ended(process)
-        if not serving.cancelled():
-            serving.result()
+        if not serving.cancelled() and (error := serving.exception()):
+            logger.opt(exception=error).error("what a call tells of itself cannot be taken")
 
     async def _watch(self, channel: Channel, process: psutil.Process) -> None:
-        """Return when the process gets ready too late, or does not answer any more."""
-        with suppress(TimeoutError, ChannelClosed):
+        """Return when the process is gone, gets ready too late, or does not answer any more."""
+        try:
             async with asyncio.timeout(READY_SECS):
                 await self._here.is_ready.wait()
             while True:
                 await asyncio.sleep(PING_SECS)
                 async with asyncio.timeout(PONG_SECS):
                     await channel.ask("ping")
-        logger.error("the process {} of a bot does not answer: it is killed", process.pid)
-        _kill(process)
+        except TimeoutError:
+            logger.error("the process {} of a bot does not answer: it is killed", process.pid)
+            _kill(process)
+        except ChannelClosed:
+            return
 
 
 async def _until_ended(process: psutil.Process) -> None:
