@@ -15,6 +15,7 @@ from pipecat.runner.types import (
     SmallWebRTCRunnerArguments,
     WebSocketRunnerArguments,
 )
+from pipecat.runner.utils import parse_telephony_websocket
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCPatchRequest,
@@ -38,6 +39,10 @@ from runner.sockets import SocketConnection
 
 _BROKEN_SDP = (AssertionError, AttributeError, IndexError, KeyError)
 """aiortc has no error of its own for an SDP that it cannot read."""
+
+
+FIRST_WORD_SECS = 10.0
+"""How long an eval harness may take to say that it is one."""
 
 
 @dataclass(frozen=True)
@@ -197,23 +202,33 @@ class SessionHost:
         except (ValueError, AssertionError, IndexError) as error:
             raise ConnectionFailed(f"a candidate cannot be read: {error}") from error
 
-    async def join(self, plan: CallPlan, socket: SocketConnection) -> Line:
+    async def join(self, plan: CallPlan, socket: SocketConnection, transport: str) -> Line:
         """Start the call of a client that has opened a WebSocket.
 
         Args:
             plan: What the call is made of.
             socket: The connection, accepted.
+            transport: Whether it is a `websocket` of RTVI, or of the `eval` harness.
 
         Returns:
             The call, whose end is to be waited for: the server closes the socket after.
 
         Raises:
             SessionTaken: If the session has a client.
+            ConnectionFailed: If the client does not say what an eval harness says first.
             ParlanteError: If the bot cannot be made.
         """
-        arguments = WebSocketRunnerArguments(
-            websocket=socket, transport_type="websocket", session_id=plan.session_id
-        )
+        arguments = WebSocketRunnerArguments(websocket=socket, session_id=plan.session_id)
+        if transport == "websocket":
+            arguments.transport_type = transport
+            return await self._start(plan, socket, arguments)
+        try:
+            async with asyncio.timeout(FIRST_WORD_SECS):
+                kind, _ = await parse_telephony_websocket(socket)
+        except (TimeoutError, ValueError) as error:
+            raise ConnectionFailed("nothing was said that an eval harness begins with") from error
+        if kind != transport:
+            raise ConnectionFailed(f"this is for an eval harness, not for '{kind}'")
         return await self._start(plan, socket, arguments)
 
     async def attend(

@@ -336,17 +336,22 @@ class SessionManager:
         async with self._connecting(session):
             return await self._launcher.offer(self._plan(session), request)
 
-    async def join(self, session: Session, socket: SocketConnection) -> None:
+    async def join(self, session: Session, socket: SocketConnection, transport: str) -> None:
         """Hold the call of a client that has opened a WebSocket, until the call has ended.
+
+        Args:
+            session: Which one.
+            socket: The connection, accepted.
+            transport: How it comes, as sessions are started for it.
 
         Raises:
             SessionTaken: If it has a client.
             ParlanteError: As `offer` does, or if the bot cannot be made.
         """
-        _check_way(session, "websocket")
+        _check_way(session, transport)
         async with self._connecting(session):
-            line = await self._launcher.join(self._plan(session), socket)
-        await line.until_ended()
+            call = await self._launcher.join(self._plan(session), socket, transport)
+        await call.until_ended()
 
     async def add_candidates(self, request: SmallWebRTCPatchRequest) -> None:
         """Take late ICE candidates; see `Launcher.add_candidates`."""

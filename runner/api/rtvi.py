@@ -1,5 +1,7 @@
 """The routes that Pipecat's own clients expect: start, status, WebRTC offers and WebSockets."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, WebSocket
@@ -15,6 +17,7 @@ from bots.errors import ParlanteError
 from bots.registry import UnknownBot
 from runner.api.deps import Body, Caller, Sessions
 from runner.api.refusals import OF_STARTS, TO_CALLERS, refusals
+from runner.auth import Gate
 from runner.errors import (
     ConnectionFailed,
     ServiceDraining,
@@ -23,7 +26,8 @@ from runner.errors import (
     ws_close_code,
 )
 from runner.rooms.ice import IceServer
-from runner.session import not_found
+from runner.session import Session, not_found
+from runner.sessions import SessionManager
 from runner.sockets import SocketConnection, check_origin
 from runner.wishes import AS_IT_IS, Wish
 
@@ -31,6 +35,8 @@ OF_OFFERS = (SessionNotFound, SessionLimitExceeded, ServiceDraining, UnknownBot,
 OF_CANDIDATES = (SessionNotFound, ConnectionFailed)
 
 CANDIDATE = r"^$|^\S+ [0-9]{1,5} \S+ [0-9]{1,10} \S+ [0-9]{1,5} typ \S+( .*)?$"
+
+SOCKET_ROUTES = {"websocket": "client_socket", "eval": "evaluation_socket"}
 
 router = APIRouter(tags=["Pipecat clients"])
 
@@ -181,8 +187,8 @@ async def start(
         )
     if session.room:
         return LiveKitResponse(url=session.room.url, token=session.room.token, sessionId=session.id)
-    if session.transport == "websocket":
-        return SocketResponse(wsUrl=str(request.url_for("client_socket", token=session.token)))
+    if route := SOCKET_ROUTES.get(session.transport):
+        return SocketResponse(wsUrl=str(request.url_for(route, token=session.token)))
     servers = sessions.ice_servers(session)
     ice = IceServers(iceServers=servers) if servers else None
     return StartResponse(sessionId=session.token, iceConfig=ice)
@@ -191,7 +197,37 @@ async def start(
 @router.websocket("/ws-client")
 @router.websocket("/ws-client/{token}")
 async def client_socket(sessions: Sessions, websocket: WebSocket, token: str = "") -> None:
-    """Hold the call of a session, in the protocol of Pipecat's websocket transport.
+    """Hold the call of a session, in the protocol of Pipecat's websocket transport."""
+    await _hold(websocket, sessions, partial(sessions.admit, token), "websocket")
+
+
+@router.websocket("/ws/{token}")
+async def evaluation_socket(sessions: Sessions, websocket: WebSocket, token: str) -> None:
+    """Hold the call of Pipecat's eval harness, with a bot that a session was started with."""
+    await _hold(websocket, sessions, partial(sessions.admit, token), "eval")
+
+
+@router.websocket("/ws")
+async def open_evaluation_socket(
+    sessions: Sessions, websocket: WebSocket, bot: str | None = None
+) -> None:
+    """Hold the call of Pipecat's eval harness, which has no key: where none is needed."""
+
+    async def start() -> Session:
+        gate: Gate = websocket.app.state.gate
+        caller = await gate.admit(None, None)
+        return await sessions.create(Wish(caller.user, "eval", bot))
+
+    await _hold(websocket, sessions, start, "eval")
+
+
+async def _hold(
+    websocket: WebSocket,
+    sessions: SessionManager,
+    find: Callable[[], Awaitable[Session]],
+    transport: str,
+) -> None:
+    """Hold the call of a session that is yet to be found.
 
     A refusal comes after the connection is accepted: before, a page would not learn the reason.
     """
@@ -200,7 +236,7 @@ async def client_socket(sessions: Sessions, websocket: WebSocket, token: str = "
     await socket.accept()
     try:
         check_origin(socket, settings.server.allowed_origins)
-        await sessions.join(await sessions.admit(token), socket)
+        await sessions.join(await find(), socket, transport)
     except ParlanteError as error:
         await socket.refuse(ws_close_code(error), error.message)
 

@@ -184,10 +184,10 @@ class BotProcess:
         """
         await self._ask("add_candidates", request)
 
-    async def join(self, plan: CallPlan, websocket: SocketConnection) -> None:
+    async def join(self, plan: CallPlan, websocket: SocketConnection, transport: str) -> None:
         """Begin the call of a client at a WebSocket; see `SessionHost.join` and `offer`."""
         self._here.websocket = websocket
-        await self._begin(plan, "join")
+        await self._begin(plan, "join", transport)
 
     async def attend(self, plan: CallPlan, bot: RunnerArguments, *, ends_with_client: bool) -> None:
         """Begin the call in a room elsewhere; see `SessionHost.attend` and `offer`."""

@@ -39,7 +39,7 @@ class Launcher(Protocol):
     async def add_candidates(self, request: SmallWebRTCPatchRequest) -> None:
         """Take ICE candidates that a client found after its offer."""
 
-    async def join(self, plan: CallPlan, socket: SocketConnection) -> HeldCall:
+    async def join(self, plan: CallPlan, socket: SocketConnection, transport: str) -> HeldCall:
         """Start the call of a client that has opened a WebSocket."""
 
     async def attend(

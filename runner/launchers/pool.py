@@ -90,7 +90,7 @@ class BotProcesses:
             raise SessionNotFound("this connection has ended: start a new session")
         await self._calls[session_id].add_candidates(request)
 
-    async def join(self, plan: CallPlan, socket: SocketConnection) -> BotProcess:
+    async def join(self, plan: CallPlan, socket: SocketConnection, transport: str) -> BotProcess:
         """Start the call of a client that has opened a WebSocket, and return what holds it.
 
         Raises:
@@ -101,7 +101,7 @@ class BotProcesses:
         if plan.session_id in self._calls:
             raise _taken()
         async with self._beginning(plan.session_id) as process:
-            await process.join(plan, socket)
+            await process.join(plan, socket, transport)
         return process
 
     async def attend(

@@ -1,10 +1,10 @@
 """Inside the process of one call: gets ready, holds the call, and ends with it."""
 
 import asyncio
-import socket
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from socket import socket as Socket
 from typing import Any
 
 from loguru import logger
@@ -48,7 +48,7 @@ class CallSpec:
     created_at: datetime
 
 
-def work(sock: socket.socket) -> None:
+def work(sock: Socket) -> None:
     """Get ready for a call, hold it, and return when it is over, or the service is gone.
 
     Args:
@@ -59,7 +59,7 @@ def work(sock: socket.socket) -> None:
     asyncio.run(_work(sock))
 
 
-async def _work(sock: socket.socket) -> None:
+async def _work(sock: Socket) -> None:
     channel = await Channel.open(sock)
     try:
         settings: Settings = await channel.receive()
@@ -131,9 +131,10 @@ class OneCall:
         """See `SessionHost.add_candidates`."""
         await self._host.add_candidates(request)
 
-    async def join(self, spec: CallSpec) -> None:
+    async def join(self, spec: CallSpec, transport: str) -> None:
         """Start the call of a client whose WebSocket the service holds; see `SessionHost.join`."""
-        await self._host.join(self._plan(spec), DistantSocket(self._channel, self._patience_secs))
+        socket = DistantSocket(self._channel, self._patience_secs)
+        await self._host.join(self._plan(spec), socket, transport)
 
     async def attend(self, spec: CallSpec, bot: RunnerArguments, ends_with_client: bool) -> None:
         """See `SessionHost.attend`."""

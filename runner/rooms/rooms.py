@@ -5,13 +5,14 @@ from collections.abc import Mapping
 
 from loguru import logger
 
-from bots.config import RealtimeConfig, Transport
+from bots.config import RealtimeConfig
 from bots.errors import ServiceUnavailable
 from runner.errors import RoomUnavailable, TransportUnavailable
 from runner.rooms.room import RoomMaker
 
-HERE: tuple[Transport, ...] = ("webrtc", "websocket")
-"""Transports by which a client comes to this service: a session needs no other room."""
+HERE = ("webrtc", "websocket", "eval")
+"""Transports by which a client comes to this service: a session needs no other room. By the last
+one comes Pipecat's eval harness."""
 
 CLOSE_PAUSES_SECS = (0.5, 2.0, 10.0)
 """Between the tries to close a room; then it is left to end by itself."""

@@ -1,16 +1,19 @@
-"""Pipecat's own runner starts a bot's file, as Pipecat Cloud does."""
+"""Pipecat's own runner starts a bot's file; its eval harness talks to that, and to the service."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect as open_socket
+from websockets.exceptions import ConnectionClosed
 
 from runner.peer import connect
 from tests.integration.test_call import ask
-from tests.service import ROOT, StockRunner, run_stock_runner
+from tests.service import ROOT, Service, StockRunner, run_stock_runner
 from tests.speech import Speaker, words_wrong
 
 EVALUATION_SECS = 180
@@ -33,16 +36,17 @@ async def test_a_bot_answers_under_pipecats_own_runner(
     assert voiced > 1
 
 
-async def test_it_passes_the_evaluations_in_text_and_in_sound(stock_runner: StockRunner) -> None:
+async def evaluate(url: str, folder: Path) -> None:
+    """Hold the conversations of the receptionist's evaluations, and see that they go well."""
     command = [
         str(Path(sys.executable).parent / "pipecat"),
         "eval",
         "run",
         "tests/evals/receptionist.yaml",
         "--bot-url",
-        f"ws://127.0.0.1:{stock_runner.port}/ws",
+        url,
         "--logs-dir",
-        str(stock_runner.folder),
+        str(folder),
         "--no-cache",
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -52,3 +56,19 @@ async def test_it_passes_the_evaluations_in_text_and_in_sound(stock_runner: Stoc
     output, _ = await asyncio.wait_for(evaluation.communicate(), EVALUATION_SECS)
     assert evaluation.returncode == 0, output.decode()
     assert b"2/2 passed" in output
+
+
+async def test_it_passes_the_evaluations_in_text_and_in_sound(stock_runner: StockRunner) -> None:
+    await evaluate(f"ws://127.0.0.1:{stock_runner.port}/ws", stock_runner.folder)
+
+
+async def test_the_service_passes_the_same_evaluations(service: Service, tmp_path: Path) -> None:
+    await evaluate(f"{service.url.replace('http', 'ws')}/ws?bot=receptionist", tmp_path)
+
+
+async def test_a_socket_for_evaluations_is_for_nothing_else(service: Service) -> None:
+    async with open_socket(f"{service.url.replace('http', 'ws')}/ws") as socket:
+        await socket.send(json.dumps({"event": "connected", "protocol": "Call"}))
+        await socket.send(json.dumps({"event": "start", "start": {"streamSid": "1"}}))
+        with pytest.raises(ConnectionClosed, match="eval harness"):
+            await socket.recv()

@@ -87,7 +87,7 @@ async def test_behind_tls_the_address_is_a_secure_one(http: httpx.AsyncClient) -
 
 
 async def test_status_and_health_are_told(http: httpx.AsyncClient) -> None:
-    transports = ["webrtc", "websocket"]
+    transports = ["webrtc", "websocket", "eval"]
     assert (await http.get("/status")).json() == {
         "status": "ready",
         "transports": transports,

@@ -253,7 +253,7 @@ class TestTheService:
     async def test_a_transport_without_a_key_is_not_offered(self, daily: DailyStandin) -> None:
         async with service(voice={"realtime": {"daily": daily_config(daily)}}) as http:
             assert (await http.get("/status")).json()["transports"] == [
-                *("webrtc", "websocket", "daily")
+                *("webrtc", "websocket", "eval", "daily")
             ]
             refused = await http.post("/start", json={"transport": "livekit"})
         assert refused.status_code == 400
