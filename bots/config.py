@@ -380,6 +380,7 @@ class WorkerConfig(Section):
 
     Attributes:
         idle: Processes that are kept ready for calls that have one each.
+        port: Where probes and metrics are answered, and nothing else; 0 for a free one.
         agent_name: Names this installation where several are watched: in `/status` and `/metrics`.
         load_threshold: Share of all cores of the machine that may be busy, on average of 10 s,
             for `/ready` to have more sessions sent here beside others; 1 for any.
@@ -391,6 +392,7 @@ class WorkerConfig(Section):
     """
 
     idle: Annotated[int, Field(ge=0, le=100)] = 1
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
     agent_name: str = "parlante"
     load_threshold: Share = 0.7
     memory_warn: Annotated[float, Field(ge=0)] = 700

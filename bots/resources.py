@@ -156,6 +156,7 @@ def _fixed(settings: Settings) -> dict[str, object]:
         "the offline models": find_local_files(settings),
         "voice.realtime.daily": settings.voice.realtime.daily,
         "voice.realtime.livekit": settings.voice.realtime.livekit,
+        "voice.realtime.worker.port": settings.voice.realtime.worker.port,
         "voice.realtime.limits.lost_peer_timeout": settings.voice.realtime.limits.lost_peer_timeout,
     }
 

@@ -21,6 +21,7 @@ from bots.resources import Resources, reconfigured
 from bots.settings import Settings
 from runner.api import config, daily, events, ops, rtvi, sessions
 from runner.api.body_limit import BodyLimit
+from runner.api.worker_port import WorkerPort
 from runner.auth import Gate, is_loopback
 from runner.errors import (
     InvalidRequest,
@@ -46,6 +47,7 @@ def create_app(
     *,
     own_key: str | None = None,
     template: Template | None = None,
+    worker_port: int | None = None,
     client_dir: Path = CLIENT_DIR,
 ) -> FastAPI:
     """Build the service.
@@ -54,6 +56,7 @@ def create_app(
         resources: What calls share; opened before and closed after.
         own_key: Lets in whoever has started the service; None for none.
         template: What a process for each call is forked of; None to hold all in this process.
+        worker_port: Where only those who watch the service get in; None for nowhere.
         client_dir: The built client, served at `/`; if it is missing, Pipecat's is.
     """
 
@@ -97,6 +100,8 @@ def create_app(
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=["*"], allow_headers=["*"]
         )
+    if worker_port is not None:
+        app.add_middleware(WorkerPort, port=worker_port)
     _handle_errors(app)
     app.include_router(rtvi.router)
     app.include_router(daily.router)

@@ -204,6 +204,7 @@ async def running(
     own_key: str | None = None,
     read: Callable[[], Settings] | None = None,
     template: "Template | None" = None,
+    worker_sock: socket.socket | None = None,
 ) -> AsyncIterator["asyncio.Task[None]"]:
     """Load everything, serve, and free everything at the end.
 
@@ -214,6 +215,8 @@ async def running(
         own_key: Lets the caller of this in; None for none.
         read: Reads the settings again at SIGHUP; None to keep them.
         template: What a process for each call is forked of; None to hold all in this process.
+        worker_sock: Where to listen for those who watch the service; closed at the end. None for
+            nowhere.
 
     Yields:
         The task that serves, already listening; it ends when the process is told to stop.
@@ -223,7 +226,9 @@ async def running(
     """
     memory.share_pools()
     async with AsyncExitStack() as stack:
-        stack.enter_context(closing(sock))
+        socks = [sock, worker_sock] if worker_sock else [sock]
+        for one in socks:
+            stack.enter_context(closing(one))
         starting = stack.enter_context(ExitStack())
         starting.enter_context(quick_start())
         # The models and the imports take seconds, most of them outside of each other's way.
@@ -235,7 +240,12 @@ async def running(
 
         connect_over_loopback_when_alone()
         resources = await stack.enter_async_context(open_resources(settings, models))
-        app = create_app(resources, own_key=own_key, template=template)
+        app = create_app(
+            resources,
+            own_key=own_key,
+            template=template,
+            worker_port=_port(worker_sock) if worker_sock else None,
+        )
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -250,7 +260,7 @@ async def running(
         server = _Server(config, drain, lambda: app.state.sessions.hush(), rereads=read is not None)
         starting.close()
         spare_the_collector()
-        serving = asyncio.create_task(server.serve(sockets=[sock]))
+        serving = asyncio.create_task(server.serve(sockets=socks))
         up = asyncio.create_task(server.listening.wait())
         rereading = asyncio.create_task(_reread(app, server.reread, read or (lambda: settings)))
         try:
@@ -350,10 +360,12 @@ def _run(
     settings = load_settings(config, overrides)
     setup_logging(settings.voice.realtime.logging)
     console = Console(stderr=True, highlight=False)
+    worker_sock = bind(settings.server.host, settings.voice.realtime.worker.port)
+    socks = [*sockets, worker_sock]
     # Models that calls share are shared within one process.
-    template = None if settings.has_local_models else _make_template(settings, sockets, console)
+    template = None if settings.has_local_models else _make_template(settings, socks, console)
     read = partial(load_settings, config, overrides)
-    asyncio.run(_serve(settings, sockets[0], read, template, console))
+    asyncio.run(_serve(settings, sockets[0], worker_sock, read, template, console))
 
 
 def _make_template(
@@ -378,6 +390,7 @@ def _make_template(
 async def _serve(
     settings: Settings,
     sock: socket.socket,
+    worker_sock: socket.socket,
     read: Callable[[], Settings],
     template: "Template | None",
     console: Console,
@@ -392,14 +405,23 @@ async def _serve(
             lambda what: status.update(f"loading {what}"),
             read=read,
             template=template,
+            worker_sock=worker_sock,
         ) as serving:
             status.stop()
-            host, port = sock.getsockname()[:2]
-            _welcome(console, settings, host, port, is_open=is_open)
+            host = sock.getsockname()[0]
+            ports = _port(sock), _port(worker_sock)
+            _welcome(console, settings, host, *ports, is_open=is_open)
             await serving
 
 
-def _welcome(console: Console, settings: Settings, host: str, port: int, *, is_open: bool) -> None:
+def _port(sock: socket.socket) -> int:
+    port: int = sock.getsockname()[1]
+    return port
+
+
+def _welcome(
+    console: Console, settings: Settings, host: str, port: int, worker_port: int, *, is_open: bool
+) -> None:
     address = ipaddress.ip_address(host)
     shown = "localhost" if address.is_loopback or address.is_unspecified else host
     for kind in KINDS:
@@ -407,4 +429,5 @@ def _welcome(console: Console, settings: Settings, host: str, port: int, *, is_o
         console.print(f"  {kind}  {provider}  {service.model or service.voice or ''}", style="dim")
     who = "every program on this machine, and no other" if is_open else "whoever has a key"
     console.print(f"  open to {who}", style="dim")
+    console.print(f"  watched at http://{shown}:{worker_port}/metrics", style="dim")
     console.print(f"Parlante is ready: [bold]http://{shown}:{port}[/bold]")

@@ -274,3 +274,18 @@ async def metric(url: str, sample: str) -> float:
 async def ended(url: str, reason: str) -> float:
     """Return how many sessions ended for a reason, as the metrics tell."""
     return await metric(url, f'parlante_sessions_ended_total{{reason="{reason}"}}')
+
+
+async def test_who_watches_the_service_has_a_port_where_no_client_gets_in(service: Service) -> None:
+    [address] = re.findall(r"watched at (\S+)/metrics", service.log)
+    async with aiohttp.ClientSession() as http:
+        for path in ("/health", "/ready", "/metrics"):
+            async with http.get(f"{address}{path}") as answer:
+                assert answer.status == 200, path
+        for path in ("/", "/agents", "/voice/realtime/sessions"):
+            async with http.get(f"{address}{path}") as answer:
+                assert answer.status == 404, path
+        async with http.post(f"{address}/start", json={}) as answer:
+            assert answer.status == 404
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await http.ws_connect(f"{address}/ws-client")
