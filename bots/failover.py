@@ -1,6 +1,6 @@
 """Which services stand in for which, and what calls share about their failures."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
@@ -9,7 +9,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from bots.config import AnnouncementConfig, FailoverConfig, Kind, TimeoutConfig
 from bots.sounds import no_voice
-from processors.circuit import Circuit
+from processors.circuit import Circuit, CircuitRecord
 from processors.failover import FailoverSwitcher, Failure, Watch
 from processors.llm_failover import WatchedLLM, Words
 from processors.speech_failover import WatchedSTT, WatchedTTS
@@ -18,17 +18,33 @@ Report = Callable[[Failure], Awaitable[None]]
 Service = TypeVar("Service", bound=FrameProcessor)
 
 
+CircuitKey = tuple[Kind, str, int, float]
+"""What a circuit is of, its provider, and `failures` and `rest` of its settings."""
+
+
 @dataclass
 class Circuits:
     """One circuit for each service of each provider; all calls of a process share them."""
 
-    _circuits: dict[tuple[object, ...], Circuit] = field(default_factory=dict)
+    _circuits: dict[CircuitKey, Circuit] = field(default_factory=dict)
+
+    @property
+    def records(self) -> dict[CircuitKey, CircuitRecord]:
+        """What is known of the services that were asked for."""
+        return {key: circuit.record for key, circuit in self._circuits.items()}
 
     def of(self, kind: Kind, provider: str, config: FailoverConfig) -> Circuit:
         """Return the circuit of a provider's service, closed if nobody has asked for it yet."""
-        circuit = Circuit(failures=config.failures, rest_secs=config.rest)
-        key = (kind, provider, config.failures, config.rest)
-        return self._circuits.setdefault(key, circuit)
+        return self._of((kind, provider, config.failures, config.rest))
+
+    def recall(self, records: Mapping[CircuitKey, CircuitRecord]) -> None:
+        """Go by what calls of other processes have found."""
+        for key, record in records.items():
+            self._of(key).recall(record)
+
+    def _of(self, key: CircuitKey) -> Circuit:
+        *_, failures, rest_secs = key
+        return self._circuits.setdefault(key, Circuit(failures=failures, rest_secs=rest_secs))
 
 
 @dataclass(frozen=True)

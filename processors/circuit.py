@@ -1,5 +1,6 @@
 """When a service that fails is left alone, and when it is tried again. The clock is passed in."""
 
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -12,6 +13,20 @@ class CircuitState(Enum):
     """It has failed too often: it is given none until it has rested."""
     HALF_OPEN = "half_open"
     """It has rested, and one try is under way; what comes of it decides."""
+
+
+@dataclass(frozen=True)
+class CircuitRecord:
+    """What is known of a service, for calls of other processes on the same machine.
+
+    Attributes:
+        failures: How often it has failed in a row.
+        resting_since: When it was begun to be left alone, by the clock of `Circuit`; None if it is
+            given work.
+    """
+
+    failures: int = 0
+    resting_since: float | None = None
 
 
 class Circuit:
@@ -37,6 +52,17 @@ class Circuit:
         if self._resting_since is None:
             return CircuitState.CLOSED
         return CircuitState.OPEN if self._trying_since is None else CircuitState.HALF_OPEN
+
+    @property
+    def record(self) -> CircuitRecord:
+        """What is known of the service."""
+        return CircuitRecord(self._failures, self._resting_since)
+
+    def recall(self, record: CircuitRecord) -> None:
+        """Go by what calls of other processes have found."""
+        self._failures = record.failures
+        self._resting_since = record.resting_since
+        self._trying_since = None
 
     def admit(self, now: float) -> bool:
         """Return whether the service may be given work; after its rest, one try is let through.

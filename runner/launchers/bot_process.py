@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +17,9 @@ from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
 from bots.errors import ServiceUnavailable
+from bots.failover import CircuitKey, Circuits
 from bots.settings import Settings
+from processors.circuit import CircuitRecord
 from processors.transcript import Past
 from runner.errors import WS_INTERNAL_ERROR
 from runner.host import CallPlan
@@ -55,10 +57,12 @@ class ServiceSide:
         has_ended: Set when that is over.
 
     Args:
+        circuits: What calls have found of the services.
         on_end: Told why it is, once.
     """
 
-    def __init__(self, on_end: Callable[[EndReason], None]) -> None:
+    def __init__(self, circuits: Circuits, on_end: Callable[[EndReason], None]) -> None:
+        self._circuits = circuits
         self._on_end = on_end
         self.plan: CallPlan | None = None
         self.websocket: SocketConnection | None = None
@@ -73,6 +77,10 @@ class ServiceSide:
     async def clients_are(self, clients: int) -> None:
         """Take how many are connected with its bot."""
         self.clients = clients
+
+    async def circuits_are(self, records: Mapping[CircuitKey, CircuitRecord]) -> None:
+        """Take what its call has found of the services."""
+        self._circuits.recall(records)
 
     async def ended(self, reason: EndReason) -> None:
         """Take why its call has ended."""
@@ -111,6 +119,7 @@ class BotProcess:
     Args:
         template: What it is forked of.
         settings: Those of its call.
+        circuits: What calls have found of the services.
         on_end: Told that its call has ended, and why.
         on_exit: Told that it is no more, as the last thing that happens.
 
@@ -122,12 +131,14 @@ class BotProcess:
         self,
         template: Template,
         settings: Settings,
+        circuits: Circuits,
         on_end: "Callable[[BotProcess, EndReason], None]",
         on_exit: "Callable[[BotProcess], None]",
     ) -> None:
         self.pc_id: str | None = None
         self._on_exit = on_exit
-        self._here = ServiceSide(lambda reason: on_end(self, reason))
+        self._here = ServiceSide(circuits, lambda reason: on_end(self, reason))
+        self._circuits = circuits
         self._template = template
         self._settings = settings
         self._process: psutil.Process | None = None
@@ -223,7 +234,7 @@ class BotProcess:
     async def _begin(self, plan: CallPlan, how: str, *arguments: Any) -> Any:
         await self._until_ready()
         self._here.plan = plan
-        spec = CallSpec(plan.session_id, plan.bot, plan.created_at)
+        spec = CallSpec(plan.session_id, plan.bot, plan.created_at, self._circuits.records)
         return await self._ask(how, spec, *arguments)
 
     async def _until_ready(self) -> None:

@@ -77,5 +77,5 @@ def make_launcher(
         on_end: Told of the end of every call, with the session's id.
     """
     if template:
-        return BotProcesses(template, resources.settings, on_end=on_end)
+        return BotProcesses(template, resources, on_end=on_end)
     return SessionHost(resources, on_end=on_end)

@@ -14,7 +14,6 @@ from pipecat.transports.smallwebrtc.request_handler import (
 
 from bots.errors import ServiceUnavailable
 from bots.resources import Resources
-from bots.settings import Settings
 from runner.errors import SessionNotFound, SessionTaken
 from runner.host import CallPlan
 from runner.launchers.bot_process import BotProcess
@@ -32,12 +31,12 @@ class BotProcesses:
 
     Args:
         template: What they are forked of.
-        settings: Those of the calls, and how many processes wait for one.
+        resources: What calls have in common: settings, and what they have found of services.
         on_end: Told of the end of every call, with the session's id.
     """
 
     def __init__(
-        self, template: Template, settings: Settings, *, on_end: Callable[[str, EndReason], None]
+        self, template: Template, resources: Resources, *, on_end: Callable[[str, EndReason], None]
     ) -> None:
         self._template = template
         self._on_end = on_end
@@ -47,7 +46,8 @@ class BotProcesses:
         self._deaths = 0
         self._refilling: asyncio.TimerHandle | None = None
         self._is_closed = False
-        self._settings = settings
+        self._settings = resources.settings
+        self._circuits = resources.circuits
         self._fill()
 
     def reconfigure(self, resources: Resources) -> None:
@@ -188,7 +188,9 @@ class BotProcesses:
         self._idle = []
 
     def _start(self) -> BotProcess:
-        process = BotProcess(self._template, self._settings, self._call_ended, self._exited)
+        process = BotProcess(
+            self._template, self._settings, self._circuits, self._call_ended, self._exited
+        )
         self._all.add(process)
         return process
 

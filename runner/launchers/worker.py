@@ -1,6 +1,7 @@
 """Inside the process of one call: gets ready, holds the call, and ends with it."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,12 +18,14 @@ from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketState
 
 from bots.errors import ParlanteError
+from bots.failover import CircuitKey
 from bots.listener import CallListener
 from bots.local_models import loading_models
 from bots.loopback import connect_over_loopback_when_alone
 from bots.registry import Bot
 from bots.resources import Resources, open_resources
 from bots.settings import Settings
+from processors.circuit import CircuitRecord
 from processors.failover import Failure
 from processors.latency import TurnLatency
 from processors.transcript import Past, ToolCall, Turn
@@ -36,16 +39,21 @@ from runner.sockets import SocketConnection
 from runner.watchdog import watch_event_loop, watch_memory
 
 LOOK_SECS = 0.25
-"""How often it is looked who is connected."""
+"""How often it is looked who is connected, and what was found of the services."""
 
 
 @dataclass(frozen=True)
 class CallSpec:
-    """What a call is made of, as it goes from the service to a process; see `CallPlan`."""
+    """What a call is made of, as it goes from the service to a process; see `CallPlan`.
+
+    Attributes:
+        circuits: What calls of other processes have found of the services.
+    """
 
     session_id: str
     bot: Bot
     created_at: datetime
+    circuits: Mapping[CircuitKey, CircuitRecord]
 
 
 def work(sock: Socket) -> None:
@@ -87,7 +95,7 @@ async def _hold(channel: Channel, call: "OneCall", settings: Settings) -> None:
     beside = (
         asyncio.create_task(watch_event_loop(lambda _: None)),
         asyncio.create_task(watch_memory(lambda: worker, stop=call.give_up)),
-        asyncio.create_task(call.tell_of_clients()),
+        asyncio.create_task(call.report()),
     )
     try:
         await channel.ask("ready")
@@ -116,6 +124,7 @@ class OneCall:
     def __init__(self, channel: Channel, resources: Resources) -> None:
         self.ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._channel = channel
+        self._circuits = resources.circuits
         self._patience_secs = resources.settings.voice.realtime.limits.lost_peer_timeout
         self._host = SessionHost(resources, on_end=lambda _, reason: self._end(reason))
         self._session_id = ""
@@ -152,15 +161,17 @@ class OneCall:
         """End the process as if it had crashed, so that the call goes on in another."""
         self._end(EndReason.CRASHED)
 
-    async def tell_of_clients(self) -> None:
-        """Tell the service how many are connected, whenever that changes, until cancelled."""
-        told = 0
+    async def report(self) -> None:
+        """Tell who is connected and what is found of services, on every change, until cancelled."""
+        clients, circuits = 0, self._circuits.records
         while True:
             await asyncio.sleep(LOOK_SECS)
-            clients = self._host.clients(self._session_id)
-            if clients != told:
+            if (now := self._host.clients(self._session_id)) != clients:
+                clients = now
                 await self._channel.ask("clients_are", clients)
-                told = clients
+            if (found := self._circuits.records) != circuits:
+                circuits = found
+                await self._channel.ask("circuits_are", circuits)
 
     async def close(self) -> None:
         """End the call, if it has not ended."""
@@ -172,6 +183,7 @@ class OneCall:
 
     def _plan(self, spec: CallSpec) -> CallPlan:
         self._session_id = spec.session_id
+        self._circuits.recall(spec.circuits)
         listener = DistantListener(self._channel)
         return CallPlan(spec.session_id, spec.bot, listener, self._recall, spec.created_at)
 

@@ -22,6 +22,7 @@ from loguru import logger
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from bots.failover import Circuits  # noqa: E402
 from bots.resources import check_bots  # noqa: E402
 from bots.settings import DEFAULT_CONFIG, Settings, load_settings  # noqa: E402
 from runner.launchers.bot_process import BotProcess  # noqa: E402
@@ -65,7 +66,9 @@ async def _measure(
     for _ in range(count):
         began = time.monotonic()
         gone = asyncio.Event()
-        process = BotProcess(template, settings, lambda *_: None, lambda _, gone=gone: gone.set())
+        process = BotProcess(
+            template, settings, Circuits(), lambda *_: None, lambda _, gone=gone: gone.set()
+        )
         while not process.is_ready:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.002)
         ready_secs.append(time.monotonic() - began)

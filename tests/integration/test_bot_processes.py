@@ -1,6 +1,7 @@
 """A call that has a process of its own, and what becomes of it."""
 
 import asyncio
+import json
 import re
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from tests.integration.test_transcript import read_when
 from tests.service import Service, run_service
 from tests.socket_peer import connect_by_socket
 from tests.standins.daily_api import run_daily_standin
-from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
+from tests.standins.openai_server import Fault, OpenAIStandin, Reply, run_openai_standin
 
 HELD = "is held by process "
 KILLED_SECS = 30
@@ -147,6 +148,30 @@ async def test_a_room_elsewhere_gets_another_bot_when_the_process_of_the_first_d
             await service.until_logged(HELD, times=2)
             assert len(daily.made) == 1
         assert await asyncio.to_thread(service.process.wait, 20) == 0
+
+
+async def test_a_service_that_one_call_found_broken_is_left_alone_by_the_next(
+    tmp_path: Path, environment: Mapping[str, str]
+) -> None:
+    broken = OpenAIStandin("sk-standin", "", reply, faults={"llm": Fault.UNAUTHORIZED})
+    async with run_openai_standin(broken):
+        provider = {
+            "pipecat": "openai",
+            "model": "m",
+            "api_key": broken.key,
+            "base_url": broken.url,
+        }
+        settings = {
+            **environment,
+            "PARLANTE_PROFILES__AUTO__LLM": '["broken", "openai"]',
+            "PARLANTE_VOICE__PROVIDERS__BROKEN__LLM": json.dumps(provider),
+        }
+        with run_service(tmp_path, environment=settings) as service:
+            for _ in range(2):
+                async with connect(service.url) as peer:
+                    await peer.hear_out(timeout=REPLY_SECS)
+                    assert await ask(peer, "Marigold.") == "You said Marigold."
+    assert len(broken.chats) == 1
 
 
 async def test_a_process_waits_for_the_next_call_and_ends_with_it(service: Service) -> None:

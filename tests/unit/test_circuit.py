@@ -82,3 +82,27 @@ class TestAHalfOpenCircuit:
     def test_lets_another_try_when_nothing_is_heard_of_one(self, tried: Circuit) -> None:
         assert not tried.admit(130.0 + REST_SECS - 0.1)
         assert tried.admit(130.0 + REST_SECS)
+
+
+class TestCallsOfOtherProcesses:
+    def test_leave_a_service_alone_that_was_found_broken_here(self, opened: Circuit) -> None:
+        other = Circuit(failures=3, rest_secs=REST_SECS)
+        other.recall(opened.record)
+        assert not other.admit(100.0 + REST_SECS / 2)
+        assert other.admit(100.0 + REST_SECS)
+
+    def test_go_on_counting_its_failures(self, circuit: Circuit) -> None:
+        circuit.failed(1.0)
+        circuit.failed(2.0)
+        other = Circuit(failures=3, rest_secs=REST_SECS)
+        other.recall(circuit.record)
+        other.failed(3.0)
+        assert other.state is CircuitState.OPEN
+
+    def test_give_it_work_again_when_it_was_found_well_here(self, opened: Circuit) -> None:
+        other = Circuit(failures=3, rest_secs=REST_SECS)
+        other.recall(opened.record)
+        opened.admit(100.0 + REST_SECS)
+        opened.succeeded()
+        other.recall(opened.record)
+        assert other.state is CircuitState.CLOSED
