@@ -7,7 +7,6 @@ import pytest
 
 from runner.server import PortUnavailable, bind
 
-
 HOST = "127.0.0.1"
 
 
