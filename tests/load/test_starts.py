@@ -148,7 +148,9 @@ async def test_a_thousand_starts_in_ten_seconds_get_twenty_lines_and_quick_refus
             report(service, f"round {number + 1}, {len(refused)} refused", refused, nothing_ms)
             p95_ms = percentile([answer.ms for answer in refused], 95)
             late_ms.append(p95_ms - percentile(nothing_ms, 95))
-            assert len(refused) == STARTS - LINES, Counter(answer.status for answer in answers)
+            errors = [answer.body["error"] for answer in answers if "error" in answer.body]
+            codes = Counter(error["code"] for error in errors)
+            assert codes == {"SESSION_LIMIT_EXCEEDED": STARTS - LINES}, errors
             assert all(answer.retry_after for answer in refused)
             if number == 0:
                 settled = footprint(service)
