@@ -77,3 +77,5 @@ class Keeper:
                 await self._sessions.take_up_lost(row)
             except ParlanteError as error:
                 logger.warning("session {} cannot be taken up: {}", row.id, error.message)
+            except Exception:  # noqa: BLE001 - a bot is anybody's code: others want to be kept
+                logger.exception("session {} cannot be taken up", row.id)

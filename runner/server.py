@@ -98,7 +98,9 @@ def bind(host: str, port: int) -> socket.socket:
         PortUnavailable: If it is in use, not allowed, or the host is unknown.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # Only of a socket whose protocol is named does asyncio send each piece at once. Else the second
+    # piece of an answer, and sound in a WebSocket, waits 40 ms for the client to acknowledge.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))

@@ -154,6 +154,10 @@ class SessionManager:
         """Whether all lines are busy."""
         return self._admission.is_full(self.count)
 
+    async def has_transport(self) -> bool:
+        """Say whether sessions can be held in the way of those who name none."""
+        return await self._rooms.can_be_used(self._settings.voice.realtime.transport)
+
     def check_ready(self) -> None:
         """See whether sessions are taken, if there is a line.
 

@@ -124,7 +124,8 @@ class Health(BaseModel):
     Attributes:
         status: Degraded if it takes no more sessions at the moment, unhealthy if something that it
             needs is away.
-        transport_connected: Whether clients can come.
+        transport_connected: Whether clients can come, in the way of those who name none: to this
+            service, or to a room at Daily or LiveKit.
         active_rooms: Sessions now, those included whose client may come back.
         active_sessions: Those of them whose client is there.
     """
@@ -149,6 +150,7 @@ async def health(records: Records, sessions: Sessions) -> Health:
     """Tell how the service is, to anybody."""
     status: Literal["healthy", "degraded", "unhealthy"]
     status = "degraded" if sessions.is_full else "healthy"
+    has_transport = await sessions.has_transport()
     try:
         await records.ping()
         sessions.check_ready()
@@ -157,8 +159,8 @@ async def health(records: Records, sessions: Sessions) -> Health:
     except ServiceError:
         status = "degraded"
     return Health(
-        status=status,
-        transport_connected=not sessions.is_draining,
+        status=status if has_transport else "unhealthy",
+        transport_connected=has_transport and not sessions.is_draining,
         active_rooms=len(sessions.here),
         active_sessions=sessions.calls,
         timestamp=datetime.now(UTC),

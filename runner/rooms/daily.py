@@ -79,6 +79,13 @@ class DailyRooms:
             room = await self._rest.get_room_from_url(f"/{plan.name}")
         return await self._bot(plan, room.url)
 
+    async def check(self) -> None:
+        """Ask for a room that there is; Pipecat's helper cannot."""
+        headers = {"Authorization": f"Bearer {self._config.api_key.get_secret_value()}"}
+        url = f"{self._config.api_url}/rooms?limit=1"
+        async with _answers(), self._http.get(url, headers=headers) as answer:
+            answer.raise_for_status()
+
     async def close(self, name: str) -> None:
         """Delete a room."""
         async with _answers():

@@ -48,6 +48,11 @@ class LiveKitRooms:
             session_id=plan.session_id,
         )
 
+    async def check(self) -> None:
+        """Ask for a room that nobody has."""
+        async with _answers():
+            await self._api.room.list_rooms(api.ListRoomsRequest(names=["-"]))
+
     async def close(self, name: str) -> None:
         """Delete a room, with whoever is in it."""
         async with _answers():

@@ -64,6 +64,9 @@ class RoomMaker(Protocol):
     async def enter(self, plan: RoomPlan) -> RunnerArguments:
         """Let a bot into a room that there is, because the bot that was in it has died."""
 
+    async def check(self) -> None:
+        """See whether rooms are to be had, without making one."""
+
     async def close(self, name: str) -> None:
         """Remove a room, and whoever is in it; do nothing if there is none of that name."""
 

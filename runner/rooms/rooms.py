@@ -1,6 +1,8 @@
 """Which transports are offered, and the rooms of those that another service has."""
 
 import asyncio
+import math
+import time
 from collections.abc import Mapping
 
 from loguru import logger
@@ -13,6 +15,11 @@ from runner.rooms.room import RoomMaker
 HERE = ("webrtc", "websocket", "eval")
 """Transports by which a client comes to this service: a session needs no other room. By the last
 one comes Pipecat's eval harness."""
+
+CHECK_SECS = 15.0
+"""How long a service that has rooms is not asked again whether it is there."""
+
+CHECK_ANSWER_SECS = 3.0
 
 CLOSE_PAUSES_SECS = (0.5, 2.0, 10.0)
 """Between the tries to close a room; then it is left to end by itself."""
@@ -30,6 +37,8 @@ class Rooms:
 
     def __init__(self, config: RealtimeConfig) -> None:
         self._makers = _makers(config)
+        self._checked: dict[str, tuple[float, bool]] = {}
+        self._checking = asyncio.Lock()
 
     @property
     def transports(self) -> tuple[str, ...]:
@@ -52,6 +61,20 @@ class Rooms:
             raise TransportUnavailable(f"transport '{transport}' is not offered: use {offered}")
         return self._makers.get(transport)
 
+    async def can_be_used(self, transport: str) -> bool:
+        """Say whether sessions can be held by a transport, as was found in the last seconds."""
+        if transport not in self.transports:
+            return False
+        maker = self._makers.get(transport)
+        if not maker:
+            return True
+        async with self._checking:
+            checked_at, is_good = self._checked.get(transport, (-math.inf, False))
+            if time.monotonic() - checked_at > CHECK_SECS:
+                is_good = await _is_there(maker)
+                self._checked[transport] = (time.monotonic(), is_good)
+        return is_good
+
     async def close(self, transport: str, name: str) -> None:
         """Close the room of a session that has ended, if it had one; try for some seconds."""
         maker = self._makers.get(transport)
@@ -71,6 +94,15 @@ class Rooms:
     async def aclose(self) -> None:
         """Close the connections to all services."""
         await asyncio.gather(*(maker.aclose() for maker in self._makers.values()))
+
+
+async def _is_there(maker: RoomMaker) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_ANSWER_SECS):
+            await maker.check()
+    except (RoomUnavailable, TimeoutError):
+        return False
+    return True
 
 
 def _makers(config: RealtimeConfig) -> Mapping[str, RoomMaker]:

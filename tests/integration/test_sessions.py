@@ -1,11 +1,8 @@
-"""Sessions over the API of the real service, and the examples of docs/api.md."""
+"""Sessions over the API of the real service."""
 
 import asyncio
 import json
-import os
-import re
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +13,10 @@ from runner.peer import connect
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_lifecycle import until_no_session
 from tests.integration.test_transcript import read_when
-from tests.service import ROOT, Service, keys, run_service
+from tests.service import Service, keys, run_service
 from tests.speech import Speaker
 
 BASE = "/voice/realtime"
-EXAMPLES = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
-ANSWERS = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
 
 
 async def request(service: Service, method: str, path: str, **body: Any) -> tuple[int, Any]:
@@ -112,49 +107,6 @@ async def test_a_connection_is_nobody_s_but_its_users(tmp_path: Path) -> None:
             before = len(peer.messages)
             peer.send("send-text", {"content": "When do you open on Monday?"})
             await peer.hear_out(timeout=REPLY_SECS, after=before)
-
-
-def shape(answer: dict[str, Any]) -> dict[str, type]:
-    return {name: type(value) for name, value in answer.items()}
-
-
-def test_every_example_of_the_documentation_works(tmp_path: Path) -> None:
-    key, operator_key = keys(tmp_path, "add", "ada"), keys(tmp_path, "add", "ops", "--operator")
-    with run_service(tmp_path) as service:
-        variables = {"URL": service.url, "KEY": key, "OPERATOR_KEY": operator_key}
-
-        def run(example: str) -> str:
-            return subprocess.run(
-                ["bash", "-c", f"set -e\n{example}"],
-                env={**os.environ, **variables},
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=30,
-            ).stdout
-
-        create, look, listed, transcript, events, end, want, wanted, health, drain = EXAMPLES
-        created = json.loads(run(create))
-        assert shape(created) == shape(json.loads(ANSWERS[0]))
-        variables["ID"] = created["session_id"]
-        # Nobody has joined.
-        status = json.loads(run(look))
-        assert shape(status) == shape(json.loads(ANSWERS[1]))
-        [one] = json.loads(run(listed))["sessions"]
-        assert one["session_id"] == created["session_id"]
-        assert run(transcript) == ""
-        assert run(end) == ""
-        assert json.loads(run(look))["is_active"] is False
-        assert "event: ended" in run(events)
-        assert json.loads(run(want)) == json.loads(run(wanted)) == json.loads(ANSWERS[2])
-        assert shape(json.loads(run(health))) == shape(json.loads(ANSWERS[3]))
-        assert json.loads(run(drain))["status"] == "draining"
-        assert service.process.wait(20) == 0
-
-
-@pytest.mark.parametrize("example", EXAMPLES)
-def test_every_example_names_its_key_but_the_open_one(example: str) -> None:
-    assert ("X-API-Key" in example) is not ("/health" in example)
 
 
 async def test_whoever_follows_a_call_is_told_what_happens_in_it(

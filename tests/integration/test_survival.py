@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from bots.config import AnnouncementConfig
+from processors.transcript import NOT_KNOWN
 from runner.peer import Peer, TalkFailed, connect
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_lifecycle import until_no_session
@@ -27,6 +28,7 @@ PHONE_DIGITS = "My number is 555 0134."
 ASK_NAME = "Gladly. What is your name?"
 ASK_PHONE = "Thank you. And what is your phone number?"
 BOOKED = "You are booked for Tuesday at ten."
+NOT_BOOKED = "That did not work."
 BACK = AnnouncementConfig().back
 
 
@@ -35,17 +37,23 @@ class Clerk:
 
     Attributes:
         told: Set when it has been told what the booking gave.
+        is_careful: Whether it looks before it books again, where it is told that nobody knows.
     """
 
     def __init__(self) -> None:
         self.told = asyncio.Event()
+        self.is_careful = True
 
     def __call__(self, messages: list[Any]) -> Reply:
         said = " ".join(m["content"] for m in messages if m["role"] == "user").lower()
         digits = re.sub(r"\D", "", said)
         if messages[-1]["role"] == "tool":
-            self.told.set()
-            return BOOKED
+            result = messages[-1]["content"]
+            if result != NOT_KNOWN:
+                self.told.set()
+                return BOOKED if "Peter Miller" in result else NOT_BOOKED
+            if self.is_careful:
+                return "list_appointments", {"phone": digits[-7:]}
         if "tuesday" not in said:
             return "For when would you like to come?"
         if "miller" not in said:
@@ -151,6 +159,39 @@ async def test_a_booking_that_was_made_as_the_service_died_is_confirmed_and_not_
     assert tool["outcome"] == "completed"
     [again_asked] = llm.chats[asked:]
     assert '"booked": true' in again_asked["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize("is_careful", [True, False])
+async def test_of_a_booking_whose_result_was_lost_the_caller_is_told_and_it_is_there_once(
+    tmp_path: Path, environment: dict[str, str], clerk: Clerk, llm: OpenAIStandin, is_careful: bool
+) -> None:
+    clerk.is_careful = is_careful
+    silent = {**environment, "PARLANTE_BOTS__RECEPTIONIST__MODULE": "tests.silent_bot"}
+    with run_service(tmp_path, environment=silent) as service:
+        async with connect(service.url) as peer:
+            await peer.hear_out(timeout=REPLY_SECS)
+            peer.send("send-text", {"content": f"{WISH} {NAME} {PHONE_DIGITS}"})
+            async with asyncio.timeout(REPLY_SECS):
+                while not appointments(tmp_path):  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(0.05)
+            service.process.kill()
+            service.process.wait()
+    assert not clerk.told.is_set()
+    with run_service(tmp_path, environment=environment) as service:
+        async with connect(service.url, session_id=peer.session_id) as again:
+            assert await hear_again(again) == BOOKED
+            whole = await read(service.url, peer.session_id)
+    assert appointments(tmp_path) == [("Peter Miller", "5550134")]
+    tools = [
+        (entry["tool"], entry["outcome"])
+        for entry in whole["entries"]
+        if entry["type"] == "tool_call"
+    ]
+    assert tools == [
+        ("book_appointment", "running"),
+        ("list_appointments" if is_careful else "book_appointment", "completed"),
+    ]
+    assert not [turn for turn in whole["entries"] if turn.get("heard") == NOT_BOOKED]
 
 
 async def look(url: str, session_id: str) -> dict[str, Any]:

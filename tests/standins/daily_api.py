@@ -100,6 +100,11 @@ class DailyStandin:
         self.made.append(name)
         return web.json_response(room)
 
+    async def list_rooms(self, request: web.Request) -> web.Response:
+        await self._read(request)
+        some = list(self.rooms.values())[: int(request.query["limit"])]
+        return web.json_response({"total_count": len(self.rooms), "data": some})
+
     async def room(self, request: web.Request) -> web.Response:
         await self._read(request)
         return web.json_response(self._existing(request))
@@ -165,6 +170,7 @@ async def run_daily_standin() -> AsyncIterator[DailyStandin]:
     standin = DailyStandin()
     async with serving(
         web.post("/v1/rooms", standin.make_room),
+        web.get("/v1/rooms", standin.list_rooms),
         web.get("/v1/rooms/{name}", standin.room),
         web.delete("/v1/rooms/{name}", standin.delete_room),
         web.post("/v1/meeting-tokens", standin.make_token),

@@ -55,6 +55,12 @@ class LiveKitStandin:
         self.made.append(wish.name)
         return _answer(room.SerializeToString())
 
+    async def list_rooms(self, request: web.Request) -> web.Response:
+        await self._admit(request, "room_list")
+        names = api.ListRoomsRequest.FromString(await request.read()).names
+        rooms = [room for name, room in self.rooms.items() if not names or name in names]
+        return _answer(api.ListRoomsResponse(rooms=rooms).SerializeToString())
+
     async def delete_room(self, request: web.Request) -> web.Response:
         await self._admit(request)
         name = api.DeleteRoomRequest.FromString(await request.read()).room
@@ -64,11 +70,11 @@ class LiveKitStandin:
             self._changed.notify_all()
         return _answer(api.DeleteRoomResponse().SerializeToString())
 
-    async def _admit(self, request: web.Request) -> None:
+    async def _admit(self, request: web.Request, grant: str = "room_create") -> None:
         assert request.content_type == "application/protobuf"
         token = request.headers["Authorization"].removeprefix("Bearer ")
         grants = api.TokenVerifier(KEY, SECRET).verify(token).video
-        if not (grants and grants.room_create):
+        if not (grants and getattr(grants, grant)):
             raise _error(web.HTTPUnauthorized, "unauthenticated", "permissions denied")
         if self.faults and request.path.endswith(f"/{self.faults[0][0]}"):
             if self.faults.popleft()[1] == "hang":
@@ -92,6 +98,7 @@ async def run_livekit_standin() -> AsyncIterator[LiveKitStandin]:
     service = "/twirp/livekit.RoomService"
     async with serving(
         web.post(f"{service}/CreateRoom", standin.create_room),
+        web.post(f"{service}/ListRooms", standin.list_rooms),
         web.post(f"{service}/DeleteRoom", standin.delete_room),
     ) as address:
         standin.url = f"ws://{address}"

@@ -1,13 +1,25 @@
 """Every route, asked by those whom it does not concern."""
 
 import asyncio
+import re
+from typing import Any
 
 import httpx
+from fastapi.routing import RouteContext, iter_route_contexts
+from starlette.routing import Mount, WebSocketRoute
 
+from runner.errors import SessionNotFound, ws_close_code
+from runner.sessions import SessionManager
 from tests.app import key_of, service
 from tests.unit.test_auth import start
 
+FILES = {"/client", "", "/"}
+"""Pages of the browser clients: Pipecat's, and ours or, where it is not built, the way there."""
+
+DESCRIPTION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+
 OPEN_TO_ALL = {
+    *DESCRIPTION,
     "/health",
     "/ready",
     "/metrics",
@@ -20,21 +32,89 @@ OPEN_TO_ALL = {
     "/daily-dialin-webhook",
 }
 
+SDP = "v=0\r\nm=audio nowhere RTP/AVP 0\r\n"
+OFFER = {"sdp": SDP, "type": "offer"}
+CANDIDATES = {"pc_id": "of-nobody", "candidates": []}
+BODIES: dict[str, Any] = {
+    "POST /start": {},
+    "POST /api/offer": OFFER,
+    "PATCH /api/offer": CANDIDATES,
+    "POST /sessions/{token}/api/offer": OFFER,
+    "PATCH /sessions/{token}/api/offer": CANDIDATES,
+    "POST /daily-dialin-webhook": {"test": "test"},
+    "POST /voice/realtime/session": {"agent_type": "single_agent"},
+    "PUT /voice/realtime/config": {},
+}
+
+
+def all_routes(http: httpx.AsyncClient) -> list[RouteContext]:
+    """Return every route that the service has, whether it is described or not."""
+    app: Any = http.app  # type: ignore[attr-defined]
+    return list(iter_route_contexts(app.routes))
+
+
+def requests(http: httpx.AsyncClient) -> list[tuple[str, str]]:
+    """Return the method and path of every request that the service answers but with a file."""
+    return [
+        (method, route.path or "")
+        for route in all_routes(http)
+        if route.path not in FILES
+        for method in sorted((route.methods or set()) - {"HEAD"})
+    ]
+
+
+def sockets(http: httpx.AsyncClient) -> list[str]:
+    """Return the path of every WebSocket."""
+    routes = all_routes(http)
+    return [it.path or "" for it in routes if isinstance(it.original_route, WebSocketRoute)]
+
+
+def filled(path: str, name: str) -> str:
+    """Put a name in place of every parameter of a path."""
+    return re.sub(r"{.*?}", name, path)
+
+
+async def closed_with(http: httpx.AsyncClient, path: str, key: str) -> int:
+    """Open a WebSocket of the service; return the code that it is closed with, without a word."""
+    sent: asyncio.Queue[Any] = asyncio.Queue()
+    received: asyncio.Queue[Any] = asyncio.Queue()
+    received.put_nowait({"type": "websocket.connect"})
+    scope = {
+        "type": "websocket",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"test"), (b"x-api-key", key.encode())],
+    }
+    app: Any = http.app  # type: ignore[attr-defined]
+    async with asyncio.timeout(5):
+        await app(scope, received.get, sent.put)
+    messages = [sent.get_nowait() for _ in range(sent.qsize())]
+    assert [message["type"] for message in messages] == ["websocket.accept", "websocket.close"]
+    code: int = messages[-1]["code"]
+    return code
+
+
+async def test_every_route_is_walked() -> None:
+    async with service() as http:
+        walked = {path for _, path in requests(http)} | set(sockets(http)) | FILES
+        assert {route.path for route in all_routes(http)} <= walked
+        mounted = {r.path for r in all_routes(http) if isinstance(r.original_route, Mount)}
+        assert mounted <= FILES
+        described = http.app.openapi()["paths"]  # type: ignore[attr-defined]
+        assert {path for _, path in requests(http)} - DESCRIPTION == set(described)
+
 
 async def test_nothing_but_what_is_meant_to_be_is_open() -> None:
     async with service(server={"host": "0.0.0.0"}) as http:
-        paths = http.app.openapi()["paths"]  # type: ignore[attr-defined]
-        assert "/start" in paths
-        for path, methods in paths.items():
-            for method in (name.upper() for name in methods):
-                if {path, f"{method} {path}"} & OPEN_TO_ALL:
-                    continue
-                answer = await http.request(method, path.replace("{session_id}", "x"), json={})
-                assert answer.status_code == 401, (method, path, answer.text)
+        asked = [(method, path) for method, path in requests(http) if path not in OPEN_TO_ALL]
+        assert ("POST", "/start") in asked
+        for method, path in asked:
+            answer = await http.request(method, filled(path, "x"), json={})
+            assert answer.status_code == 401, (method, path, answer.text)
 
 
 async def test_two_users_with_ten_sessions_each_see_nothing_of_each_others() -> None:
-    limits = {"sessions": 20, "sessions_per_user": 10}
+    limits = {"sessions": 30, "sessions_per_user": 10}
     async with service(voice={"realtime": {"limits": limits}}) as http:
         keys = {user: await key_of(http, user) for user in ("ada", "eve")}
         operator = await key_of(http, "ops", is_operator=True)
@@ -48,26 +128,29 @@ async def test_two_users_with_ten_sessions_each_see_nothing_of_each_others() -> 
             mine = [status["session_id"] for status in listed.json()["sessions"]]
             assert sorted(mine) == sorted(of_user[user])
 
-        paths = http.app.openapi()["paths"]  # type: ignore[attr-defined]
-        routes = [
-            (method.upper(), path)
-            for path, methods in paths.items()
-            for method in methods
-            if "{session_id}" in path
-        ]
-        assert len(routes) >= 4
-
         async def ask(method: str, path: str, name: str, key: str) -> httpx.Response:
-            address = path.replace("{session_id}", name)
-            return await http.request(method, address, headers={"X-API-Key": key})
+            body = BODIES.get(f"{method} {path}")
+            headers = {"X-API-Key": key}
+            return await http.request(method, filled(path, name), headers=headers, json=body)
 
-        for method, path in routes:
+        for method, path in requests(http):
             nowhere = await ask(method, path, "of-nobody", keys["eve"])
-            assert nowhere.status_code == 404
+            if "{" not in path:
+                assert '"INVALID_REQUEST"' not in nowhere.text, f"{method} {path} needs a body"
+                assert not [name for name in of_user["ada"] if name in nowhere.text], (method, path)
+                continue
+            assert nowhere.status_code == 404, (method, path, nowhere.text)
             for name in of_user["ada"]:
                 refused = await ask(method, path, name, keys["eve"])
                 assert refused.status_code == 404, (method, path)
                 assert refused.json() == nowhere.json(), "nor is it told that there is one"
+        for path in sockets(http):
+            for name in of_user["ada"]:
+                code = await closed_with(http, filled(path, name), keys["eve"])
+                assert code == ws_close_code(SessionNotFound(""))
+        sessions: SessionManager = http.app.state.sessions  # type: ignore[attr-defined]
+        assert set(of_user["ada"]) <= set(sessions.here), "they are as they were"
+        assert not sessions.is_draining
         transcript = "/voice/realtime/session/{session_id}/transcript"
         for key in (keys["ada"], operator):
             seen = await ask("GET", transcript, of_user["ada"][0], key)

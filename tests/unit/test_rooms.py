@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -266,6 +266,70 @@ class TestTheService:
             assert "wsUrl" in (await http.post("/start", json={})).json()
             made = await http.post("/voice/realtime/session", json={"agent_type": "single_agent"})
         assert made.json()["url"].startswith("ws://")
+
+
+class TestHealth:
+    """Whether clients can come is told to anybody."""
+
+    @asynccontextmanager
+    async def serving(self, **config: Any) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+        async with service(voice={"realtime": config}) as http:
+
+            async def told() -> tuple[str, bool]:
+                body = (await http.get("/voice/realtime/health")).json()
+                return body["status"], body["transport_connected"]
+
+            yield told
+
+    @pytest.fixture(params=["daily", "livekit"])
+    def place(self, request: pytest.FixtureRequest) -> tuple[dict[str, Any], Callable[[str], None]]:
+        """A configuration by which sessions are held elsewhere, and what breaks that once."""
+        standin = request.getfixturevalue(request.param)
+        config = {"daily": daily_config, "livekit": livekit_config}[request.param](standin)
+        path = {"daily": "rooms", "livekit": "ListRooms"}[request.param]
+        return {
+            "transport": request.param,
+            request.param: config,
+        }, lambda fault: standin.faults.append((path, fault))
+
+    @pytest.mark.parametrize("fault", ["refuse", "hang"])
+    async def test_a_service_without_rooms_is_unhealthy_until_there_are_some(
+        self,
+        place: tuple[dict[str, Any], Callable[[str], None]],
+        monkeypatch: pytest.MonkeyPatch,
+        fault: str,
+    ) -> None:
+        monkeypatch.setattr(rooms, "CHECK_ANSWER_SECS", 0.3)
+        config, break_once = place
+        async with self.serving(**config) as told:
+            break_once(fault)
+            answers = await asyncio.gather(*(told() for _ in range(5)))
+            assert answers == [("unhealthy", False)] * 5, "with one request for all"
+            monkeypatch.setattr(rooms, "CHECK_SECS", 0)
+            assert await told() == ("healthy", True)
+            monkeypatch.setattr(rooms, "CHECK_SECS", 60)
+            break_once(fault)
+            assert await told() == ("healthy", True), "it is not asked again so soon"
+
+    async def test_a_wrong_key_and_none_are_of_no_use(self, daily: DailyStandin) -> None:
+        wrong = {**daily_config(daily), "api_key": "another"}
+        for config in ({"daily": wrong}, {}):
+            async with self.serving(transport="daily", **config) as told:
+                assert await told() == ("unhealthy", False)
+
+    async def test_rooms_that_only_some_ask_for_are_not_asked_after(
+        self, daily: DailyStandin
+    ) -> None:
+        daily.faults.append(("rooms", "refuse"))
+        async with self.serving(daily=daily_config(daily)) as told:
+            assert await told() == ("healthy", True)
+        assert daily.faults
+
+    async def test_a_service_that_stops_has_no_place_for_clients(self) -> None:
+        async with service() as http:
+            await http.app.state.sessions.drain()  # type: ignore[attr-defined]
+            body = (await http.get("/voice/realtime/health")).json()
+        assert (body["status"], body["transport_connected"]) == ("degraded", False)
 
 
 class TestPhoneCalls:

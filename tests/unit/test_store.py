@@ -224,6 +224,28 @@ async def test_sessions_that_no_service_has_are_ended_when_they_last_had_one(sto
     assert [row and row.end_reason for row in rows] == [None, "forsaken", "hung_up"]
 
 
+async def test_of_services_that_find_a_lost_session_at_once_one_has_it(
+    store: Store, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    lost = [f"s{number}" for number in range(20)]
+    for name in lost:
+        await store.add(session_row(name, transport="daily"))
+    await store.add(session_row("of-a-browser"))
+    await store.add(session_row("has-ended", transport="daily"))
+    await store.end("has-ended", NOON, "hung_up")
+    lost_at, now = NOON + timedelta(minutes=1), NOON + timedelta(minutes=2)
+    await store.add(session_row("lives", transport="daily", seen_at=lost_at))
+    url = engine.url.render_as_string(hide_password=False)
+    engines = [connect(SecretStr(url), tmp_path) for _ in range(4)]
+    claims = [Store(it).claim_lost(["daily", "livekit"], lost_at, now) for it in engines]
+    claimed = [row.id for rows in await asyncio.gather(*claims) for row in rows]
+    again = await store.claim_lost(["daily"], lost_at, now)
+    for it in engines:
+        await it.dispose()
+    assert sorted(claimed) == sorted(lost)
+    assert not again
+
+
 async def test_a_session_ends_once(store: Store) -> None:
     await store.add(session_row())
     await store.end("s1", NOON, "deleted")

@@ -3,17 +3,26 @@
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from runner import keeper
 from runner.errors import SessionTaken
+from runner.host import CallPlan
+from runner.keeper import Keeper
 from runner.lines import EndReason
 from runner.sessions import SessionManager
+from runner.store import Store
 from tests.app import service
 from tests.database import Postgres
+from tests.rows import session_row
+from tests.standins.daily_api import run_daily_standin
+from tests.unit.test_rooms import PLAN, daily_config, making_daily
 
 BASE = "/voice/realtime"
 WISH = {"agent_type": "single_agent"}
@@ -40,6 +49,11 @@ async def offer(http: httpx.AsyncClient, token: str) -> str:
 def manager_of(http: httpx.AsyncClient) -> SessionManager:
     manager: SessionManager = http.app.state.sessions  # type: ignore[attr-defined]
     return manager
+
+
+def store_of(http: httpx.AsyncClient) -> Store:
+    store: Store = http.app.state.store  # type: ignore[attr-defined]
+    return store
 
 
 class Line:
@@ -131,6 +145,44 @@ async def test_a_session_that_nobody_takes_up_is_ended(
             metrics = (await alive.get("/metrics")).text
     # Other tests leave some as well.
     assert re.search(r'parlante_sessions_ended_total\{reason="forsaken"\} [1-9]', metrics)
+
+
+async def test_of_two_services_that_look_at_once_one_sends_a_bot_into_each_room_that_has_none(
+    engine: AsyncEngine,
+) -> None:
+    names = [f"room-{number}" for number in range(8)]
+    begun = datetime.now(UTC) - timedelta(minutes=1)
+    lost = {"transport": "daily", "created_at": begun, "seen_at": begun}
+    attended: list[str] = []
+
+    class Broken(Line):
+        def has_call(self, session_id: str) -> bool:
+            return False
+
+        async def attend(self, plan: CallPlan, *_: Any, **__: Any) -> None:
+            attended.append(plan.session_id)
+            raise ZeroDivisionError("a bot is anybody's code")
+
+    async with run_daily_standin() as daily:
+        async with making_daily(daily) as maker:
+            for name in names:
+                await maker.make(replace(PLAN, name=name))
+        config = {
+            "database_url": engine.url.render_as_string(hide_password=False),
+            "voice": {"realtime": {"daily": daily_config(daily)}},
+        }
+        async with service(**config) as one, service(**config) as two:
+            for name in names:
+                await store_of(one).add(session_row(name, room_name=name, **lost))
+            managers = [manager_of(one), manager_of(two)]
+            for manager in managers:
+                manager._host = Broken(lambda: None)  # type: ignore[assignment]
+            keepers = [Keeper(manager_of(http), store_of(http)) for http in (one, two)]
+            await asyncio.gather(*(keeper._take_up_lost() for keeper in keepers))
+            assert sorted(attended) == names, "what one bot breaks on keeps no other from its room"
+            for manager in managers:
+                await asyncio.gather(*(manager.until_written(name) for name in names))
+            assert not daily.rooms
 
 
 async def test_a_session_that_ends_while_its_client_connects_leaves_no_call() -> None:

@@ -1,0 +1,127 @@
+"""Every example with curl in the README and in docs/ works, and answers what is shown."""
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.service import ROOT, Service, keys, run_service
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```|((?:^    [^\n]*\n)+)", re.MULTILINE | re.DOTALL)
+FOLLOWS = re.compile(r"\bcurl\b.* (-N|--no-buffer)\b")
+CURL_SECS = 20
+
+
+@dataclass(frozen=True)
+class Example:
+    """What readers are told to type.
+
+    Attributes:
+        command: It.
+        answer: What is shown below it; None where nothing is.
+    """
+
+    command: str
+    answer: dict[str, Any] | None
+
+
+def examples(page: str) -> list[Example]:
+    """Return the examples with curl of a page, be they fenced or indented."""
+    blocks = [(found[1], found[2] or found[3]) for found in BLOCK.finditer(page)]
+    following = [*blocks[1:], ("", "")]
+    return [
+        Example(text, json.loads(below) if kind == "json" else None)
+        for (_, text), (kind, below) in zip(blocks, following, strict=True)
+        if re.search(r"\bcurl\b", text)
+    ]
+
+
+PAGES = {
+    path.name: examples(path.read_text())
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
+
+
+def test_an_example_is_found_however_it_is_written() -> None:
+    page = (
+        'So:\n\n```bash\ncurl "$URL" \\\n  -d 1\n```\n\n```json\n{"a": 1}\n```\n\n'
+        "Or:\n\n    ID=$(curl $URL)\n    echo $ID\n\nNot:\n\n    kill -HUP PID\n"
+    )
+    assert examples(page) == [
+        Example('curl "$URL" \\\n  -d 1\n', {"a": 1}),
+        Example("    ID=$(curl $URL)\n    echo $ID\n", None),
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_example_hides_in_a_sentence(name: str) -> None:
+    [path] = [it for it in (ROOT / name, ROOT / "docs" / name) if it.exists()]
+    shown = "".join(example.command for example in PAGES[name])
+    assert len(re.findall(r"\bcurl ", path.read_text())) == len(re.findall(r"\bcurl ", shown))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_example_names_its_key_but_the_open_ones(name: str) -> None:
+    for example in PAGES[name]:
+        assert ("X-API-Key" in example.command) is not ("/health" in example.command), example
+
+
+@pytest.mark.parametrize("name", [name for name, shown in PAGES.items() if shown])
+def test_every_example_of_a_page_works(tmp_path: Path, name: str) -> None:
+    key, operator_key = keys(tmp_path, "add", "ada"), keys(tmp_path, "add", "ops", "--operator")
+    # Curl takes a refusal for an answer, unless told otherwise.
+    (tmp_path / ".curlrc").write_text(f"fail-with-body\nmax-time = {CURL_SECS}\n")
+    with run_service(tmp_path) as service:
+        variables = {
+            "URL": service.url,
+            "KEY": key,
+            "OPERATOR_KEY": operator_key,
+            "ID": new_session(service, key),
+            "CURL_HOME": str(tmp_path),
+        }
+        followers = []
+        for example in PAGES[name]:
+            running = subprocess.Popen(
+                ["bash", "-c", f"set -euo pipefail\n{example.command}"],
+                env={**os.environ, **variables},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            if FOLLOWS.search(example.command):
+                followers.append((example, running))
+            else:
+                check(example, running)
+        for example, running in followers:
+            check(example, running)
+    assert service.process.returncode == 0
+
+
+def new_session(service: Service, key: str) -> str:
+    """Start a session; return its name."""
+    answer = httpx.post(
+        f"{service.url}/voice/realtime/session",
+        json={"agent_type": "single_agent"},
+        headers={"X-API-Key": key},
+    )
+    name: str = answer.json()["session_id"]
+    return name
+
+
+def check(example: Example, running: subprocess.Popen[str]) -> None:
+    """See whether an example works, and answers in the form that is shown."""
+    with running:
+        answer, complaint = running.communicate(timeout=CURL_SECS)
+    assert running.returncode == 0, (example.command, answer, complaint)
+    if example.answer is not None:
+        assert shape(json.loads(answer)) == shape(example.answer), example.command
+
+
+def shape(answer: dict[str, Any]) -> dict[str, type]:
+    return {name: type(value) for name, value in answer.items()}
