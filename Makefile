@@ -23,8 +23,10 @@ models: .venv/installed ## get the offline models (MODELS=tiny|default|large)
 
 client: client/dist/index.html ## build the browser client
 
-test: setup .make/test-tools lint client-test ## set up what the tests need and run all of them
-	$(BIN)/pytest
+# What does not listen to the clock runs side by side; the output of each comes when it has ended.
+test: setup .make/test-tools ## set up what the tests need and run all of them
+	$(MAKE) --jobs=2 --output-sync=target unit lint client-test
+	$(BIN)/pytest tests/integration tests/e2e
 
 unit: .venv/installed ## run the tests that need neither models nor a browser
 	$(BIN)/pytest tests/unit

@@ -23,14 +23,23 @@ from processors.output_pause import OutputPause
 from processors.transcript import Speaker, Turn
 from tests.line import RATE_HZ, Line, speak
 from tests.speech import Speaker as Voice
+from tests.standins.openai_server import Fault, OpenAIStandin
 
 KEY = "sk-standin"
 QUESTION = "Could you tell me when you are open on Friday?"
 TURN_SECS = 20
+LONGEST_SECS = 10
+"""From the last of the question to the first sound, where a service fails: its first output, which
+OpenAI's client may wait for three times, the silence at the end of a turn, and the rest on a slow
+machine. docs/failures.md has what it really takes."""
+
+REFUSED = "refused"
+"""The fault of a service that is not there."""
+
 NOBODY = "http://127.0.0.1:9/v1"
 """Where connections are refused."""
 
-OFTEN = ("refused", "hang")
+OFTEN = (REFUSED, "hang")
 """Faults that every run of the tests has; the others are left to `make faults`."""
 
 
@@ -42,6 +51,14 @@ def first_of(faults: Sequence[str]) -> list[Any]:
         else pytest.param(fault, marks=pytest.mark.faults)
         for fault in faults
     ]
+
+
+def address(standin: OpenAIStandin, stage: str, fault: str) -> str:
+    """Have its "llm", "stt" or "tts" fail, and return where that is."""
+    if fault == REFUSED:
+        return NOBODY
+    standin.faults[stage] = Fault(fault)
+    return standin.url
 
 
 Services = Mapping[str, str]

@@ -14,6 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import aiohttp
 
 ROOT = Path(__file__).parent.parent
 READY = re.compile(r"Parlante is ready: (http://\S+)")
@@ -30,15 +33,22 @@ class Service:
         url: Where it listens.
         process: It.
         log_file: What it writes.
+        logged_before: Characters at its beginning that are not of interest.
     """
 
     url: str
     process: subprocess.Popen[bytes]
     log_file: Path
+    logged_before: int = 0
 
     @property
     def log(self) -> str:
-        return self.log_file.read_text()
+        return self.log_file.read_text()[self.logged_before :]
+
+    @property
+    def data(self) -> Path:
+        """Where it keeps its data."""
+        return self.log_file.parent / "data"
 
     async def until_logged(self, text: str, times: int = 1) -> None:
         """Wait until it has written a text, or has written it so many times."""
@@ -94,6 +104,20 @@ def run_service(
             process.kill()
             process.wait()
             raise AssertionError("the service does not stop") from None
+
+
+async def get(url: str) -> dict[str, Any]:
+    """Return an answer in JSON."""
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+
+async def until_no_session(url: str, timeout: float) -> None:
+    """Wait until nobody is in a call, nor expected in one."""
+    async with asyncio.timeout(timeout):
+        while (await get(f"{url}/ready"))["sessions"]:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.1)
 
 
 def keys(folder: Path, *arguments: str) -> str:

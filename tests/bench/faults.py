@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from bots.config import FailoverConfig  # noqa: E402
-from tests.faulty_call import KEY, NOBODY, QUESTION, Answer, calling  # noqa: E402
+from tests.faulty_call import KEY, QUESTION, REFUSED, Answer, address, calling  # noqa: E402
 from tests.speech import Speaker, open_speaker  # noqa: E402
 from tests.standins.openai_server import (  # noqa: E402
     Fault,
@@ -31,7 +31,6 @@ from tests.standins.openai_server import (  # noqa: E402
 
 REPLY = "On Friday we are open from eight to six."
 STAGES = ("stt", "llm", "tts")
-REFUSED = "refused"
 FAULTS = [REFUSED, *(fault.value for fault in Fault)]
 THINKING_SECS = 0.3
 
@@ -41,10 +40,8 @@ async def wait(speaker: Speaker, stage: str, fault: str, *, alone: bool) -> Answ
     sound = OpenAIStandin(KEY, QUESTION, always(REPLY), THINKING_SECS)
     faulty = OpenAIStandin(KEY, QUESTION, always(REPLY), THINKING_SECS)
     async with run_openai_standin(sound), run_openai_standin(faulty):
-        if fault != REFUSED:
-            faulty.faults[stage] = Fault(fault)
         services = {kind: {"openai": sound.url} for kind in STAGES}
-        services[stage] = {"openai": NOBODY if fault == REFUSED else faulty.url}
+        services[stage] = {"openai": address(faulty, stage, fault)}
         if not alone:
             services[stage]["backup"] = sound.url
         failover = FailoverConfig().model_dump()

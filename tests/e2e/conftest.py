@@ -9,8 +9,7 @@ from playwright.async_api import Browser, BrowserContext
 
 from runner.app import CLIENT_DIR
 from tests.browser import CHROMIUM, EARS, MOUTH, Microphone, Tab, chromium
-from tests.integration.test_lifecycle import until_no_session
-from tests.service import Service
+from tests.service import Service, until_no_session
 
 FREE_SECS = 20
 

@@ -13,8 +13,7 @@ import pytest
 from bots.config import AnnouncementConfig
 from tests.browser import LOUD, Microphone, Span, Tab
 from tests.e2e.conftest import OpenTab
-from tests.integration.test_lifecycle import get, until_no_session
-from tests.service import Service, run_service
+from tests.service import Service, get, run_service, until_no_session
 from tests.speech import Speaker, silence, words_wrong
 
 pytestmark = pytest.mark.browser

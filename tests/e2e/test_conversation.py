@@ -11,8 +11,7 @@ import pytest
 from runner.talk import write_audio
 from tests.browser import Span, Tab
 from tests.e2e.conftest import OpenTab
-from tests.integration.test_lifecycle import until_no_session
-from tests.service import Service
+from tests.service import Service, until_no_session
 from tests.speech import Speaker, silence, words_wrong
 
 pytestmark = pytest.mark.browser

@@ -16,8 +16,7 @@ import pytest
 from runner.talk import write_audio
 from tests.browser import Span
 from tests.e2e.conftest import OpenTab
-from tests.integration.test_lifecycle import until_no_session
-from tests.service import ROOT, Service, run_service
+from tests.service import ROOT, Service, run_service, until_no_session
 from tests.speech import Speaker, silence, words_wrong
 
 pytestmark = pytest.mark.browser

@@ -2,7 +2,6 @@
 
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from runner.peer import connect
 from tests.integration.test_call import REPLY_SECS
 from tests.integration.test_transcript import entries, read_when
-from tests.service import run_service
+from tests.shared_service import SharedService
 from tests.slow_bot import SECRET
 from tests.standins.openai_server import OpenAIStandin, Reply, always, run_openai_standin
 
@@ -31,26 +30,33 @@ SORRY = "I am sorry, that did not work."
     ids=["sales", "callcenter"],
 )  # fmt: skip
 async def test_what_a_caller_wants_is_written_down(
-    tmp_path: Path, bot: str, tool: str, arguments: dict[str, str], kept: str, row: tuple[str, str]
+    cloud: SharedService,
+    openai_port: int,
+    bot: str,
+    tool: str,
+    arguments: dict[str, str],
+    kept: str,
+    row: tuple[str, str],
 ) -> None:
     def reply(messages: list[Any]) -> Reply:
         return DONE if messages[-1]["role"] == "tool" else (tool, arguments)
 
     standin = OpenAIStandin(key="sk-standin", heard="", reply=reply)
-    async with run_openai_standin(standin):
-        environment = {"OPENAI_API_KEY": standin.key, "OPENAI_BASE_URL": standin.url}
-        with run_service(tmp_path, environment=environment) as service:
-            async with connect(service.url, bot=bot) as peer:
-                await peer.hear_out(timeout=REPLY_SECS)
-                seen = len(peer.messages)
-                peer.send("send-text", {"content": "Please write that down."})
-                await peer.hear_out(timeout=REPLY_SECS, after=seen)
-                transcript = await read_when(service.url, peer.session_id, entries(4))
+    async with (
+        run_openai_standin(standin, openai_port),
+        cloud.alone() as service,
+        connect(service.url, bot=bot) as peer,
+    ):
+        await peer.hear_out(timeout=REPLY_SECS)
+        seen = len(peer.messages)
+        peer.send("send-text", {"content": "Please write that down."})
+        await peer.hear_out(timeout=REPLY_SECS, after=seen)
+        transcript = await read_when(service.url, peer.session_id, entries(4))
 
     [told] = [entry for entry in transcript["entries"] if entry.get("tool") == tool]
     assert told["result"]["written_down"] is True
     assert transcript["entries"][-1]["heard"] == DONE
-    with closing(sqlite3.connect(tmp_path / "data" / "parlante.db")) as database:
+    with closing(sqlite3.connect(service.data / "parlante.db")) as database:
         assert database.execute(kept).fetchall() == [row]
 
 
@@ -58,25 +64,22 @@ async def test_what_a_caller_wants_is_written_down(
     ("tool", "outcome"), [("wait_for_ever", "timed_out"), ("break_down", "failed")]
 )
 async def test_a_conversation_goes_on_when_a_tool_does_not(
-    tmp_path: Path, tool: str, outcome: str
+    cloud: SharedService, openai_port: int, tool: str, outcome: str
 ) -> None:
     def reply(messages: list[Any]) -> Reply:
         return SORRY if messages[-1]["role"] == "tool" else (tool, {})
 
     standin = OpenAIStandin(key="sk-standin", heard="", reply=reply)
-    async with run_openai_standin(standin):
-        environment = {
-            "OPENAI_API_KEY": standin.key,
-            "OPENAI_BASE_URL": standin.url,
-            "PARLANTE_BOTS__SLOW__MODULE": "tests.slow_bot",
-        }
-        with run_service(tmp_path, environment=environment) as service:
-            async with connect(service.url, bot="slow") as peer:
-                await peer.hear_out(timeout=REPLY_SECS)
-                seen = len(peer.messages)
-                peer.send("send-text", {"content": "Please do it."})
-                await peer.hear_out(timeout=REPLY_SECS, after=seen)
-                transcript = await read_when(service.url, peer.session_id, entries(4))
+    async with (
+        run_openai_standin(standin, openai_port),
+        cloud.alone() as service,
+        connect(service.url, bot="slow") as peer,
+    ):
+        await peer.hear_out(timeout=REPLY_SECS)
+        seen = len(peer.messages)
+        peer.send("send-text", {"content": "Please do it."})
+        await peer.hear_out(timeout=REPLY_SECS, after=seen)
+        transcript = await read_when(service.url, peer.session_id, entries(4))
 
     [told] = [entry for entry in transcript["entries"] if entry.get("tool") == tool]
     assert told["outcome"] == outcome
@@ -87,23 +90,20 @@ async def test_a_conversation_goes_on_when_a_tool_does_not(
 
 
 async def test_what_is_written_for_the_eye_is_spoken_for_the_ear_and_kept_as_it_was(
-    tmp_path: Path,
+    cloud: SharedService, openai_port: int
 ) -> None:
     written = "It costs $5, **Dana**."
     standin = OpenAIStandin(key="sk-standin", heard="", reply=always(written))
-    async with run_openai_standin(standin):
-        environment = {
-            "OPENAI_API_KEY": standin.key,
-            "OPENAI_BASE_URL": standin.url,
-            "PARLANTE_BOTS__RECEPTIONIST__LEXICON": '{"Dana": "Day na"}',
-        }
-        with run_service(tmp_path, environment=environment) as service:
-            async with connect(service.url) as peer:
-                await peer.hear_out(timeout=REPLY_SECS)
-                for _ in range(2):
-                    seen = len(peer.messages)
-                    peer.send("send-text", {"content": "What does it cost?"})
-                    await peer.hear_out(timeout=REPLY_SECS, after=seen)
+    async with (
+        run_openai_standin(standin, openai_port),
+        cloud.alone() as service,
+        connect(service.url, bot="reader") as peer,
+    ):
+        await peer.hear_out(timeout=REPLY_SECS)
+        for _ in range(2):
+            seen = len(peer.messages)
+            peer.send("send-text", {"content": "What does it cost?"})
+            await peer.hear_out(timeout=REPLY_SECS, after=seen)
     assert standin.spoken[-1].strip() == "It costs five dollars, Day na."
     remembered = [m["content"] for m in standin.chats[-1]["messages"] if m["role"] == "assistant"]
     assert remembered[-1] == written

@@ -1,13 +1,12 @@
 """With a key, the matching services are used: here a stand-in for OpenAI, over its own protocol."""
 
 import sqlite3
-from pathlib import Path
 from typing import Any
 
 from runner.peer import connect
 from tests.integration.test_call import ask
 from tests.integration.test_transcript import entries, read_when
-from tests.service import run_service
+from tests.shared_service import SharedService
 from tests.speech import Speaker
 from tests.standins.openai_server import OpenAIStandin, Reply, always, run_openai_standin
 
@@ -28,20 +27,21 @@ def book(messages: list[Any]) -> Reply:
 
 
 async def test_a_booking_is_heard_made_in_the_table_and_confirmed(
-    tmp_path: Path, speaker: Speaker
+    cloud: SharedService, openai_port: int, speaker: Speaker
 ) -> None:
     standin = OpenAIStandin(
         key="sk-standin",
         heard="I would like to come in on Tuesday at ten.",
         reply=book,
     )
-    async with run_openai_standin(standin):
-        environment = {"OPENAI_API_KEY": standin.key, "OPENAI_BASE_URL": standin.url}
-        with run_service(tmp_path, environment=environment) as service:
-            async with connect(service.url) as peer:
-                await peer.hear_out(timeout=20)
-                heard, answer, voiced = await ask(peer, speaker, "May I come on Tuesday?")
-                transcript = await read_when(service.url, peer.session_id, entries(4))
+    async with (
+        run_openai_standin(standin, openai_port),
+        cloud.alone() as service,
+        connect(service.url) as peer,
+    ):
+        await peer.hear_out(timeout=20)
+        heard, answer, voiced = await ask(peer, speaker, "May I come on Tuesday?")
+        transcript = await read_when(service.url, peer.session_id, entries(4))
 
     assert heard == standin.heard
     assert answer.strip() == CONFIRMATION
@@ -69,25 +69,26 @@ async def test_a_booking_is_heard_made_in_the_table_and_confirmed(
     assert tool["arguments"] == BOOKING
     assert tool["result"]["booked"] is True
 
-    with sqlite3.connect(tmp_path / "data" / "parlante.db") as database:
+    with sqlite3.connect(service.data / "parlante.db") as database:
         [row] = database.execute("SELECT name, reason FROM appointments").fetchall()
     database.close()
     assert row == (BOOKING["name"], BOOKING["reason"])
 
 
 async def test_the_connection_to_the_language_model_is_there_before_the_first_question(
-    tmp_path: Path, speaker: Speaker
+    cloud: SharedService, openai_port: int, speaker: Speaker
 ) -> None:
     standin = OpenAIStandin(
         key="sk-standin", heard="Are you open on Sunday?", reply=always("No, we are not.")
     )
-    async with run_openai_standin(standin):
-        environment = {"OPENAI_API_KEY": standin.key, "OPENAI_BASE_URL": standin.url}
-        with run_service(tmp_path, environment=environment) as service:
-            async with connect(service.url) as peer:
-                await peer.hear_out(timeout=20)
-                for _ in range(2):
-                    await ask(peer, speaker, "Are you open on Sunday?")
+    async with (
+        run_openai_standin(standin, openai_port),
+        cloud.alone() as service,
+        connect(service.url) as peer,
+    ):
+        await peer.hear_out(timeout=20)
+        for _ in range(2):
+            await ask(peer, speaker, "Are you open on Sunday?")
     assert len(standin.ports) > 1
     assert set(standin.connected_from) == set(standin.ports)
     assert len(set(standin.ports)) == 1

@@ -13,21 +13,10 @@ from aiortc import RTCPeerConnection
 
 from bots.config import AnnouncementConfig
 from runner.peer import Peer, connect
-from tests.service import ROOT, Service, run_service
+from tests.service import ROOT, Service, get, run_service, until_no_session
 
 CLOSED_TAB_SECS = 15
 WORDS = AnnouncementConfig()
-
-
-async def get(url: str) -> dict:
-    async with aiohttp.ClientSession() as http, http.get(url) as response:
-        return await response.json()
-
-
-async def until_no_session(url: str, timeout: float) -> None:
-    async with asyncio.timeout(timeout):
-        while (await get(f"{url}/ready"))["sessions"]:  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.1)
 
 
 async def test_a_peer_that_dies_without_a_word_ends_its_call_in_time(service: Service) -> None:

@@ -1,6 +1,5 @@
 """A language model that fails, over real connections: somebody answers, or says that none does."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -9,65 +8,32 @@ import pytest
 from bots.config import AnnouncementConfig
 from processors.transcript import Speaker as Who
 from tests.faulty_call import (
-    KEY,
-    NOBODY,
+    LONGEST_SECS,
+    REFUSED,
     FaultyCall,
+    address,
     calling,
     faulty_call,
     first_of,
     resources_for,
 )
+from tests.integration.conftest import FIRST, SECOND, SECOND_HEARD
 from tests.speech import Speaker
-from tests.standins.openai_server import (
-    BEGUN_WORDS,
-    Fault,
-    OpenAIStandin,
-    Reply,
-    always,
-    run_openai_standin,
-)
+from tests.standins.openai_server import BEGUN_WORDS, Fault, OpenAIStandin, Reply
 
-HEARD = "Could you tell me when you are open on Friday?"
-FIRST = "On Friday we are open from eight to six."
-SECOND = "The practice opens at eight on Friday."
 FAILOVER = {"llm": {"first_output": 1.0, "idle": 0.7}, "failures": 2, "rest": 600}
 APOLOGY = AnnouncementConfig().cannot_answer
 LOST = AnnouncementConfig().lost_thread
 BEGUN = " ".join(FIRST.split()[:BEGUN_WORDS])
 
-REFUSED = "refused"
 AT_ONCE = [REFUSED, "401", "429", "500", "hang", "garbage"]
 MIDWAY = ["stall", "close"]
-
-LONGEST_SECS = 10
-"""The first output's second, the silence at the end of a turn, and the rest on a slow machine;
-docs/failures.md has what it really takes."""
-
-
-@pytest.fixture
-async def first() -> AsyncIterator[OpenAIStandin]:
-    async with run_openai_standin(OpenAIStandin(KEY, HEARD, always(FIRST))) as standin:
-        yield standin
-
-
-@pytest.fixture
-async def second() -> AsyncIterator[OpenAIStandin]:
-    async with run_openai_standin(OpenAIStandin(KEY, HEARD, always(SECOND))) as standin:
-        yield standin
 
 
 @pytest.fixture
 def speech(second: OpenAIStandin) -> dict[str, Any]:
     """Speech services that work."""
     return {"stt": {"openai": second.url}, "tts": {"openai": second.url}, "failover": FAILOVER}
-
-
-def address(standin: OpenAIStandin, fault: str) -> str:
-    """Have the language model fail, and return where it is."""
-    if fault == REFUSED:
-        return NOBODY
-    standin.faults["llm"] = Fault(fault)
-    return standin.url
 
 
 class TestWhereAnotherIsLeft:
@@ -81,7 +47,7 @@ class TestWhereAnotherIsLeft:
         speech: dict[str, Any],
         fault: str,
     ) -> None:
-        llm = {"openai": address(first, fault), "groq": second.url}
+        llm = {"openai": address(first, "llm", fault), "groq": second.url}
         async with calling(tmp_path, speaker, llm=llm, **speech) as call:
             answer = await call.ask()
         assert (answer.said.heard, answer.said.generated) == (SECOND, SECOND)
@@ -99,7 +65,7 @@ class TestWhereAnotherIsLeft:
         speech: dict[str, Any],
         fault: str,
     ) -> None:
-        llm = {"openai": address(first, fault), "groq": second.url}
+        llm = {"openai": address(first, "llm", fault), "groq": second.url}
         # The turn is over long after the answer has broken off.
         patient = {"min_delay": 2.5}
         async with calling(tmp_path, speaker, llm=llm, turns=patient, **speech) as call:
@@ -117,7 +83,7 @@ class TestWhereAnotherIsLeft:
         speech: dict[str, Any],
         fault: str,
     ) -> None:
-        llm = {"openai": address(first, fault), "groq": second.url}
+        llm = {"openai": address(first, "llm", fault), "groq": second.url}
         # It begins when the turn is over.
         first.thinks_secs = 0.8
         async with calling(tmp_path, speaker, llm=llm, **speech) as call:
@@ -161,7 +127,7 @@ class TestWhereNoneIsLeft:
         speech: dict[str, Any],
         fault: str,
     ) -> None:
-        llm = {"openai": address(first, fault)}
+        llm = {"openai": address(first, "llm", fault)}
         async with calling(tmp_path, speaker, llm=llm, **speech) as call:
             answer = await call.ask()
             assert (answer.said.heard, answer.said.generated) == (APOLOGY, "")
@@ -170,7 +136,7 @@ class TestWhereNoneIsLeft:
                 first.faults.clear()
                 assert (await call.ask()).said.heard == FIRST
                 spoken = [m["content"] for m in first.chats[-1]["messages"]]
-                assert spoken[-3:-1] == [HEARD, APOLOGY]
+                assert spoken[-3:-1] == [SECOND_HEARD, APOLOGY]
 
     @pytest.mark.parametrize("fault", first_of(MIDWAY))
     async def test_the_bot_breaks_off_with_an_apology(
@@ -182,7 +148,7 @@ class TestWhereNoneIsLeft:
         fault: str,
     ) -> None:
         first.thinks_secs = 0.8
-        llm = {"openai": address(first, fault)}
+        llm = {"openai": address(first, "llm", fault)}
         async with calling(tmp_path, speaker, llm=llm, **speech) as call:
             answer = await call.ask()
         assert answer.said.heard == f"{BEGUN} ... {APOLOGY}"

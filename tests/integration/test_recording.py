@@ -12,8 +12,7 @@ import pytest
 from runner.peer import connect
 from runner.session import session_id_of
 from tests.integration.test_call import REPLY_SECS, ask
-from tests.integration.test_lifecycle import until_no_session
-from tests.service import Service, run_service
+from tests.service import Service, run_service, until_no_session
 from tests.speech import Speaker, voiced_secs
 
 RECORDED = {"PARLANTE_VOICE__REALTIME__RECORDING": "true"}

@@ -13,8 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.integration.test_lifecycle import until_no_session
-from tests.service import Service, run_service
+from tests.service import Service, run_service, until_no_session
 from tests.standins import daily_api, livekit_api
 from tests.standins.daily_api import DailyStandin, run_daily_standin, signed
 from tests.standins.livekit_api import LiveKitStandin, run_livekit_standin

@@ -11,7 +11,8 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from runner.peer import connect
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_transcript import entries, read_when
-from tests.service import Service, run_service
+from tests.service import Service
+from tests.shared_service import SharedService
 from tests.speech import Speaker
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
 
@@ -36,28 +37,31 @@ def spoken(message: Any) -> Any:
     return (message["role"], message["content"])
 
 
-async def test_a_call_with_a_tool_and_a_barge_in(tmp_path: Path, speaker: Speaker) -> None:
+async def test_a_call_with_a_tool_and_a_barge_in(
+    cloud: SharedService, openai_port: int, speaker: Speaker
+) -> None:
     openai = OpenAIStandin(key="sk-standin", heard=QUESTION, reply=reply)
-    async with run_openai_standin(openai):
-        environment = {"OPENAI_API_KEY": openai.key, "OPENAI_BASE_URL": openai.url}
-        with run_service(tmp_path, environment=environment) as service:
-            async with connect(service.url, bot="sandwich") as peer:
-                await peer.hear_out(timeout=REPLY_SECS)
-                _, answer, voiced = await ask(peer, speaker, "What does it cost?")
-                shown = [m["type"] for m in peer.messages if "function-call" in m["type"]]
+    async with (
+        run_openai_standin(openai, openai_port),
+        cloud.alone() as service,
+        connect(service.url, bot="sandwich") as peer,
+    ):
+        await peer.hear_out(timeout=REPLY_SECS)
+        _, answer, voiced = await ask(peer, speaker, "What does it cost?")
+        shown = [m["type"] for m in peer.messages if "function-call" in m["type"]]
 
-                seen = len(peer.messages)
-                peer.send("send-text", {"content": TELL})
-                await peer.wait_for(
-                    lambda m: m["type"] == "bot-started-speaking", timeout=REPLY_SECS, after=seen
-                )
-                # The first sentence sounds for a second.
-                await asyncio.sleep(1.5)
-                seen = len(peer.messages)
-                peer.send("send-text", {"content": WAIT})
-                await peer.hear_out(timeout=REPLY_SECS, after=seen)
-                transcript = await read_when(service.url, peer.session_id, entries(8))
-            session_id = peer.session_id.partition(".")[0]
+        seen = len(peer.messages)
+        peer.send("send-text", {"content": TELL})
+        await peer.wait_for(
+            lambda m: m["type"] == "bot-started-speaking", timeout=REPLY_SECS, after=seen
+        )
+        # The first sentence sounds for a second.
+        await asyncio.sleep(1.5)
+        seen = len(peer.messages)
+        peer.send("send-text", {"content": WAIT})
+        await peer.hear_out(timeout=REPLY_SECS, after=seen)
+        transcript = await read_when(service.url, peer.session_id, entries(8))
+    session_id = peer.session_id.partition(".")[0]
 
     assert answer.strip() == ANSWER
     assert voiced > 0.5
@@ -81,13 +85,13 @@ async def test_a_call_with_a_tool_and_a_barge_in(tmp_path: Path, speaker: Speake
     assert told["heard"] in [" ".join(SENTENCES[:count]) for count in (1, 2, 3)]
     # What the agent remembers is what was heard, in its memory too.
     assert spoken(openai.chats[-1]["messages"][-2]) == ("assistant", told["heard"])
-    assert await kept(tmp_path, session_id) == [
+    assert await kept(service.data, session_id) == [
         *(QUESTION, "", json.dumps(COST), f"{ANSWER} ", TELL, told["heard"], WAIT, f"{YES} ")
     ]
 
 
 async def kept(folder: Path, thread: str) -> list[str]:
-    with SqliteSaver.from_conn_string(str(folder / "data" / "threads.db")) as saver:
+    with SqliteSaver.from_conn_string(str(folder / "threads.db")) as saver:
         found = saver.get_tuple({"configurable": {"thread_id": thread}})
     assert found
     greeting, *messages = found.checkpoint["channel_values"]["messages"]
@@ -95,20 +99,19 @@ async def kept(folder: Path, thread: str) -> list[str]:
     return [message.text for message in messages]
 
 
-async def test_any_agent_is_the_brain_that_voice_yaml_names(tmp_path: Path) -> None:
+async def test_any_agent_is_the_brain_that_voice_yaml_names(
+    cloud: SharedService, openai_port: int
+) -> None:
     openai = OpenAIStandin(key="sk-standin", heard="", reply=reply)
-    async with run_openai_standin(openai):
-        environment = {
-            "OPENAI_API_KEY": openai.key,
-            "OPENAI_BASE_URL": openai.url,
-            "PARLANTE_BOTS__RECEPTIONIST__AGENT": "tests.echo_agent:make_agent",
-        }
-        with run_service(tmp_path, environment=environment) as service:
-            async with connect(service.url) as peer:
-                await peer.hear_out(timeout=REPLY_SECS)
-                seen = len(peer.messages)
-                peer.send("send-text", {"content": TELL})
-                await peer.hear_out(timeout=REPLY_SECS, after=seen)
+    async with (
+        run_openai_standin(openai, openai_port),
+        cloud.alone() as service,
+        connect(service.url, bot="echo") as peer,
+    ):
+        await peer.hear_out(timeout=REPLY_SECS)
+        seen = len(peer.messages)
+        peer.send("send-text", {"content": TELL})
+        await peer.hear_out(timeout=REPLY_SECS, after=seen)
     assert openai.spoken[-1].strip() == f"You said: {TELL}"
     assert openai.chats == []
 

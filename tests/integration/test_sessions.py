@@ -11,9 +11,8 @@ import pytest
 
 from runner.peer import connect
 from tests.integration.test_call import REPLY_SECS, ask
-from tests.integration.test_lifecycle import until_no_session
 from tests.integration.test_transcript import read_when
-from tests.service import Service, keys, run_service
+from tests.service import Service, keys, run_service, until_no_session
 from tests.speech import Speaker
 
 BASE = "/voice/realtime"

@@ -13,8 +13,8 @@ from websockets.exceptions import ConnectionClosed
 
 from runner.peer import SAMPLE_RATE_HZ, connect
 from tests.integration.test_call import ask
-from tests.integration.test_lifecycle import CLOSED_TAB_SECS, get, until_no_session
-from tests.service import Service, run_service
+from tests.integration.test_lifecycle import CLOSED_TAB_SECS
+from tests.service import Service, get, run_service, until_no_session
 from tests.socket_peer import audio, connect_by_socket, start
 from tests.speech import GREETING_VOICED_SECS, Speaker, rms, voiced_secs, words_wrong
 

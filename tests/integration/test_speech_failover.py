@@ -1,6 +1,6 @@
 """Voices and speech recognition that fail, over real connections."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,42 +8,16 @@ import pytest
 
 from bots.config import AnnouncementConfig
 from processors.speech_failover import NO_VOICE
-from tests.faulty_call import KEY, NOBODY, FaultyCall, calling, first_of
+from tests.faulty_call import LONGEST_SECS, REFUSED, FaultyCall, address, calling, first_of
+from tests.integration.conftest import FIRST, SECOND_HEARD
 from tests.speech import Speaker
-from tests.standins.openai_server import Fault, OpenAIStandin, always, run_openai_standin
+from tests.standins.openai_server import Fault, OpenAIStandin
 
-HEARD = "Could you tell me when you are open on Friday?"
-SECOND_HEARD = "Could you say when you are open on Friday?"
-ANSWER = "On Friday we are open from eight to six."
 TIMEOUTS = {"first_output": 1.5, "idle": 0.7}
 FAILOVER = {"stt": TIMEOUTS, "tts": TIMEOUTS, "failures": 2, "rest": 600}
 CANNOT_HEAR = AnnouncementConfig().cannot_hear
 
-REFUSED = "refused"
 FAULTS = [REFUSED, "401", "429", "500", "hang", "stall", "close", "garbage"]
-LONGEST_SECS = 10
-"""OpenAI's client tries a second and a third time, for as long as the first output may take;
-docs/failures.md has what it really takes."""
-
-
-@pytest.fixture
-async def first() -> AsyncIterator[OpenAIStandin]:
-    async with run_openai_standin(OpenAIStandin(KEY, HEARD, always(ANSWER))) as standin:
-        yield standin
-
-
-@pytest.fixture
-async def second() -> AsyncIterator[OpenAIStandin]:
-    async with run_openai_standin(OpenAIStandin(KEY, SECOND_HEARD, always(ANSWER))) as standin:
-        yield standin
-
-
-def address(standin: OpenAIStandin, stage: str, fault: str) -> str:
-    """Have a service fail, and return where it is."""
-    if fault == REFUSED:
-        return NOBODY
-    standin.faults[stage] = Fault(fault)
-    return standin.url
 
 
 def services(first: OpenAIStandin, **others: Mapping[str, str]) -> dict[str, Any]:
@@ -61,7 +35,7 @@ def known(standin: OpenAIStandin) -> list[str]:
 async def ask_again(call: FaultyCall, standin: OpenAIStandin) -> list[str]:
     """Ask once more where nothing fails, and return what the bot knows that it has said before."""
     standin.faults.clear()
-    assert (await call.ask()).said.heard == ANSWER
+    assert (await call.ask()).said.heard == FIRST
     return known(standin)
 
 
@@ -78,8 +52,8 @@ class TestAVoiceThatFails:
         tts = {"openai": address(first, "tts", fault), "backup": second.url}
         async with calling(tmp_path, speaker, **services(first, tts=tts)) as call:
             answer = await call.ask()
-        assert answer.said.heard == ANSWER
-        assert second.spoken == [ANSWER]
+        assert answer.said.heard == FIRST
+        assert second.spoken == [FIRST]
         assert answer.wait_secs < LONGEST_SECS
         [failure] = answer.failures
         assert (failure.stage, failure.provider, failure.successor) == ("tts", "openai", "backup")
@@ -91,7 +65,7 @@ class TestAVoiceThatFails:
         first.faults["tts"] = Fault(fault)
         async with calling(tmp_path, speaker, **services(first)) as call:
             answer = await call.ask()
-            assert (answer.said.heard, answer.said.generated) == (NO_VOICE, ANSWER)
+            assert (answer.said.heard, answer.said.generated) == (NO_VOICE, FIRST)
             assert answer.wait_secs < LONGEST_SECS
             assert await ask_again(call, first) == [NO_VOICE]
 
@@ -103,7 +77,7 @@ class TestAVoiceThatFails:
         async with calling(tmp_path, speaker, **services(first, tts=tts)) as call:
             assert len((await call.ask()).failures) == 1
             again = await call.ask()
-        assert (again.failures, again.said.heard) == ([], ANSWER)
+        assert (again.failures, again.said.heard) == ([], FIRST)
         assert len(second.spoken) == 2
 
 
@@ -121,7 +95,7 @@ class TestASpeechRecognitionThatFails:
         async with calling(tmp_path, speaker, **services(first, stt=stt)) as call:
             answer = await call.ask()
             said = [turn.heard for turn in call.witness.turns]
-        assert said == [SECOND_HEARD, ANSWER]
+        assert said == [SECOND_HEARD, FIRST]
         assert second.heard_secs[0] > 0.5
         [failure] = answer.failures
         assert (failure.stage, failure.provider, failure.successor) == ("stt", "openai", "backup")

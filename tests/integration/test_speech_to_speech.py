@@ -3,8 +3,9 @@
 import asyncio
 import re
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ import aiohttp
 import pytest
 
 from runner.peer import Peer, connect
+from tests.faulty_call import KEY
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_cloud_profile import BOOKING
 from tests.integration.test_transcript import GREETING, entries, read_when
 from tests.service import Service, run_service
+from tests.shared_service import SharedService
 from tests.speech import Speaker
 from tests.standins.openai_realtime import RealtimeStandin, run_realtime_standin
 from tests.standins.openai_server import OpenAIStandin, Reply, always, run_openai_standin
+from tests.standins.serving import reserved_port
 
 WISH = "I would like to come in on Tuesday at ten."
 BOOKED = "You are booked for Tuesday at ten, and we look forward to seeing you then, Dana."
@@ -41,32 +45,56 @@ def reply(items: list[dict[str, Any]]) -> Reply:
     return to_say[-1] if to_say else ANSWER
 
 
-@pytest.fixture
-async def realtime() -> AsyncIterator[RealtimeStandin]:
-    standin = RealtimeStandin(
-        key="sk-standin", model="gpt-realtime", heard=[WISH, QUESTION], reply=reply
-    )
-    async with run_realtime_standin(standin):
-        yield standin
+@pytest.fixture(scope="module")
+def realtime_port() -> Iterator[int]:
+    """Where services look for OpenAI's Realtime service."""
+    with reserved_port() as port:
+        yield port
 
 
-@pytest.fixture
-async def openai() -> AsyncIterator[OpenAIStandin]:
-    standin = OpenAIStandin(key="sk-standin", heard=QUESTION, reply=always(CHAINED))
-    async with run_openai_standin(standin):
-        yield standin
-
-
-@contextmanager
-def serve(folder: Path, openai: OpenAIStandin, realtime_url: str, **more: str) -> Iterator[Service]:
-    environment = {
-        "OPENAI_API_KEY": openai.key,
-        "OPENAI_BASE_URL": openai.url,
+@pytest.fixture(scope="module")
+def environment(openai_port: int, realtime_port: int) -> dict[str, str]:
+    realtime_url = f"ws://127.0.0.1:{realtime_port}/v1/realtime"
+    return {
+        "OPENAI_API_KEY": KEY,
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{openai_port}/v1",
         "PARLANTE_VOICE__PROVIDERS__OPENAI__REALTIME__BASE_URL": realtime_url,
         "PARLANTE_VOICE__REALTIME__SPEECH_TO_SPEECH__START_TIMEOUT": str(START_TIMEOUT_SECS),
-        **more,
     }
-    with run_service(folder, environment=environment) as service:
+
+
+@pytest.fixture(scope="module")
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
+) -> Iterator[SharedService]:
+    service = SharedService(tmp_path_factory, environment)
+    yield service
+    service.close()
+
+
+def realtime_standin() -> RealtimeStandin:
+    return RealtimeStandin(key=KEY, model="gpt-realtime", heard=[WISH, QUESTION], reply=reply)
+
+
+@pytest.fixture
+async def realtime(realtime_port: int) -> AsyncIterator[RealtimeStandin]:
+    async with run_realtime_standin(realtime_standin(), realtime_port) as standin:
+        yield standin
+
+
+@pytest.fixture
+async def openai(openai_port: int) -> AsyncIterator[OpenAIStandin]:
+    standin = OpenAIStandin(key=KEY, heard=QUESTION, reply=always(CHAINED))
+    async with run_openai_standin(standin, openai_port):
+        yield standin
+
+
+@asynccontextmanager
+async def serve(shared: SharedService) -> AsyncIterator[Service]:
+    """Have the service alone, with nobody's appointment in its calendar."""
+    async with shared.alone() as service:
+        with closing(sqlite3.connect(service.data / "parlante.db")) as database, database:
+            database.execute("DELETE FROM appointments")
         yield service
 
 
@@ -81,11 +109,11 @@ def states(peer: Peer, after: int = 0) -> list[str]:
 
 
 async def test_a_booking_is_spoken_of_made_and_told_in_the_true_order(
-    tmp_path: Path, realtime: RealtimeStandin, openai: OpenAIStandin, speaker: Speaker
+    shared: SharedService, realtime: RealtimeStandin, openai: OpenAIStandin, speaker: Speaker
 ) -> None:
     # The bot answers before it is known what it answers.
     realtime.transcript_secs = 1.0
-    with serve(tmp_path, openai, realtime.url) as service:
+    async with serve(shared) as service:
         async with connect(service.url, bot="realtime") as peer:
             await peer.hear_out(timeout=REPLY_SECS)
             assert bot_said(peer) == GREETING
@@ -145,11 +173,16 @@ async def test_a_booking_is_spoken_of_made_and_told_in_the_true_order(
 
 @pytest.mark.parametrize("fault", ["unauthorized", "hang", "refused"])
 async def test_the_chained_pipeline_takes_a_call_that_the_service_does_not(
-    tmp_path: Path, realtime: RealtimeStandin, openai: OpenAIStandin, speaker: Speaker, fault: str
+    shared: SharedService,
+    realtime_port: int,
+    openai: OpenAIStandin,
+    speaker: Speaker,
+    fault: str,
 ) -> None:
-    url = "ws://127.0.0.1:9" if fault == "refused" else realtime.url
-    realtime.fault = None if fault == "refused" else fault  # type: ignore[assignment]
-    with serve(tmp_path, openai, url) as service:
+    realtime = realtime_standin()
+    realtime.fault = fault  # type: ignore[assignment]
+    there = nullcontext() if fault == "refused" else run_realtime_standin(realtime, realtime_port)
+    async with there, serve(shared) as service:
         async with connect(service.url, bot="realtime") as peer:
             await peer.hear_out(timeout=START_TIMEOUT_SECS + 10)
             assert bot_said(peer) == GREETING
@@ -165,25 +198,28 @@ async def test_the_chained_pipeline_takes_a_call_that_the_service_does_not(
 
 @pytest.mark.parametrize("fault", ["dies", "falls silent"])
 async def test_the_chained_pipeline_goes_on_where_the_service_has_left_off(
-    tmp_path: Path, realtime: RealtimeStandin, openai: OpenAIStandin, speaker: Speaker, fault: str
+    shared: SharedService,
+    realtime: RealtimeStandin,
+    openai: OpenAIStandin,
+    speaker: Speaker,
+    fault: str,
 ) -> None:
-    with serve(tmp_path, openai, realtime.url) as service:
-        async with connect(service.url, bot="realtime") as peer:
-            await peer.hear_out(timeout=REPLY_SECS)
-            await ask(peer, speaker, WISH)
-            before = len(peer.messages)
-            realtime.is_speechless = fault == "falls silent"
-            await peer.microphone.say(await speaker.say(QUESTION))
-            if fault == "dies":
-                # In the midst of an answer, which is given again.
-                await peer.wait_for_state("speaking", timeout=REPLY_SECS, after=before)
-                realtime.die()
-            await peer.hear_out(timeout=REPLY_SECS, after=before)
-            assert SORRY in bot_said(peer, before)
-            assert GREETING not in bot_said(peer, before)
-            heard, answer, _ = await ask(peer, speaker, QUESTION)
-            assert (heard, answer.strip()) == (QUESTION, CHAINED)
-            assert not [m for m in peer.messages if m["type"] == "error"], "it is mended"
+    async with serve(shared) as service, connect(service.url, bot="realtime") as peer:
+        await peer.hear_out(timeout=REPLY_SECS)
+        await ask(peer, speaker, WISH)
+        before = len(peer.messages)
+        realtime.is_speechless = fault == "falls silent"
+        await peer.microphone.say(await speaker.say(QUESTION))
+        if fault == "dies":
+            # In the midst of an answer, which is given again.
+            await peer.wait_for_state("speaking", timeout=REPLY_SECS, after=before)
+            realtime.die()
+        await peer.hear_out(timeout=REPLY_SECS, after=before)
+        assert SORRY in bot_said(peer, before)
+        assert GREETING not in bot_said(peer, before)
+        heard, answer, _ = await ask(peer, speaker, QUESTION)
+        assert (heard, answer.strip()) == (QUESTION, CHAINED)
+        assert not [m for m in peer.messages if m["type"] == "error"], "it is mended"
     assert openai.spoken[0] == SORRY
     said = [m for m in openai.chats[-1]["messages"] if m["role"] != "system"]
     assert [m["role"] for m in said[:5]] == ["assistant", "user", "assistant", "tool", "assistant"]
@@ -197,11 +233,16 @@ async def test_the_chained_pipeline_goes_on_where_the_service_has_left_off(
 
 
 async def test_azure_goes_on_with_a_conversation_reads_and_says_its_last_words(
-    tmp_path: Path, realtime: RealtimeStandin, openai: OpenAIStandin, speaker: Speaker
+    tmp_path: Path,
+    environment: dict[str, str],
+    realtime: RealtimeStandin,
+    openai: OpenAIStandin,
+    speaker: Speaker,
 ) -> None:
     realtime.heard = [QUESTION]
     realtime.key, realtime.model = "azure-key", "my-deployment"
     azure = {
+        **environment,
         "AZURE_OPENAI_API_KEY": realtime.key,
         "AZURE_OPENAI_ENDPOINT": realtime.azure_url,
         "AZURE_OPENAI_REALTIME_DEPLOYMENT": realtime.model,
@@ -209,7 +250,7 @@ async def test_azure_goes_on_with_a_conversation_reads_and_says_its_last_words(
         "PARLANTE_SERVER__DRAIN_TIMEOUT": "1",
     }
     wish = {"agent_type": "single_agent", "mode": "speech_to_speech", "initial_greeting": False}
-    with serve(tmp_path, openai, "", **azure) as service:
+    with run_service(tmp_path, environment=azure) as service:
         async with (
             aiohttp.ClientSession(service.url) as http,
             http.post("/voice/realtime/session", json=wish) as response,

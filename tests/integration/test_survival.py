@@ -14,10 +14,9 @@ from bots.config import AnnouncementConfig
 from processors.transcript import NOT_KNOWN
 from runner.peer import Peer, TalkFailed, connect
 from tests.integration.test_call import REPLY_SECS, ask
-from tests.integration.test_lifecycle import until_no_session
 from tests.integration.test_transcript import GREETING, read, read_when
 from tests.relay import far_from
-from tests.service import run_service
+from tests.service import run_service, until_no_session
 from tests.speech import Speaker
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
 

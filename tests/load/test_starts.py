@@ -13,8 +13,8 @@ import aiohttp
 import psutil
 
 from tests.bench.stats import percentile
-from tests.integration.test_lifecycle import ended, until_no_session
-from tests.service import Service, keys, run_service
+from tests.integration.test_lifecycle import ended
+from tests.service import Service, keys, run_service, until_no_session
 from tests.socket_peer import join_by_socket
 
 LIMITS = "PARLANTE_VOICE__REALTIME__LIMITS"

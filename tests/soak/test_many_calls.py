@@ -15,7 +15,7 @@ from aiortc import RTCPeerConnection
 from bots.settings import load_settings
 from runner.peer import connect
 from runner.server import bind, running
-from tests.integration.test_lifecycle import until_no_session
+from tests.service import until_no_session
 
 CALLS = 50
 SETTLED_AFTER = 10

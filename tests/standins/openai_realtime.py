@@ -311,11 +311,14 @@ def _response(response_id: str, status: str, output: list[dict[str, Any]]) -> di
 
 
 @asynccontextmanager
-async def run_realtime_standin(standin: RealtimeStandin) -> AsyncIterator[RealtimeStandin]:
-    """Serve it on a free port of the loopback address."""
+async def run_realtime_standin(
+    standin: RealtimeStandin, port: int = 0
+) -> AsyncIterator[RealtimeStandin]:
+    """Serve it on the loopback address; see `serving`."""
     async with serving(
         web.get("/v1/realtime", standin.openai),
         web.get("/openai/v1/realtime", standin.azure),
+        port=port,
     ) as address:
         standin.url = f"ws://{address}/v1/realtime"
         standin.azure_url = f"http://{address}"

@@ -220,13 +220,14 @@ async def _send(
 
 
 @asynccontextmanager
-async def run_openai_standin(standin: OpenAIStandin) -> AsyncIterator[OpenAIStandin]:
-    """Serve it on a free port of the loopback address."""
+async def run_openai_standin(standin: OpenAIStandin, port: int = 0) -> AsyncIterator[OpenAIStandin]:
+    """Serve it on the loopback address; see `serving`."""
     async with serving(
         web.get("/v1/models", standin.models),
         web.post("/v1/chat/completions", standin.chat),
         web.post("/v1/audio/transcriptions", standin.transcribe),
         web.post("/v1/audio/speech", standin.speak),
+        port=port,
     ) as address:
         standin.url = f"http://{address}/v1"
         yield standin
