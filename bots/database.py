@@ -43,7 +43,7 @@ def connect(url: SecretStr | None, data_dir: Path) -> AsyncEngine:
     """
     address = _address(url.get_secret_value() if url else f"sqlite:///{data_dir / 'parlante.db'}")
     # An error would put what people said into the log.
-    options = {"json_serializer": _to_json, "hide_parameters": True}
+    options = {"json_serializer": to_json, "hide_parameters": True}
     if address.get_backend_name() == "sqlite":
         engine = create_async_engine(address, **options)
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
@@ -94,7 +94,7 @@ def _address(url: str) -> URL:
     return address.set(drivername=driver)
 
 
-def _to_json(value: Any) -> str:
+def to_json(value: Any) -> str:
     """Write anything as JSON, as text where JSON has nothing for it."""
     try:
         return json.dumps(value, default=str, ensure_ascii=False, allow_nan=False)

@@ -6,6 +6,8 @@ ParlanteError
 └── DatabaseUnavailable   the database cannot be reached now
 """
 
+from typing import Any
+
 
 class ParlanteError(Exception):
     """An error with a code for programs and a message for people.
@@ -20,6 +22,18 @@ class ParlanteError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it go to another process, whatever it was made of."""
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
+
+def _as_it_was(
+    kind: type[ParlanteError], arguments: tuple[Any, ...], attributes: dict[str, Any]
+) -> ParlanteError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
 
 
 class ConfigError(ParlanteError):

@@ -14,6 +14,7 @@ ParlanteError (bots.errors)
     ├── StartRateExceeded     429
     ├── Overloaded            503
     ├── ServiceDraining       503
+    ├── ProcessUnavailable    503
     ├── SessionsDisabled      503
     ├── BodyTooLarge          413
     ├── InvalidRequest        422
@@ -142,6 +143,15 @@ class ServiceDraining(ServiceError):
     """The service is about to stop."""
 
     code = "SERVICE_DRAINING"
+    http_status = 503
+    retryable = True
+    retry_after_secs = 5
+
+
+class ProcessUnavailable(ServiceError):
+    """There is no process for a call, or no more."""
+
+    code = "PROCESS_UNAVAILABLE"
     http_status = 503
     retryable = True
     retry_after_secs = 5

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from aiortc import RTCIceServer
 from fastapi import HTTPException
+from loguru import logger
 from pipecat.runner.types import (
     RunnerArguments,
     SmallWebRTCRunnerArguments,
@@ -158,6 +159,10 @@ class SessionHost:
                 await self._start(plan, connection, arguments)
             except ParlanteError as error:
                 failure = error
+            except Exception:  # noqa: BLE001 - a bot is anybody's code
+                logger.exception("the bot of session {} cannot be made", session_id)
+                failure = ConnectionFailed("the bot cannot be made: the log says why")
+            if failure:
                 await connection.disconnect()
 
         try:
@@ -168,6 +173,11 @@ class SessionHost:
             raise failure
         assert answer is not None
         return answer
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether another call could be held: it always can."""
+        return True
 
     def has_call(self, session_id: str) -> bool:
         """Say whether a session has a call now."""

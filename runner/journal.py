@@ -110,6 +110,10 @@ class Journal:
                 )
             )
 
+    def forget_tools(self) -> None:
+        """Take tools of the same ids for others from now on, because the call has ended."""
+        self._running_tools.clear()
+
     async def event(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
         """Record anything else."""
         row = EventRow(

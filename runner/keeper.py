@@ -11,6 +11,7 @@ from bots.errors import DatabaseUnavailable, ParlanteError
 from runner.lines import EndReason
 from runner.sessions import SessionManager
 from runner.store import Store
+from runner.tables import SessionRow
 
 SIGN_OF_LIFE_SECS = 15.0
 """How often the store is told which sessions have a service."""
@@ -72,10 +73,13 @@ class Keeper:
             return
         now = datetime.now(UTC)
         lost_at = now - timedelta(seconds=LOST_SECS)
-        for row in await self._store.claim_lost(transports, lost_at, now):
-            try:
-                await self._sessions.take_up_lost(row)
-            except ParlanteError as error:
-                logger.warning("session {} cannot be taken up: {}", row.id, error.message)
-            except Exception:  # noqa: BLE001 - a bot is anybody's code: others want to be kept
-                logger.exception("session {} cannot be taken up", row.id)
+        rows = await self._store.claim_lost(transports, lost_at, now)
+        await asyncio.gather(*(self._take_up(row) for row in rows))
+
+    async def _take_up(self, row: SessionRow) -> None:
+        try:
+            await self._sessions.take_up_lost(row)
+        except ParlanteError as error:
+            logger.warning("session {} cannot be taken up: {}", row.id, error.message)
+        except Exception:  # noqa: BLE001 - a bot is anybody's code: others want to be kept
+            logger.exception("session {} cannot be taken up", row.id)

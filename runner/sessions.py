@@ -21,11 +21,12 @@ from bots.config import BotChanges, LimitConfig, ServiceWishes
 from bots.errors import ParlanteError
 from bots.registry import Bot
 from bots.resources import Resources
+from bots.settings import Settings
 from processors.latency import TurnLatency
 from processors.transcript import Past
 from processors.voice_state import State
 from runner.auth import LOCAL
-from runner.errors import SessionNotFound, SessionsDisabled
+from runner.errors import Overloaded, RoomUnavailable, SessionNotFound, SessionsDisabled
 from runner.host import CallPlan, session_ice_servers
 from runner.journal import Journal
 from runner.launchers.launcher import make_launcher
@@ -69,6 +70,9 @@ MAY_COME_BACK_ELSEWHERE = {EndReason.PEER_LOST}
 """The same, of calls in a room at another service: the bot goes with its client only if that hangs
 up its phone, and without one only if this service stops. The next one sends another bot."""
 
+ENTRY_PAUSES_SECS = (1.0, 5.0, 15.0)
+"""Between the tries to send another bot there."""
+
 MOST_CRASHES = 3
 """For a session in a room elsewhere: so often another bot is sent there."""
 
@@ -102,16 +106,13 @@ class SessionManager:
         self.outbox = Outbox(resources.settings.server.webhooks, store, self.telemetry)
         self._launcher = make_launcher(resources, template, self._call_ended)
         self._rooms = Rooms(resources.settings.voice.realtime)
-        self.reconfigure(resources)
+        self._go_by(resources.settings)
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._sending: set[asyncio.Task[None]] = set()
 
     def reconfigure(self, resources: Resources) -> None:
         """Start sessions with other resources from now on; those that there are keep their bot."""
-        self._settings = resources.settings
-        self._admission.limits = resources.settings.voice.realtime.limits
-        self._admission.lines = lines(resources.settings)
-        self._admission.load_threshold = resources.settings.voice.realtime.worker.load_threshold
+        self._go_by(resources.settings)
         self._launcher.reconfigure(resources)
 
     @property
@@ -168,6 +169,8 @@ class SessionManager:
         """
         self._check_enabled()
         self._admission.check_not_draining()
+        if not self._launcher.can_begin:
+            raise Overloaded("processes for calls die before they are ready: the log says why")
         self._admission.check_load(self.count)
         self._admission.check_machine(self.count)
 
@@ -413,6 +416,12 @@ class SessionManager:
         await asyncio.gather(*closing, return_exceptions=True)
         await self._rooms.aclose()
 
+    def _go_by(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admission.limits = settings.voice.realtime.limits
+        self._admission.lines = lines(settings)
+        self._admission.load_threshold = settings.voice.realtime.worker.load_threshold
+
     def _new_room(self, user: str) -> str:
         """Return a name that no other room has now."""
         taken = {session.room_name for session in self._sessions.values()}
@@ -513,11 +522,20 @@ class SessionManager:
 
     async def _send_another(self, session: Session) -> None:
         """Have another bot in the room of a session whose process has died; else end it."""
-        try:
-            await self._enter(session)
-        except ParlanteError as error:
-            logger.error("session {} cannot go on: {}", session.id, error.message)
-            self._end(session.id, EndReason.CRASHED)
+        for pause_secs in (*ENTRY_PAUSES_SECS, None):
+            try:
+                return await self._enter(session)
+            except RoomUnavailable as error:
+                if pause_secs is None:
+                    logger.error("session {} cannot go on: {}", session.id, error.message)
+                    self._end(session.id, EndReason.CRASHED)
+                else:
+                    await asyncio.sleep(pause_secs)
+            except ParlanteError as error:
+                return logger.error("session {} cannot go on: {}", session.id, error.message)
+            except Exception:  # noqa: BLE001 - a bot is anybody's code
+                logger.exception("session {} cannot go on", session.id)
+                return self._end(session.id, EndReason.CRASHED)
 
     async def _close_room(self, session: Session) -> None:
         await self._rooms.close(session.transport, session.room_name)
@@ -554,6 +572,7 @@ class SessionManager:
         session = self._sessions.get(session_id)
         if not session:
             return
+        session.journal.forget_tools()
         is_elsewhere = session.transport in self.elsewhere
         if is_elsewhere and reason is EndReason.CRASHED and session.crashes < MOST_CRASHES:
             session.crashes += 1

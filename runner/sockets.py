@@ -71,7 +71,7 @@ class SocketConnection(WebSocket):
     async def close(self, code: int = 1000, reason: str | None = None) -> None:
         """Close it; do nothing if it is closed, or broken."""
         if self._is_open:
-            with suppress(WebSocketDisconnect):
+            with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
                 await super().close(code, reason)
 
     async def refuse(self, code: int, reason: str) -> None:

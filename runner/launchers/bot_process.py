@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -16,12 +17,12 @@ from pipecat.transports.smallwebrtc.request_handler import (
 from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
-from bots.errors import ServiceUnavailable
 from bots.failover import CircuitKey, Circuits
 from bots.settings import Settings
 from processors.circuit import CircuitRecord
 from processors.transcript import Past
-from runner.errors import WS_INTERNAL_ERROR
+from processors.voice_state import State
+from runner.errors import WS_INTERNAL_ERROR, ProcessUnavailable
 from runner.host import CallPlan
 from runner.launchers.channel import Channel, ChannelClosed
 from runner.launchers.template import Template
@@ -43,7 +44,8 @@ STOP_SECS = FAREWELL_SECS + 4 * STOP_GRACE_SECS
 """How long a call may take to end: its last words, and the tries of `Line` to stop it."""
 
 EXIT_SECS = 5.0
-"""How long a process may take to end when its call has."""
+EXIT_LOOK_SECS = 0.05
+"""How long a process may take to end when its call has, and how often that is looked at."""
 
 
 class ServiceSide:
@@ -67,6 +69,7 @@ class ServiceSide:
         self.plan: CallPlan | None = None
         self.websocket: SocketConnection | None = None
         self.clients = 0
+        self._has_client = False
         self.is_ready = asyncio.Event()
         self.has_ended = asyncio.Event()
 
@@ -82,6 +85,14 @@ class ServiceSide:
         """Take what its call has found of the services."""
         self._circuits.recall(records)
 
+    async def died(self) -> None:
+        """Tell what a process that has died before its call ended cannot tell any more."""
+        if not self.plan or self.has_ended.is_set():
+            return
+        if self._has_client:
+            await self.plan.listener.on_client(False)
+        await self.plan.listener.on_state(State.DISCONNECTED)
+
     async def ended(self, reason: EndReason) -> None:
         """Take why its call has ended."""
         if not self.has_ended.is_set():
@@ -96,6 +107,8 @@ class ServiceSide:
     async def hear(self, what: str, about: object) -> None:
         """Take what happens in its call; see `CallListener`."""
         assert self.plan
+        if what == "on_client":
+            self._has_client = bool(about)
         await getattr(self.plan.listener, what)(about)
 
     async def receive(self) -> Message:
@@ -181,7 +194,7 @@ class BotProcess:
         """Begin the call, or renegotiate it; see `SessionHost.offer`.
 
         Raises:
-            ServiceUnavailable: If the process has died, or does not get to it in time.
+            ProcessUnavailable: If the process has died, or does not get to it in time.
         """
         answer: dict[str, str] = await self._begin(plan, "offer", request)
         self.pc_id = answer["pc_id"]
@@ -191,7 +204,7 @@ class BotProcess:
         """See `SessionHost.add_candidates`.
 
         Raises:
-            ServiceUnavailable: If the process has died, or does not get to it in time.
+            ProcessUnavailable: If the process has died, or does not get to it in time.
         """
         await self._ask("add_candidates", request)
 
@@ -211,16 +224,20 @@ class BotProcess:
             async with asyncio.timeout(STOP_SECS):
                 await self._channel_now().ask("stop", reason)
                 await self._here.has_ended.wait()
+                return
         await self.close()
 
     async def drain(self, timeout_secs: float) -> None:
         """See `SessionHost.drain`."""
-        with suppress(ChannelClosed, TimeoutError):
+        try:
             async with asyncio.timeout(timeout_secs + STOP_SECS):
                 await self._channel_now().ask("drain", timeout_secs)
                 await self._here.has_ended.wait()
-        self._reason = EndReason.DRAINED
-        await self.close()
+        except ChannelClosed:
+            await self._here.has_ended.wait()
+        except TimeoutError:
+            self._reason = EndReason.DRAINED
+            await self.close()
 
     def leave(self) -> None:
         """Have it end, whatever it is doing."""
@@ -244,14 +261,14 @@ class BotProcess:
         finally:
             ready.cancel()
         if self._life.done():
-            raise ServiceUnavailable("there is no process for this call: the log says why")
+            raise ProcessUnavailable("there is no process for this call: the log says why")
 
     async def _ask(self, name: str, *arguments: Any) -> Any:
         try:
             async with asyncio.timeout(ANSWER_SECS):
                 return await self._channel_now().ask(name, *arguments)
         except TimeoutError as error:
-            raise ServiceUnavailable(
+            raise ProcessUnavailable(
                 f"the process of this call does not answer within {ANSWER_SECS:.0f} s"
             ) from error
 
@@ -261,19 +278,34 @@ class BotProcess:
 
     async def _live(self) -> None:
         """Own the process, from its start until it is gone."""
+        try:
+            await self._start()
+            await self._here.died()
+        except (ProcessUnavailable, OSError) as error:
+            logger.error("there is no process for a call: {}", error)
+        finally:
+            await self._here.ended(self._reason)
+            if websocket := self._here.websocket:
+                await websocket.refuse(WS_INTERNAL_ERROR, "the bot has died: connect again")
+            self._on_exit(self)
+
+    async def _start(self) -> None:
+        """Have the process forked, and return when it is gone.
+
+        Raises:
+            ProcessUnavailable: If it cannot be forked.
+            OSError: If there are too many descriptors.
+        """
+        if self._leaving.is_set():
+            return
         ours, theirs = socket.socketpair()
         try:
             with theirs:
                 self._process = await self._template.fork(theirs)
-        except ServiceUnavailable as error:
+        except ProcessUnavailable:
             ours.close()
-            logger.error(error.message)
-        else:
-            await self._talk(ours, self._process)
-        await self._here.ended(self._reason)
-        if self._here.websocket:
-            await self._here.websocket.refuse(WS_INTERNAL_ERROR, "the bot has died: connect again")
-        self._on_exit(self)
+            raise
+        await self._talk(ours, self._process)
 
     async def _talk(self, sock: socket.socket, process: psutil.Process) -> None:
         """Answer what the process asks, until it is gone or has to go."""
@@ -313,12 +345,23 @@ class BotProcess:
 
 async def _until_ended(process: psutil.Process) -> None:
     """Wait for the end of a process, which knows by now that it has to, and see to it."""
-    try:
-        await asyncio.to_thread(process.wait, EXIT_SECS)
-    except psutil.TimeoutExpired:
-        logger.warning("the process {} of a bot does not end: it is killed", process.pid)
-        _kill(process)
-        await asyncio.to_thread(process.wait)
+    if await _is_gone(process):
+        return
+    logger.warning("the process {} of a bot does not end: it is killed", process.pid)
+    _kill(process)
+    if not await _is_gone(process):
+        logger.critical("the process {} of a bot cannot be killed", process.pid)
+
+
+async def _is_gone(process: psutil.Process) -> bool:
+    """Wait for the end of a process for a while, and say whether it has."""
+    deadline = time.monotonic() + EXIT_SECS
+    # It is not a child of this one, which could be waited for.
+    while process.is_running():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(EXIT_LOOK_SECS)
+    return True
 
 
 def _kill(process: psutil.Process) -> None:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from bots.errors import ParlanteError, ServiceUnavailable
+from loguru import logger
+
+from bots.errors import ParlanteError
+from runner.errors import ProcessUnavailable
 
 SIZE_BYTES = 4
 """Of the length that stands before each message, big-endian."""
 
 
-class ChannelClosed(ServiceUnavailable):
+class ChannelClosed(ProcessUnavailable):
     """The process at the other end is gone."""
 
 
@@ -79,11 +82,9 @@ class Channel:
         """Answer until the other side is gone, or the task is cancelled.
 
         Args:
-            answers: Its methods are what the other side may ask for. A `ParlanteError` of theirs is
-                raised over there; any other error ends the channel.
-
-        Raises:
-            ExceptionGroup: Of what an answer failed with.
+            answers: Its coroutines are what the other side may ask for. A `ParlanteError` of theirs
+                is raised over there; of any other error the log here tells, and over there is
+                raised that there was one.
         """
         try:
             async with asyncio.TaskGroup() as answering:
@@ -130,6 +131,10 @@ class Channel:
             raise
         except ParlanteError as error:
             reply = _Reply(question.number, error=error)
+        except Exception:  # noqa: BLE001 - the call goes on
+            logger.exception("'{}' failed", question.name)
+            message = "something went wrong here: the log of the service says what"
+            reply = _Reply(question.number, error=ParlanteError(message))
         await self.send(reply)
 
 

@@ -47,6 +47,10 @@ class Launcher(Protocol):
     ) -> None:
         """Start the call of a session in a room at another service, where the bot waits."""
 
+    @property
+    def can_begin(self) -> bool:
+        """Whether another call could be held; it says nothing of how many there may be."""
+
     def has_call(self, session_id: str) -> bool:
         """Say whether a session has a call now."""
 

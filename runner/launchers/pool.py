@@ -12,9 +12,8 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCRequest,
 )
 
-from bots.errors import ServiceUnavailable
 from bots.resources import Resources
-from runner.errors import SessionNotFound, SessionTaken
+from runner.errors import ProcessUnavailable, SessionNotFound, SessionTaken
 from runner.host import CallPlan
 from runner.launchers.bot_process import BotProcess
 from runner.launchers.template import Template
@@ -43,6 +42,7 @@ class BotProcesses:
         self._all: set[BotProcess] = set()
         self._idle: list[BotProcess] = []
         self._calls: dict[str, BotProcess] = {}
+        self._begun: set[str] = set()
         self._deaths = 0
         self._refilling: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -64,7 +64,7 @@ class BotProcesses:
         Raises:
             SessionNotFound: If the offer is for a connection of another session.
             SessionTaken: If another client of the session was faster.
-            ServiceUnavailable: If there is no process for it.
+            ProcessUnavailable: If there is no process for it.
             ConnectionFailed: If the offer cannot be answered.
         """
         owner = self.session_of(request.pc_id)
@@ -72,10 +72,10 @@ class BotProcesses:
             raise SessionNotFound("this session has no such connection: start a new one")
         if owner is not None:
             return await self._calls[owner].offer(plan, request)
-        # An old connection is of no use to anybody, and ends without the session.
-        if old := self._calls.pop(plan.session_id, None):
-            await old.stop(EndReason.STOPPED)
         async with self._beginning(plan.session_id) as process:
+            # An old connection is of no use to anybody, and ends without the session.
+            if old := self._calls.pop(plan.session_id, None):
+                await old.stop(EndReason.STOPPED)
             return await process.offer(plan, replace(request, pc_id=None))
 
     async def add_candidates(self, request: SmallWebRTCPatchRequest) -> None:
@@ -95,7 +95,7 @@ class BotProcesses:
 
         Raises:
             SessionTaken: If the session has a client.
-            ServiceUnavailable: If there is no process for it.
+            ProcessUnavailable: If there is no process for it.
             ParlanteError: If the bot cannot be made.
         """
         if plan.session_id in self._calls:
@@ -110,11 +110,16 @@ class BotProcesses:
         """Start the call of a session in a room at another service, where the bot waits.
 
         Raises:
-            ServiceUnavailable: If there is no process for it.
+            ProcessUnavailable: If there is no process for it.
             ParlanteError: If the bot cannot be made.
         """
         async with self._beginning(plan.session_id) as process:
             await process.attend(plan, bot, ends_with_client=ends_with_client)
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether there is a process for another call, or nothing against one."""
+        return not self._deaths or any(process.is_ready for process in self._idle)
 
     def has_call(self, session_id: str) -> bool:
         """Say whether a session has a call now."""
@@ -153,23 +158,27 @@ class BotProcesses:
         """Have a process for a call that is begun with it; without that, the process ends.
 
         Raises:
-            SessionTaken: If another client of the session was faster.
-            ServiceUnavailable: If the call has ended already.
+            SessionTaken: If another client of the session is about to begin.
+            ProcessUnavailable: If the call has ended already.
         """
+        # Else whoever has one token could have any number of processes.
+        if session_id in self._begun:
+            raise _taken()
         ready = (process for process in self._idle if process.is_ready)
         process = next(ready, None) or (self._idle[0] if self._idle else self._start())
         if process in self._idle:
             self._idle.remove(process)
         self._fill()
+        self._begun.add(session_id)
         try:
             yield process
-            if session_id in self._calls:
-                raise _taken()
             if process.has_ended:
-                raise ServiceUnavailable("the call has ended as it began: the log says why")
+                raise ProcessUnavailable("the call has ended as it began: the log says why")
         except BaseException:
             process.leave()
             raise
+        finally:
+            self._begun.discard(session_id)
         self._deaths = 0
         self._calls[session_id] = process
         logger.info("session {} is held by process {}", session_id, process.pid)

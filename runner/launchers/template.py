@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -18,10 +19,13 @@ import numpy as np
 import psutil
 from loguru import logger
 
-from bots.errors import ServiceUnavailable
+from runner.errors import ProcessUnavailable
 
 FORK_SECS = 10.0
 """How long a fork may take on a busy machine."""
+
+EXIT_SECS = 5.0
+"""How long processes may take to end when the service is gone."""
 
 PID_BYTES = 4
 
@@ -43,6 +47,7 @@ class Template:
     ) -> None:
         self._control, theirs = socket.socketpair()
         self._forking = asyncio.Lock()
+        self._is_lost = False
         # Memory is shared until somebody writes to it, as the search for garbage does.
         gc.collect()
         gc.freeze()
@@ -63,14 +68,14 @@ class Template:
             sock: The end of a socket pair that it is given; it stays open here.
 
         Raises:
-            ServiceUnavailable: If that fails.
+            ProcessUnavailable: If that fails.
         """
         async with self._forking:
             pid = await asyncio.to_thread(self._fork, sock)
         try:
             return psutil.Process(pid)
         except psutil.NoSuchProcess as error:
-            raise ServiceUnavailable("the process of a bot has died at once") from error
+            raise ProcessUnavailable("the process of a bot has died at once") from error
 
     def _fork(self, sock: socket.socket) -> int:
         try:
@@ -79,16 +84,20 @@ class Template:
         except OSError:
             answer = b""
         if not answer:
-            logger.critical("there can be no more processes for calls: the service has to end")
-            signal.raise_signal(signal.SIGTERM)
-            raise ServiceUnavailable("no process can be started any more")
+            if not self._is_lost:
+                # A second signal would not let the calls under way end.
+                self._is_lost = True
+                logger.critical("there can be no more processes for calls: the service has to end")
+                signal.raise_signal(signal.SIGTERM)
+            raise ProcessUnavailable("no process can be started any more")
         if not (pid := int.from_bytes(answer)):
-            raise ServiceUnavailable("no process can be started: the system has no room for it")
+            raise ProcessUnavailable("no process can be started: the system has no room for it")
         return pid
 
 
 def _serve(control: socket.socket, work: Callable[[socket.socket], None]) -> None:
     """Fork a process for each socket that comes, until the service is gone."""
+    living: set[int] = set()
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
@@ -98,12 +107,13 @@ def _serve(control: socket.socket, work: Callable[[socket.socket], None]) -> Non
         ready, _, _ = select.select([control.fileno(), woken], [], [])
         if woken in ready:
             os.read(woken, 1024)
-            _bury()
+            living -= _bury()
         if control.fileno() not in ready:
             continue
         order, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not order:
-            return
+            return _end(living)
+        os.set_inheritable(descriptors[0], False)
         with socket.socket(fileno=descriptors[0]) as sock:
             try:
                 pid = os.fork()
@@ -112,6 +122,8 @@ def _serve(control: socket.socket, work: Callable[[socket.socket], None]) -> Non
             else:
                 if not pid:
                     _become(sock, work, (control.detach(), woken, wake))
+        if pid:
+            living.add(pid)
         control.send(pid.to_bytes(PID_BYTES))
 
 
@@ -128,15 +140,27 @@ def _become(
     _run(lambda: work(sock))
 
 
-def _bury() -> None:
+def _end(living: set[int]) -> None:
+    """See the processes end, which know that the service is gone, and kill those that do not."""
+    deadline = time.monotonic() + EXIT_SECS
+    while living and time.monotonic() < deadline:
+        time.sleep(0.1)
+        living = living - _bury()
+    for pid in living:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _bury() -> set[int]:
     """See to the processes that have ended, and tell in the log of those that have died."""
+    ended: set[int] = set()
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return
+            return ended
         if not pid:
-            return
+            return ended
+        ended.add(pid)
         if code := os.waitstatus_to_exitcode(status):
             cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             logger.error("the process {} of a bot has died: {}", pid, cause)

@@ -1,9 +1,10 @@
 """Inside the process of one call: gets ready, holds the call, and ends with it."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from socket import socket as Socket
 from typing import Any
@@ -17,6 +18,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketState
 
+from bots.database import to_json
 from bots.errors import ParlanteError
 from bots.failover import CircuitKey
 from bots.listener import CallListener
@@ -95,7 +97,7 @@ async def _hold(channel: Channel, call: "OneCall", settings: Settings) -> None:
     beside = (
         asyncio.create_task(watch_event_loop(lambda _: None)),
         asyncio.create_task(watch_memory(lambda: worker, stop=call.give_up)),
-        asyncio.create_task(call.report()),
+        asyncio.create_task(call.keep_reporting()),
     )
     try:
         await channel.ask("ready")
@@ -103,11 +105,14 @@ async def _hold(channel: Channel, call: "OneCall", settings: Settings) -> None:
         await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
         await call.close()
         if call.ended.done():
+            await call.report()
             await channel.ask("ended", call.ended.result())
     finally:
         for task in (serving, *beside):
             task.cancel()
-        await asyncio.gather(serving, *beside, return_exceptions=True)
+        for error in await asyncio.gather(serving, *beside, return_exceptions=True):
+            if isinstance(error, Exception) and not isinstance(error, ChannelClosed):
+                logger.opt(exception=error).error("the process of a call has failed")
 
 
 class OneCall:
@@ -124,7 +129,9 @@ class OneCall:
     def __init__(self, channel: Channel, resources: Resources) -> None:
         self.ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._channel = channel
+        self._told_clients = 0
         self._circuits = resources.circuits
+        self._told_circuits = self._circuits.records
         self._patience_secs = resources.settings.voice.realtime.limits.lost_peer_timeout
         self._host = SessionHost(resources, on_end=lambda _, reason: self._end(reason))
         self._session_id = ""
@@ -161,17 +168,26 @@ class OneCall:
         """End the process as if it had crashed, so that the call goes on in another."""
         self._end(EndReason.CRASHED)
 
-    async def report(self) -> None:
-        """Tell who is connected and what is found of services, on every change, until cancelled."""
-        clients, circuits = 0, self._circuits.records
+    async def keep_reporting(self) -> None:
+        """Report again and again, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECS)
-            if (now := self._host.clients(self._session_id)) != clients:
-                clients = now
-                await self._channel.ask("clients_are", clients)
-            if (found := self._circuits.records) != circuits:
-                circuits = found
-                await self._channel.ask("circuits_are", circuits)
+            await self.report()
+
+    async def report(self) -> None:
+        """Tell who is connected and what was found of services, if that has changed.
+
+        Raises:
+            ChannelClosed: If the service is gone.
+        """
+        if (clients := self._host.clients(self._session_id)) != self._told_clients:
+            self._told_clients = clients
+            await self._channel.ask("clients_are", clients)
+        records = self._circuits.records
+        # The rest is what others have found, and may have found otherwise since.
+        if found := {key: r for key, r in records.items() if self._told_circuits.get(key) != r}:
+            self._told_circuits = records
+            await self._channel.ask("circuits_are", found)
 
     async def close(self) -> None:
         """End the call, if it has not ended."""
@@ -182,8 +198,10 @@ class OneCall:
             self.ended.set_result(reason)
 
     def _plan(self, spec: CallSpec) -> CallPlan:
-        self._session_id = spec.session_id
-        self._circuits.recall(spec.circuits)
+        if not self._session_id:
+            self._session_id = spec.session_id
+            self._circuits.recall(spec.circuits)
+            self._told_circuits = self._circuits.records
         listener = DistantListener(self._channel)
         return CallPlan(spec.session_id, spec.bot, listener, self._recall, spec.created_at)
 
@@ -220,7 +238,7 @@ class DistantListener(CallListener):
 
     async def on_tool_call(self, call: ToolCall) -> None:
         """Tell what a tool did."""
-        await self._tell("on_tool_call", call)
+        await self._tell("on_tool_call", _portable(call))
 
     async def keep_tool_call(self, call: ToolCall) -> None:
         """Tell what a tool did or is going to do, and wait until that is written.
@@ -229,11 +247,17 @@ class DistantListener(CallListener):
             DatabaseUnavailable: If it cannot be.
             ChannelClosed: If the service is gone.
         """
-        await self._channel.ask("hear", "keep_tool_call", call)
+        await self._channel.ask("hear", "keep_tool_call", _portable(call))
 
     async def _tell(self, what: str, about: object) -> None:
         with suppress(ChannelClosed):
             await self._channel.ask("hear", what, about)
+
+
+def _portable(call: ToolCall) -> ToolCall:
+    """Return a tool call of what JSON has, as it is kept: a tool may give anything back."""
+    arguments, result = (json.loads(to_json(part)) for part in (call.arguments, call.result))
+    return replace(call, arguments=arguments, result=result)
 
 
 class DistantSocket(SocketConnection):

@@ -1,13 +1,18 @@
 """Calls between two processes, here between two ends in one."""
 
 import asyncio
+import pickle
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+from loguru import logger
 
-from runner.errors import SessionTaken
+from bots.errors import ConfigError, ParlanteError
+from bots.models import ModelMissing
+from runner.errors import SessionTaken, StartRateExceeded
 from runner.launchers.channel import Channel, ChannelClosed
 
 
@@ -77,9 +82,28 @@ async def test_who_waits_for_an_answer_is_told_when_the_other_side_is_gone() -> 
             await channel.ask("add", 1, 1)
 
 
-async def test_an_answer_that_breaks_down_ends_the_channel_and_is_told_to_its_owner() -> None:
-    async with two_ends(Clerk()) as (channel, serving):
-        with pytest.raises(ChannelClosed):
-            await channel.ask("break_down")
-        with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="not meant to happen")):
-            await serving
+async def test_an_answer_that_breaks_down_is_logged_where_it_did_and_the_next_is_given() -> None:
+    said: list[str] = []
+    sink = logger.add(said.append, format="{message}")
+    try:
+        async with two_ends(Clerk()) as (channel, _):
+            with pytest.raises(ParlanteError, match="the log of the service"):
+                await channel.ask("break_down")
+            assert await channel.ask("add", 1, 1) == 2
+    finally:
+        logger.remove(sink)
+    assert "not meant to happen" in "".join(said)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigError("voice.yaml", ["voice: is not there"]),
+        StartRateExceeded("too fast", retry_after_secs=7),
+        ModelMissing(["whisper"], Path("models")),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_errors_of_every_make_arrive_as_they_were(error: ParlanteError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.message, vars(again)) == (type(error), error.message, vars(error))

@@ -176,7 +176,7 @@ async def test_of_two_services_that_look_at_once_one_sends_a_bot_into_each_room_
                 await store_of(one).add(session_row(name, room_name=name, **lost))
             managers = [manager_of(one), manager_of(two)]
             for manager in managers:
-                manager._host = Broken(lambda: None)  # type: ignore[assignment]
+                manager._launcher = Broken(lambda: None)  # type: ignore[assignment]
             keepers = [Keeper(manager_of(http), store_of(http)) for http in (one, two)]
             await asyncio.gather(*(keeper._take_up_lost() for keeper in keepers))
             assert sorted(attended) == names, "what one bot breaks on keeps no other from its room"
@@ -189,15 +189,15 @@ async def test_a_session_that_ends_while_its_client_connects_leaves_no_call() ->
     async with service() as http:
         made = await make(http)
         manager = manager_of(http)
-        host, manager._host = (
-            manager._host,
+        host, manager._launcher = (
+            manager._launcher,
             Line(  # type: ignore[assignment]
                 lambda: manager._end(made["session_id"], EndReason.DELETED)
             ),
         )
         assert await offer(http, made["token"]) == "SESSION_NOT_FOUND"
-        line: Any = manager._host
-        manager._host = host
+        line: Any = manager._launcher
+        manager._launcher = host
     assert line.stopped == [made["session_id"]]
 
 
@@ -207,7 +207,7 @@ async def test_a_client_that_is_expected_is_not_any_more_once_it_is_there(
     async with service(voice={"realtime": {"limits": {"join_timeout": 0.2}}}) as http:
         made = await make(http)
         manager = manager_of(http)
-        host, manager._host = manager._host, Line(lambda: None)  # type: ignore[assignment]
+        host, manager._launcher = manager._launcher, Line(lambda: None)  # type: ignore[assignment]
         answer = await http.post(f"/sessions/{made['token']}/api/offer", json=OFFER)
         assert answer.status_code == 200
         await asyncio.sleep(0.4)
@@ -215,7 +215,7 @@ async def test_a_client_that_is_expected_is_not_any_more_once_it_is_there(
 
         manager._call_ended(made["session_id"], EndReason.CLIENT_LEFT)
         assert (manager.count, len(manager.here)) == (0, 1)
-        manager._host = host
+        manager._launcher = host
 
 
 async def test_a_client_that_comes_twice_at_once_holds_one_line() -> None:
@@ -240,10 +240,10 @@ async def test_a_client_that_comes_twice_at_once_holds_one_line() -> None:
                 has_call = True
                 return await super().offer(plan, request)
 
-        host, manager._host = manager._host, Twice(lambda: None)  # type: ignore[assignment]
+        host, manager._launcher = manager._launcher, Twice(lambda: None)  # type: ignore[assignment]
         path = f"/sessions/{made['token']}/api/offer"
         answers = await asyncio.gather(*(http.post(path, json=OFFER) for _ in range(2)))
-        manager._host = host
+        manager._launcher = host
         assert sorted(answer.status_code for answer in answers) == [200, 409]
         assert (manager.count, session.expiry) == (1, None)
 
