@@ -5,8 +5,10 @@ import time
 
 from pipecat.services.llm_service import FunctionCallParams
 
+from bots.agents.factory import AgentCall
 from bots.registry import Bot
 from bots.tools.desk import Result, tool
+from processors.agent_bridge import TextAgent
 
 _kept: list[bytes] = []
 
@@ -29,6 +31,11 @@ async def leak(params: FunctionCallParams) -> Result:
     """Take 300 MB and keep them."""
     _kept.append(b"\1" * 300_000_000)
     return {"megabytes": 300}
+
+
+def make_nothing(call: AgentCall) -> TextAgent:
+    """Break, as no agent should."""
+    raise KeyError("nothing can be made of it")
 
 
 BOT = Bot(

@@ -5,26 +5,31 @@ import json
 import re
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from websockets.asyncio.client import connect as open_socket
+from websockets.exceptions import ConnectionClosed
 
 from bots.config import AnnouncementConfig
 from runner.errors import WS_INTERNAL_ERROR
-from runner.peer import Peer, connect
+from runner.peer import Peer, TalkFailed, connect
 from tests.integration.test_call import REPLY_SECS
-from tests.integration.test_lifecycle import ended, until_no_session
+from tests.integration.test_lifecycle import ended
 from tests.integration.test_reload import greet
-from tests.integration.test_rooms import for_daily, post
-from tests.integration.test_survival import hear_again
+from tests.integration.test_rooms import delete, for_daily, post
+from tests.integration.test_survival import hear_again, look
 from tests.integration.test_transcript import read_when
-from tests.service import Service, run_service
+from tests.service import Service, run_service, until_no_session
+from tests.shared_service import SharedService
 from tests.socket_peer import connect_by_socket
 from tests.standins.daily_api import run_daily_standin
 from tests.standins.openai_server import Fault, OpenAIStandin, Reply, run_openai_standin
 
+KEY = "sk-standin"
 HELD = "is held by process "
 KILLED_SECS = 30
 """A blocked event loop is asked every 5 s and waited for 10 s; memory is looked at every 10 s."""
@@ -41,23 +46,33 @@ def reply(messages: list[Any]) -> Reply:
     return f"You said {word}."
 
 
-@pytest.fixture
-async def environment() -> AsyncIterator[Mapping[str, str]]:
+@pytest.fixture(autouse=True)
+async def standin(openai_port: int) -> AsyncIterator[OpenAIStandin]:
+    standin = OpenAIStandin(key=KEY, heard="", reply=reply)
+    async with run_openai_standin(standin, openai_port):
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def environment(openai_port: int) -> Mapping[str, str]:
     """Nothing runs on this machine but the calls."""
-    standin = OpenAIStandin(key="sk-standin", heard="", reply=reply)
-    async with run_openai_standin(standin):
-        yield {
-            "OPENAI_API_KEY": standin.key,
-            "OPENAI_BASE_URL": standin.url,
-            "PARLANTE_BOTS__RECKLESS__MODULE": "tests.reckless_bot",
-            "PARLANTE_VOICE__REALTIME__WORKER__MEMORY_LIMIT": "200",
-        }
+    return {
+        "OPENAI_API_KEY": KEY,
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{openai_port}/v1",
+        "PARLANTE_BOTS__RECKLESS__MODULE": "tests.reckless_bot",
+        "PARLANTE_BOTS__BROKEN__MODULE": "tests.reckless_bot",
+        "PARLANTE_BOTS__BROKEN__AGENT": "tests.reckless_bot:make_nothing",
+        "PARLANTE_VOICE__REALTIME__WORKER__MEMORY_LIMIT": "200",
+    }
 
 
-@pytest.fixture
-def service(tmp_path: Path, environment: Mapping[str, str]) -> Iterator[Service]:
-    with run_service(tmp_path, environment=environment) as service:
-        yield service
+@pytest.fixture(scope="module")
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, environment: Mapping[str, str]
+) -> Iterator[SharedService]:
+    service = SharedService(tmp_path_factory, environment)
+    yield service
+    service.close()
 
 
 def holders(service: Service) -> dict[str, int]:
@@ -97,15 +112,22 @@ async def until_gone(pid: int, timeout: float = 10) -> None:
 
 @pytest.mark.parametrize("tool", ["crash", "block", "leak"])
 async def test_a_bot_that_ruins_its_process_takes_no_other_call_with_it_and_its_own_goes_on(
-    service: Service, tool: str
+    shared: SharedService, tool: str
 ) -> None:
-    async with connect(service.url) as other, connect(service.url, bot="reckless") as peer:
+    async with (
+        shared.alone() as service,
+        connect(service.url) as other,
+        connect(service.url, bot="reckless") as peer,
+    ):
         await asyncio.gather(*(one.hear_out(timeout=REPLY_SECS) for one in (other, peer)))
         assert await ask(peer, "Marigold.") == "You said Marigold."
         ruined = holders(service)[session_of(peer)]
         peer.send("send-text", {"content": f"Please {tool}."})
         await until_gone(ruined, KILLED_SECS)
         assert await ask(other, "Juniper.") == "You said Juniper."
+        status = await look(service.url, session_of(peer))
+        assert (status["agent_connected"], status["agent_state"]) == (False, "disconnected")
+        assert (status["is_active"], status["participant_count"]) == (True, 0)
 
         async with connect(service.url, session_id=peer.session_id) as again:
             await again.hear_out(timeout=REPLY_SECS)
@@ -119,8 +141,8 @@ async def test_a_bot_that_ruins_its_process_takes_no_other_call_with_it_and_its_
     assert len(calls) == 1, "and does not do it again"
 
 
-async def test_a_call_over_a_websocket_has_a_process_of_its_own_too(service: Service) -> None:
-    async with connect_by_socket(service.url) as peer:
+async def test_a_call_over_a_websocket_has_a_process_of_its_own_too(shared: SharedService) -> None:
+    async with shared.alone() as service, connect_by_socket(service.url) as peer:
         await peer.hear_out(timeout=REPLY_SECS)
         await peer.send_message("send-text", {"content": "Marigold."})
         seen = len(peer.messages)
@@ -131,7 +153,62 @@ async def test_a_call_over_a_websocket_has_a_process_of_its_own_too(service: Ser
         psutil.Process(pid).kill()
         await asyncio.wait_for(peer.closed.wait(), 10)
         assert peer.socket.close_code == WS_INTERNAL_ERROR
-    await service.until_logged(f"the process {pid} of a bot has died: SIGKILL")
+        await service.until_logged(f"the process {pid} of a bot has died: SIGKILL")
+
+
+async def test_a_process_waits_for_the_next_call_and_ends_with_it(shared: SharedService) -> None:
+    seen = set()
+    async with shared.alone() as service:
+        before = await ended(service.url, "hung_up")
+        for _ in range(2):
+            async with connect(service.url) as peer:
+                await peer.hear_out(timeout=REPLY_SECS)
+                pid = holders(service)[session_of(peer)]
+                assert pid not in seen
+                seen.add(pid)
+            await until_no_session(service.url, timeout=5)
+            await until_gone(pid)
+        assert await ended(service.url, "hung_up") == before + len(seen)
+
+
+async def test_a_client_that_comes_many_times_at_once_gets_one_process(
+    shared: SharedService,
+) -> None:
+    async with shared.alone() as service:
+        started = await post(f"{service.url}/start", {"transport": "webrtc"})
+        tries = [connect(service.url, session_id=started["sessionId"]) for _ in range(8)]
+        async with AsyncExitStack() as stack:
+            came = await asyncio.gather(
+                *(stack.enter_async_context(one) for one in tries), return_exceptions=True
+            )
+            [peer] = [one for one in came if isinstance(one, Peer)]
+            await peer.hear_out(timeout=REPLY_SECS)
+            refused = [str(one) for one in came if isinstance(one, TalkFailed)]
+            assert len(refused) == len(tries) - 1
+            assert all("has its client" in message for message in refused)
+            # One for the call, one for the next, and what they are forked of.
+            assert len(children(service)) <= 3
+
+
+async def test_a_bot_that_breaks_as_it_is_made_is_refused_and_holds_no_line(
+    shared: SharedService,
+) -> None:
+    async with shared.alone() as service:
+        for transport in ("webrtc", "websocket"):
+            wish = {"transport": transport, "body": {"bot": "broken"}}
+            started = await post(f"{service.url}/start", wish)
+            if transport == "webrtc":
+                with pytest.raises(TalkFailed, match="cannot be made"):
+                    async with connect(service.url, session_id=started["sessionId"]):
+                        pass
+                session_id = started["sessionId"].partition(".")[0]
+                await delete(service, session_id)
+            else:
+                async with open_socket(started["wsUrl"]) as socket:
+                    with pytest.raises(ConnectionClosed, match="the log of the service"):
+                        await socket.recv()
+                await delete(service, started["wsUrl"].rpartition("/")[2].partition(".")[0])
+        assert "nothing can be made of it" in service.log
 
 
 async def test_a_room_elsewhere_gets_another_bot_when_the_process_of_the_first_dies(
@@ -174,26 +251,24 @@ async def test_a_service_that_one_call_found_broken_is_left_alone_by_the_next(
     assert len(broken.chats) == 1
 
 
-async def test_a_process_waits_for_the_next_call_and_ends_with_it(service: Service) -> None:
-    seen = set()
-    for _ in range(2):
-        async with connect(service.url) as peer:
+@pytest.mark.parametrize("words", ["Juniper.", "Please block."], ids=["well", "blocked"])
+async def test_no_process_outlives_a_service_that_is_killed(
+    tmp_path: Path, environment: Mapping[str, str], words: str
+) -> None:
+    with run_service(tmp_path, environment=environment) as service:
+        async with connect(service.url, bot="reckless") as peer:
             await peer.hear_out(timeout=REPLY_SECS)
-            pid = holders(service)[session_of(peer)]
-            assert pid not in seen
-            seen.add(pid)
-        await until_no_session(service.url, timeout=5)
-        await until_gone(pid)
-        assert await ended(service.url, "hung_up") == len(seen)
-
-
-async def test_no_process_outlives_a_service_that_is_killed(service: Service) -> None:
-    async with connect(service.url) as peer:
-        await peer.hear_out(timeout=REPLY_SECS)
-        left = children(service)
-        assert holders(service)[session_of(peer)] in left
-        service.process.kill()
-        service.process.wait()
+            before = len(peer.messages)
+            peer.send("send-text", {"content": words})
+            await peer.wait_for(
+                lambda m: m["type"] in ("llm-function-call-started", "bot-started-speaking"),
+                timeout=REPLY_SECS,
+                after=before,
+            )
+            left = children(service)
+            assert holders(service)[session_of(peer)] in left
+            service.process.kill()
+            service.process.wait()
     for pid in left:
         await until_gone(pid)
 
