@@ -305,6 +305,8 @@ def _inconsistencies(settings: Settings) -> list[str]:
         problems.append(f"profile: '{settings.profile}' is none of {sorted(settings.profiles)}")
     if settings.default_bot not in settings.bots:
         problems.append(f"default_bot: '{settings.default_bot}' is none of {sorted(settings.bots)}")
+    if settings.server.port == settings.voice.realtime.worker.port != 0:
+        problems.append("voice.realtime.worker.port: is that of the service (server.port)")
     known = settings.voice.providers
     for name, profile in settings.profiles.items():
         for kind in (*KINDS, "realtime"):

@@ -58,6 +58,7 @@ def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
     for name in settings.bots:
         report(f"bot {name}", lambda name=name: load_bot(name, settings).description)  # type: ignore[misc]
     report("port", lambda: _port(settings))
+    report("worker port", lambda: _worker_port(settings))
     report("database", lambda: _database(settings))
     report("client", _client)
     report("ice", lambda: _ice(settings))
@@ -73,6 +74,12 @@ def _service(settings: Settings, kind: Kind) -> str:
 def _models(settings: Settings) -> str:
     files = dataclasses.astuple(find_local_files(settings))
     return ", ".join(path.name for path in files if path) or "none are used"
+
+
+def _worker_port(settings: Settings) -> str:
+    port = settings.voice.realtime.worker.port
+    bind(settings.server.host, port, "voice.realtime.worker.port").close()
+    return f"{settings.server.host}:{port} is free" if port else "any that is free"
 
 
 def _port(settings: Settings) -> str:

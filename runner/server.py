@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import gc
 import ipaddress
 import os
 import signal
@@ -22,14 +21,14 @@ from loguru import logger
 from rich.console import Console
 from uvicorn.supervisors import ChangeReload
 
-from bots.config import KINDS, LoggingConfig
+from bots.config import KINDS
 from bots.errors import ParlanteError
 from bots.local_models import loading_models
 from bots.settings import Settings, load_settings
 from runner import memory
+from runner.process import quick_start, setup_logging, spare_the_collector
 
 if TYPE_CHECKING:
-    import loguru
     from fastapi import FastAPI
 
     from runner.launchers.template import Template
@@ -45,15 +44,6 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 
 PING_INTERVAL_SECS = 5.0
 """How often the client of a WebSocket has to say that it is still there."""
-
-STARTING_SWITCH_SECS = 0.0005
-
-HARMLESS = (
-    "No video transceiver",
-    "No screen video transceiver",
-    "Media stream error while reading the audio",
-    "Timeout: No audio frame received",
-)
 
 WATCHED_DIRS = ["runner", "bots", "processors", "engines"]
 
@@ -91,8 +81,13 @@ def serve(config: Path | None, overrides: Mapping[str, Any], *, reload: bool) ->
     return 0
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, setting: str = "--port") -> socket.socket:
     """Take the port before the models are loaded, so that a busy one is told at once.
+
+    Args:
+        host: Where to listen.
+        port: The same; 0 for a free one.
+        setting: What says so.
 
     Raises:
         PortUnavailable: If it is in use, not allowed, or the host is unknown.
@@ -109,7 +104,7 @@ def bind(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise PortUnavailable(
                 f"port {port} is in use by another program: stop that one, or choose another port "
-                f"with --port {port + 1}"
+                f"with {setting} {port + 1}"
             ) from error
         raise PortUnavailable(f"cannot listen on {host}:{port}: {error}") from error
     return sock
@@ -302,59 +297,6 @@ def has_terminal() -> bool:
     return True
 
 
-@contextmanager
-def quick_start() -> Iterator[None]:
-    """Import and load faster: look for no garbage, and let threads take turns more often.
-
-    A thread that loads a model needs Python for moments only, and waited 5 ms for each of them.
-    """
-    interval_secs = sys.getswitchinterval()
-    sys.setswitchinterval(STARTING_SWITCH_SECS)
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        sys.setswitchinterval(interval_secs)
-
-
-def spare_the_collector() -> None:
-    """Take what is there now out of the reach of Python's garbage collector: it stays for good.
-
-    A full collection would look through all of it, which stops every call for 150 ms, and would
-    come too seldom: only when a quarter as much again has been left behind.
-    """
-    gc.collect()
-    gc.freeze()
-
-
-def is_worth_logging(record: "loguru.Record") -> bool:
-    """Leave out Pipecat's greeting, and what it warns of in every good call.
-
-    The latter are that there is no video, and that a microphone ends.
-    """
-    name = record["name"] or ""
-    harmless = name.startswith("pipecat.transports.smallwebrtc") and record["message"].startswith(
-        HARMLESS
-    )
-    return name != "pipecat" and not harmless
-
-
-def setup_logging(config: LoggingConfig) -> None:
-    """Send the log to standard error; Pipecat logs what people say at DEBUG."""
-    logger.remove()
-    logger.configure(extra={"session": "-"})
-    logger.add(
-        sys.stderr,
-        level=config.level,
-        filter=is_worth_logging,
-        # Variables in tracebacks would put keys and conversations into the log.
-        diagnose=False,
-        format="<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> "
-        "<dim>{extra[session]:.8}</dim> {message} <dim>({name}:{line})</dim>",
-    )
-
-
 def _run(
     config: Path | None, overrides: Mapping[str, Any], sockets: list[socket.socket] | None
 ) -> None:
@@ -362,10 +304,14 @@ def _run(
     settings = load_settings(config, overrides)
     setup_logging(settings.voice.realtime.logging)
     console = Console(stderr=True, highlight=False)
-    worker_sock = bind(settings.server.host, settings.voice.realtime.worker.port)
+    worker_sock = bind(
+        settings.server.host, settings.voice.realtime.worker.port, "voice.realtime.worker.port"
+    )
     socks = [*sockets, worker_sock]
-    # Models that calls share are shared within one process.
-    template = None if settings.has_local_models else _make_template(settings, socks, console)
+    # Models that calls share are shared within one process; and macOS has libraries that do not
+    # take a fork.
+    in_processes = not settings.has_local_models and sys.platform == "linux"
+    template = _make_template(settings, socks, console) if in_processes else None
     read = partial(load_settings, config, overrides)
     asyncio.run(_serve(settings, sockets[0], worker_sock, read, template, console))
 

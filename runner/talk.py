@@ -14,7 +14,8 @@ import numpy as np
 
 from bots.settings import load_settings
 from runner.peer import SAMPLE_RATE_HZ, Pcm, Peer, TalkFailed, connect
-from runner.server import bind, running, setup_logging
+from runner.process import setup_logging
+from runner.server import bind, running
 from runner.sound_card import over_sound_card
 
 REPLY_TIMEOUT_SECS = 60

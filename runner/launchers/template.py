@@ -2,6 +2,7 @@
 
 Imports take seconds; a fork takes milliseconds, and shares their memory. The template has to be
 made while there is but one thread: a fork takes along the locks of the others, which nobody opens.
+(OpenBLAS, which numpy brings, has one of its own, and sees to that itself.)
 """
 
 import asyncio

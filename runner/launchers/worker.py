@@ -36,7 +36,7 @@ from runner import memory
 from runner.host import CallPlan, SessionHost
 from runner.launchers.channel import Channel, ChannelClosed
 from runner.lines import EndReason
-from runner.server import setup_logging, spare_the_collector
+from runner.process import setup_logging, spare_the_collector
 from runner.sockets import SocketConnection
 from runner.watchdog import watch_event_loop, watch_memory
 

@@ -76,6 +76,11 @@ class TestOverrides:
         settings = load_settings(DEFAULT_CONFIG, {"server": {"port": 1, "host": None}})
         assert (settings.server.host, settings.server.port) == ("127.0.0.1", 1)
 
+    def test_the_port_of_the_service_is_for_no_other_purpose(self) -> None:
+        ports = {"server": {"port": 7000}, "voice": {"realtime": {"worker": {"port": 7000}}}}
+        with pytest.raises(ConfigError, match=r"worker\.port: is that of the service"):
+            load_settings(DEFAULT_CONFIG, ports)
+
 
 class TestAProfile:
     def test_changes_settings_of_voices_where_it_is_in_use(self) -> None:
