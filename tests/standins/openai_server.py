@@ -73,6 +73,7 @@ class OpenAIStandin:
         summarised: Bodies of those that were not streamed.
         ports: From which the client sent each of them: a connection that is kept keeps its port.
         spoken: Texts that it was asked to speak.
+        voices: In which voice, each of them.
         heard_secs: Lengths of the recordings that it was asked to transcribe.
         url: Its base address, once it runs.
     """
@@ -88,6 +89,7 @@ class OpenAIStandin:
     summarised: list[dict[str, Any]] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)
     spoken: list[str] = field(default_factory=list)
+    voices: list[str] = field(default_factory=list)
     heard_secs: list[float] = field(default_factory=list)
     url: str = ""
 
@@ -156,6 +158,7 @@ class OpenAIStandin:
         body = await request.json()
         assert body["response_format"] == "pcm"
         self.spoken.append(body["input"])
+        self.voices.append(body["voice"])
         time = np.arange(SPEECH_RATE_HZ) / SPEECH_RATE_HZ
         tone = (8000 * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.int16)
         sound = tone.tobytes()
