@@ -232,9 +232,17 @@ class KnowledgeProcessor(FrameProcessor):
         return LLMContext(messages, context.tools, context.tool_choice)
 
 
-def with_context(frame: LLMContextFrame, context: LLMContext) -> LLMContextFrame:
-    """Return a copy of a frame that carries another context."""
-    changed = LLMContextFrame(context, frame.speculation)
+def with_context(
+    frame: LLMContextFrame, context: LLMContext, speculation: bool | None = None
+) -> LLMContextFrame:
+    """Return a copy of a frame that carries another context.
+
+    Args:
+        frame: To be copied.
+        context: That it is to carry.
+        speculation: Whether the turn may still go on that is answered; None keeps that.
+    """
+    changed = LLMContextFrame(context, frame.speculation if speculation is None else speculation)
     changed.pts, changed.metadata = frame.pts, frame.metadata
     return changed
 

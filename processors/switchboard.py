@@ -139,6 +139,8 @@ class Switchboard(ServiceSwitcher[_ByName]):
         self._tools = {} if find else {name: self._tool(name, on_record) for name in lines}
         self._context = LLMContext()
         self._turn_is_over = False
+        # What somebody else is to answer when the turn is over.
+        self._waiting: LLMContextFrame | None = None
         # Since somebody was asked last.
         self._has_spoken = False
         # What is to be said, and how the voice is to sound, when somebody takes over.
@@ -153,25 +155,37 @@ class Switchboard(ServiceSwitcher[_ByName]):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Ask who has the caller, and nobody else."""
-        if isinstance(frame, UserStartedSpeakingFrame):
-            self._turn_is_over = False
-        elif isinstance(frame, UserStoppedSpeakingFrame):
-            self._turn_is_over = True
-        elif isinstance(frame, LLMContextFrame):
-            self._context = frame.context
-            if to := await self._somebody_else():
-                if frame.speculation and not self._turn_is_over:
-                    # It cannot be taken back: it is seen to when the turn has ended.
-                    await self.broadcast_frame(EagerEndOfTurnCancelFrame)
-                    return
-                await self._call(to, self._announcement)
-                await self._show(Handoff(to), run_llm=False)
-            await self._introduce()
-            # What a tool has given is answered from before the facts, too: who takes over has not
-            # seen any.
-            direction = FrameDirection.DOWNSTREAM
-            frame = with_context(frame, self._equipped(frame.context))
+        match frame:
+            case LLMContextFrame():
+                return await self._ask(frame)
+            case UserStartedSpeakingFrame():
+                self._turn_is_over = False
+            case UserStoppedSpeakingFrame():
+                self._turn_is_over = True
+                waiting, self._waiting = self._waiting, None
+                if waiting:
+                    await self.queue_frame(waiting)
+            case EagerEndOfTurnCancelFrame() if self._find:
+                # It overtakes the question that it withdraws, which may be here still.
+                self._waiting = None
+                await self._start_interruption()
         await super().process_frame(frame, direction)
+
+    async def _ask(self, frame: LLMContextFrame) -> None:
+        self._context, self._waiting = frame.context, None
+        if to := await self._somebody_else():
+            if frame.speculation and not self._turn_is_over:
+                # It cannot be taken back: it is seen to when the turn has ended.
+                self._waiting = frame
+                return
+            await self._call(to, self._announcement)
+            await self._show(Handoff(to), run_llm=False)
+        await self._introduce()
+        # What a tool has given is answered from before the facts, too: who takes over has not seen
+        # any; nor have they been told that the turn is over.
+        speculation = frame.speculation and not self._turn_is_over
+        asked = with_context(frame, self._equipped(frame.context), speculation)
+        await super().process_frame(asked, FrameDirection.DOWNSTREAM)
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM

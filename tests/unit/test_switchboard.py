@@ -213,6 +213,23 @@ def perform(
     return virtual_time.run(main())
 
 
+def hold(
+    script: Callable[[Caller], Awaitable[None]],
+    sales: Model,
+    find: Callable[[str], Awaitable[str | None]],
+) -> LLMContext:
+    """Run a script of what is said to a router beside a sales desk; return the conversation."""
+
+    def make() -> Any:
+        lines = {"router": line(Model("Hm?")), "sales": line(sales)}
+        return [
+            Switchboard(lines, first="router", announcement="", on_record=unrecorded, find=find)
+        ]
+
+    _, context = play(script, make_llms=make, min_delay=1.0)
+    return context
+
+
 async def find_sales(asked: str) -> str | None:
     return "sales" if "cost" in asked else None
 
@@ -400,8 +417,13 @@ class TestWithoutATool:
         assert transfers_in(stage.context.messages) == ["sales"]
         assert sales.offered == [[], []]
 
-    def test_nobody_takes_over_before_the_turn_has_ended(self) -> None:
+    @pytest.mark.parametrize("finding_secs", [0.0, 1.2], ids=["before", "meanwhile"])
+    def test_nobody_takes_over_before_the_turn_has_ended(self, finding_secs: float) -> None:
         sales = Model("Nineteen.")
+
+        async def find(asked: str) -> str | None:
+            await asyncio.sleep(finding_secs)
+            return await find_sales(asked)
 
         async def script(caller: Caller) -> None:
             await caller.say("What does it cost")
@@ -410,19 +432,28 @@ class TestWithoutATool:
             await caller.settle()
 
         before: list[int] = []
-        make: Any = lambda: [  # noqa: E731
-            Switchboard(
-                {"router": line(Model("Hm?")), "sales": line(sales)},
-                first="router",
-                announcement="",
-                on_record=unrecorded,
-                find=find_sales,
-            )
-        ]
-        _, context = play(script, make_llms=make, min_delay=1.0)
+        context = hold(script, sales, find)
         assert before == [0]
         assert len(sales.asked) == 1
         assert context.messages[-1] == {"role": "assistant", "content": "Nineteen."}
+
+    @pytest.mark.parametrize("finding_secs", [0.0, 0.5], ids=["before", "meanwhile"])
+    def test_nobody_takes_over_what_is_not_said_to_its_end(self, finding_secs: float) -> None:
+        sales = Model("Nineteen.")
+
+        async def find(asked: str) -> str | None:
+            await asyncio.sleep(finding_secs)
+            return await find_sales(asked)
+
+        async def script(caller: Caller) -> None:
+            await caller.say("What does it cost")
+            await asyncio.sleep(0.2)
+            await caller.say("by the year?")
+
+        context = hold(script, sales, find)
+        [asked] = sales.asked
+        assert "What does it cost by the year?" in str(asked)
+        assert transfers_in(context.messages) == ["sales"]
 
 
 def told(result: Any) -> dict[str, Any]:
