@@ -121,6 +121,11 @@ async def test_a_caller_is_put_through_and_on_and_says_nothing_twice(
     assert "forgotten password" in told, "with the facts of the support"
     assert told.count("Facts: ") == 1
 
+    said = [it for it in transcript["entries"] if it.get("speaker") == "bot"][1:]
+    assert [it["heard"] for it in said] == [TO_CLINIC, BOOKED, TO_SUPPORT, HELP]
+    assert [it["generated"] for it in said] == ["", BOOKED, "", HELP]
+    assert [it["spoken"] for it in said] == [it["heard"] for it in said]
+
     done = [it for it in transcript["entries"] if it["type"] == "tool_call"]
     assert [(it["tool"], it["outcome"]) for it in done] == [
         ("put_through", "completed"),
