@@ -44,6 +44,7 @@ from processors.background_audio import BackgroundAudio
 from processors.hang_up import HangUpObserver
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
+from processors.switchboard import transfer_in
 from processors.transcript import (
     Past,
     ToolCall,
@@ -335,6 +336,9 @@ class Conversation:
     async def _on_tool(self, _: object, event: FunctionCallEvent) -> None:
         if call := tool_call(event):
             await self._transcript.tell_tool(call)
+            if to := transfer_in(call.result):
+                message = {"type": "put-through", "to": to}
+                await self._worker.rtvi.send_server_message(message)
 
     async def _keep_tool_call(self, call: ToolCall) -> None:
         # What the tool is called for was said before, and is to be written down before.

@@ -240,6 +240,7 @@ class AnnouncementConfig(Section):
         cannot_hear: When no speech recognition answers.
         lost_thread: When a language model fails in the midst of an answer, and another goes on.
         cannot_answer: When no language model answers.
+        putting_through: When a caller is put through by somebody who says nothing about it.
     """
 
     back: str = "I am back."
@@ -253,6 +254,7 @@ class AnnouncementConfig(Section):
     cannot_hear: str = "I am sorry, I did not get that. Could you say it again?"
     lost_thread: str = "Sorry, I lost my thread."
     cannot_answer: str = "I am sorry, I cannot answer just now. Please ask me again in a moment."
+    putting_through: str = "One moment, I will put you through."
 
 
 class JwtConfig(Section):
@@ -628,8 +630,12 @@ class BotEntry(BotChanges):
         module: Python module with the bot.
         agent: What makes the agent that answers in the place of the language model, as
             `package.module:factory`; None keeps the bot's own.
+        specialists: Bots that it puts callers through to; None keeps the bot's own.
+        own_voices: Whether each of them has its own voice; None keeps the bot's own choice.
     """
 
     module: str
     # Only whoever installs bots says which code runs: it is none of `BotChanges`.
     agent: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
+    specialists: list[str] | None = None
+    own_voices: bool | None = None

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from bots.errors import ServiceUnavailable
 from bots.local import LocalServices
 from bots.local_files import find_local_files
-from bots.registry import BOTS_DIR, Bot
+from bots.registry import BOTS_DIR, Bot, specialists_of
 from bots.settings import Settings
-from processors.facts import parse_examples
+from processors.directory import Directory
+from processors.facts import parse_examples, parse_facts
 from processors.knowledge import Encoder, Knowledge, KnowledgeProcessor
 from processors.local_llm import MAX_KEPT
 from processors.offline_knowledge import OfflineKnowledgeProcessor
@@ -74,6 +75,33 @@ def make_knowledge(
     )
 
 
+def read_directory(bot: Bot, settings: Settings, encoder: Encoder | None) -> Directory | None:
+    """Return what tells whose business a question is, where a small local model cannot.
+
+    The first time, facts are indexed, as by `read_knowledge`. What a bot knows only because it is
+    small (`offline_knowledge`), such as how to greet, is nobody's business.
+
+    Args:
+        bot: Whose specialists.
+        settings: Where they are.
+        encoder: Of the offline profile; None elsewhere.
+
+    Returns:
+        What all calls share; None for a bot without specialists, and elsewhere.
+
+    Raises:
+        OSError: If a file cannot be read.
+        UnknownBot: If there is no such specialist.
+    """
+    if not encoder or not bot.specialists:
+        return None
+    specialists = specialists_of(bot, settings)
+    return _index(
+        encoder,
+        tuple((name, _path(it.knowledge)) for name, it in specialists.items() if it.knowledge),
+    )
+
+
 async def study_facts(bot: Bot, encoder: Encoder | None, local: LocalServices) -> None:
     """Have a small local model read a bot's facts, so that it need not in a call.
 
@@ -107,3 +135,8 @@ def _path(name: str) -> Path:
 @cache
 def _read(encoder: Encoder | None, *files: Path) -> Knowledge:
     return Knowledge.from_files(*files, encoder=encoder)
+
+
+@cache
+def _index(encoder: Encoder, files: tuple[tuple[str, Path], ...]) -> Directory:
+    return Directory({name: parse_facts(file.read_text("utf-8")) for name, file in files}, encoder)

@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 from pipecat.pipeline.service_switcher import ServiceSwitcher
 from pipecat.processors.frame_processor import FrameProcessor
 
-from bots.config import AnnouncementConfig, FailoverConfig, Kind, TimeoutConfig
+from bots.config import AnnouncementConfig, FailoverConfig, Kind, ServiceConfig, TimeoutConfig
 from bots.sounds import no_voice
 from processors.circuit import Circuit, CircuitRecord
 from processors.failover import FailoverSwitcher, Failure, Watch
@@ -62,6 +62,26 @@ class Supervision:
     announcements: AnnouncementConfig
     circuits: Circuits
     report: Report
+
+    def in_order(
+        self,
+        kind: Kind,
+        choices: Sequence[tuple[str, ServiceConfig]],
+        make: Callable[[str, ServiceConfig], Service],
+    ) -> list[Service]:
+        """Make the service that is used, and behind it those that stand in for it when it fails.
+
+        Args:
+            kind: What they are for.
+            choices: Providers and configurations in order of preference.
+            make: Makes one.
+        """
+        services = []
+        for provider, config in choices:
+            service = make(provider, config)
+            self.watch(kind, provider, service)
+            services.append(service)
+        return services
 
     def watch(self, kind: Kind, provider: str, service: FrameProcessor) -> None:
         """Watch a service, if it can be; one on this machine has all the time that it takes."""

@@ -1,5 +1,6 @@
 """Pipecat's services on the offline models of this process."""
 
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from pipecat.transcriptions.language import Language
 from bots.local_models import LocalModels
 from bots.tools.desk import TOOL_SECS
 from processors.llm_failover import watched_llm
-from processors.local_llm import LocalLLM
+from processors.local_llm import LocalLLM, Slot
 
 if TYPE_CHECKING:
     # Their packages are an extra: import them only where they are used.
@@ -50,9 +51,10 @@ class LocalServices:
         self._models = models
         self._client: AsyncOpenAI | None = None
         self._http: DefaultAsyncHttpxClient | None = None
-        self._sessions: list[int] = []
+        self._slots: list[Slot] = []
+        self._slot_of_call: Slot | None = None
         if models.llama:
-            self._sessions = [0] * models.llama.slots
+            self._slots = [Slot(number) for number in range(models.llama.slots)]
             # A proxy of the environment must not come between this process and itself.
             self._http = DefaultAsyncHttpxClient(trust_env=False)
             self._client = AsyncOpenAI(
@@ -71,6 +73,12 @@ class LocalServices:
         assert self._http
         return LlmServer(llama.base_url, llama.key, llama.model, llama.context_tokens, self._http)
 
+    def for_one_call(self) -> "LocalServices":
+        """Return the same, whose language models share what is kept: one at a time is asked."""
+        services = copy(self)
+        services._slot_of_call = self._least_used() if self._slots else None
+        return services
+
     def make_stt(self, language: Language | None) -> "WhisperSTT":
         """Make the speech recognition of one session; English if `language` is None."""
         from processors.whisper_stt import WhisperSTT
@@ -87,12 +95,9 @@ class LocalServices:
         assert self._models.llama
         assert self._client
         settings["model"] = self._models.llama.model
-        slot = self._sessions.index(min(self._sessions))
-        self._sessions[slot] += 1
         return watched_llm(LocalLLM)(
             self._client,
-            slot=slot,
-            release=self._release,
+            slot=self._slot_of_call or self._least_used(),
             kept=self._models.llama.read,
             context_tokens=self._models.llama.context_tokens,
             function_call_timeout_secs=TOOL_SECS,
@@ -106,8 +111,8 @@ class LocalServices:
         assert self._models.piper
         return PiperTTS(self._models.piper, speed=speed)
 
-    def _release(self, slot: int) -> None:
-        self._sessions[slot] -= 1
+    def _least_used(self) -> Slot:
+        return min(self._slots, key=lambda slot: slot.users)
 
     async def close(self) -> None:
         """Close the connections to the language model; sessions must have ended."""

@@ -7,11 +7,9 @@ Speech to speech, one service is in the place of three (see `bots.speech_to_spee
 microphone -> user turn -> realtime service -> loudspeaker -> assistant turn
 """
 
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
 from pipecat.audio.vad.vad_analyzer import VADParams
@@ -25,7 +23,6 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregatorParams,
 )
 from pipecat.processors.frame_processor import FrameProcessor
-from pipecat.services.llm_service import LLMService
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_mute import AlwaysUserMuteStrategy, BaseUserMuteStrategy
 from pipecat.turns.user_start import BaseUserTurnStartStrategy, MinWordsUserTurnStartStrategy
@@ -36,20 +33,17 @@ from pipecat.utils.context.llm_context_summarization import (
 )
 
 from bots import providers
-from bots.agents.factory import AgentCall, make_agent
-from bots.config import InterruptionConfig, Kind, ServiceConfig, TurnConfig, VadConfig
-from bots.facts import make_knowledge
-from bots.failover import Report, Service, Supervision, in_turn, speech_in_turn
-from bots.ledger import on_record
+from bots.agents.factory import AgentCall
+from bots.config import InterruptionConfig, TurnConfig, VadConfig
+from bots.failover import Report, Supervision, speech_in_turn
+from bots.mind import Read, make_mind
 from bots.registry import Bot
 from bots.resources import Resources
 from bots.spoken_text import text_transforms
-from processors.agent_bridge import AgentLLMService
+from bots.team import make_team
 from processors.barge_in import BargeInStartStrategy
-from processors.eager_turn import HOLDS, WORTH_ASKING
-from processors.local_llm import LocalLLM
+from processors.eager_turn import HOLDS
 from processors.microphone_sink import MicrophoneSinkProcessor
-from processors.offline_knowledge import OfflineKnowledgeProcessor
 from processors.output_pause import OutputPause
 from processors.rehearsal import Rehearsal
 from processors.shared_vad import SpeechModels
@@ -142,109 +136,69 @@ def make_chained(
         ServiceUnavailable: If a service cannot be made.
     """
     settings = resources.settings
-    small = settings.has_small_llm
-    announcements = settings.voice.realtime.announcements
-    clients, local = resources.cloud_clients, resources.local
+    realtime = settings.voice.realtime
     supervision = Supervision(
-        settings.voice.realtime.failover, announcements, resources.circuits, report_failure
+        realtime.failover, realtime.announcements, resources.circuits, report_failure
     )
-    llm_choices = providers.services_for("llm", bot, settings)
-
-    make_stt = partial(providers.make_stt, local=local, clients=clients)
-    stts = _in_order("stt", bot, resources, supervision, make_stt)
-    llms: Sequence[LLMService[Any]]
-    if bot.agent:
-        agent = make_agent(AgentCall(bot, session_id, resources, keep_tool_call))
-        llms = [AgentLLMService(agent, apology=announcements.no_answer)]
+    call = AgentCall(bot, session_id, resources, keep_tool_call)
+    if bot.specialists:
+        mind, voiced = make_team(call, supervision, messages)
     else:
-        llms = _in_order(
-            "llm",
-            bot,
-            resources,
-            supervision,
-            partial(
-                providers.make_llm,
-                local=local,
-                clients=clients,
-                instructions=bot.system_instruction(small=small),
-                temperature=bot.temperature,
-                max_tokens=bot.max_tokens,
-                retries=len(llm_choices) == 1,
-            ),
-        )
-    llm = llms[0]
-    speed = settings.speed(bot.voice_profile)
-    make_voice = partial(providers.make_tts, local=local, clients=clients, speed=speed)
-    voices = _in_order("tts", bot, resources, supervision, make_voice)
+        instructions = bot.system_instruction(small=settings.has_small_llm)
+        mind = make_mind(call, supervision, resources.local, instructions=instructions)
+        voiced = bot
+    local, clients = resources.local, resources.cloud_clients
+    stts = supervision.in_order(
+        "stt",
+        providers.services_for("stt", bot, settings),
+        partial(providers.make_stt, local=local, clients=clients),
+    )
+    voices = supervision.in_order(
+        "tts",
+        providers.services_for("tts", voiced, settings),
+        partial(
+            providers.make_tts,
+            local=local,
+            clients=clients,
+            speed=settings.speed(voiced.voice_profile),
+        ),
+    )
     tts = voices[0]
     # What it is given to say, it hands on as it would say it.
     for transform in text_transforms(bot.lexicon):
         tts.add_text_transformer(transform)
 
-    # Small models call tools for a mere greeting: they get none. Agents have tools and facts of
-    # their own.
-    has_tools = not small and not bot.agent
-    tools: list[Any] = [on_record(tool, keep_tool_call) for tool in bot.tools] if has_tools else []
-    context = LLMContext(list(messages), tools=tools)
-    knowledge = None if bot.agent else make_knowledge(bot, resources.encoder)
-    read: Callable[[LLMContext], Awaitable[None]] | None = None
-    if isinstance(llm, LocalLLM):
-        read = llm.read
-        if isinstance(knowledge, OfflineKnowledgeProcessor):
-            knowledge.reader, read = llm, knowledge.read_along
+    context = LLMContext(list(messages), tools=list(mind.tools))
     turns = LLMContextAggregatorPair(
         context,
         user_params=user_params(
             resources.speech,
             output,
             own_turns=stts[0].service_metadata_frame().user_turn_strategies,
-            read_along=partial(_read_along, read, context) if read else None,
-            ahead_from=_ahead_from(llm),
-            vad=settings.voice.realtime.vad,
+            read_along=partial(_read_along, mind.read, context) if mind.read else None,
+            ahead_from=mind.ahead_from,
+            vad=realtime.vad,
             turn=settings.turn_detection,
             interruptions=interruptions_of(bot, resources),
-            idle_secs=settings.voice.realtime.limits.idle_timeout,
+            idle_secs=realtime.limits.idle_timeout,
         ),
-        # An agent keeps a memory of its own, and is told all that was heard.
-        assistant_params=assistant_params(
-            None
-            if isinstance(llm, LocalLLM | AgentLLMService)
-            else min(config.context_tokens for _, config in llm_choices)
-        ),
+        assistant_params=assistant_params(mind.context_tokens),
     )
     # Only the local voice can: others are asked by the sentence, and paid for it.
     if prepare := getattr(tts, "prepare", None):
         rehearsal = Rehearsal(prepare)
-        for holder in (llm, knowledge):
-            if isinstance(holder, LocalLLM | OfflineKnowledgeProcessor):
-                holder.rehearsal = rehearsal
+        for holder in mind.holders:
+            holder.rehearsal = rehearsal
 
     processors = [
         speech_in_turn(stts),
         turns.user(),
         *([] if is_recorded else [MicrophoneSinkProcessor()]),
-        *([knowledge] if knowledge else []),
-        in_turn(llms),
+        *mind.processors,
         speech_in_turn(voices),
     ]
-    prefill = partial(read, context) if read else clients.open_connections
+    prefill = partial(mind.read, context) if mind.read else clients.open_connections
     return Brain(processors, turns.user(), turns.assistant(), prefill)
-
-
-def _in_order(
-    kind: Kind,
-    bot: Bot,
-    resources: Resources,
-    supervision: Supervision,
-    make: Callable[[str, ServiceConfig], Service],
-) -> list[Service]:
-    """Make the service that is used, and behind it those that stand in for it when it fails."""
-    services = []
-    for provider, config in providers.services_for(kind, bot, resources.settings):
-        service = make(provider, config)
-        supervision.watch(kind, provider, service)
-        services.append(service)
-    return services
 
 
 def interruptions_of(bot: Bot, resources: Resources) -> InterruptionConfig:
@@ -255,17 +209,7 @@ def interruptions_of(bot: Bot, resources: Resources) -> InterruptionConfig:
     return interruptions.model_copy(update={"enabled": bot.allow_interruptions})
 
 
-def _ahead_from(llm: LLMService[Any]) -> float:
-    """Return the probability of the end of a turn from which on an answer is made ahead."""
-    if isinstance(llm, AgentLLMService):
-        # Never: what an agent does cannot be taken back. It refuses, too, where others decide.
-        return math.inf
-    return 0.0 if isinstance(llm, LocalLLM) else WORTH_ASKING
-
-
-async def _read_along(
-    read: Callable[[LLMContext], Awaitable[None]], context: LLMContext, said: str
-) -> None:
+async def _read_along(read: Read, context: LLMContext, said: str) -> None:
     """Have a conversation read that goes on with what the user has said so far."""
     message: LLMContextMessage = {"role": "user", "content": said}
     await read(LLMContext([*context.messages, message], context.tools, context.tool_choice))

@@ -11,6 +11,7 @@ from bots.errors import ParlanteError
 from bots.settings import Settings
 
 BOTS_DIR = Path(__file__).parent
+PROMPTS_DIR = BOTS_DIR / "prompts"
 
 
 class UnknownBot(ParlanteError):
@@ -49,6 +50,9 @@ class Bot:
         agent: What makes the agent that answers in the place of the language model,
             `package.module:factory`; None for the language model.
         mode: Replaces that of voice.yaml; speech to speech where its service can be used.
+        specialists: Names of bots that it puts callers through to, and who put them back; none for
+            a bot that answers alone. With them, the conversation is held by the chained pipeline.
+        own_voices: Whether each specialist has its own voice; else all have this bot's.
     """
 
     description: str
@@ -73,10 +77,12 @@ class Bot:
     thinking_volume: float | None = None
     agent: str | None = None
     mode: Mode | None = None
+    specialists: tuple[str, ...] = ()
+    own_voices: bool = False
 
     def mode_in(self, settings: Settings) -> Mode:
         """Return how a conversation is held where these settings are in force."""
-        return self.mode or settings.voice.realtime.mode
+        return "chained" if self.specialists else self.mode or settings.voice.realtime.mode
 
     def system_instruction(self, *, small: bool) -> str:
         """Return who the bot is, as the language model is told.
@@ -88,7 +94,7 @@ class Bot:
             OSError: If a prompt file cannot be read.
         """
         files = [None if self.instructions else self.prompt, self.offline_prompt if small else None]
-        texts = [(BOTS_DIR / "prompts" / file).read_text("utf-8") for file in files if file]
+        texts = [(PROMPTS_DIR / file).read_text("utf-8") for file in files if file]
         if self.instructions:
             texts.insert(0, self.instructions)
         return "\n\n".join(text.strip() for text in texts)
@@ -111,7 +117,26 @@ def load_bot(name: str, settings: Settings) -> Bot:
     if not isinstance(bot, Bot):
         raise UnknownBot(f"bots.{name}.module: {entry.module} has no BOT = Bot(...)")
     bot = with_changes(with_changes(bot, _of_all(settings)), entry)
-    return replace(bot, agent=entry.agent or bot.agent)
+    own_voices = bot.own_voices if entry.own_voices is None else entry.own_voices
+    bot = replace(
+        bot,
+        agent=entry.agent or bot.agent,
+        specialists=bot.specialists if entry.specialists is None else (*entry.specialists,),
+        own_voices=own_voices,
+    )
+    for specialist in bot.specialists:
+        if specialist == name or specialist not in settings.bots:
+            raise UnknownBot(f"bots.{name}.specialists: '{specialist}' is no other bot")
+    return bot
+
+
+def specialists_of(bot: Bot, settings: Settings) -> dict[str, Bot]:
+    """Return the bots that a bot puts callers through to, by name. They have no specialists.
+
+    Raises:
+        UnknownBot: If one cannot be loaded.
+    """
+    return {name: replace(load_bot(name, settings), specialists=()) for name in bot.specialists}
 
 
 def _of_all(settings: Settings) -> BotChanges:

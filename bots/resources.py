@@ -14,7 +14,7 @@ from bots.agents.factory import check_agent
 from bots.cloud_clients import CloudClients
 from bots.database import connect, reachable
 from bots.errors import ConfigError, ServiceUnavailable
-from bots.facts import load_encoder, read_knowledge, study_facts, study_sounds
+from bots.facts import load_encoder, read_directory, read_knowledge, study_facts, study_sounds
 from bots.failover import Circuits
 from bots.local import LocalServices
 from bots.local_files import find_local_files
@@ -86,6 +86,7 @@ async def open_resources(
         for bot in bots:
             # Their facts are indexed now, because it would hold up a call.
             await asyncio.to_thread(read_knowledge, bot, encoder)
+            await asyncio.to_thread(read_directory, bot, settings, encoder)
         local = LocalServices(await models)
         stack.push_async_callback(local.close)
         cloud_clients = CloudClients()
@@ -120,6 +121,7 @@ def reconfigured(resources: Resources, settings: Settings) -> Resources:
     check_sounds(settings.voice.realtime.audio)
     for bot in check_bots(settings):
         read_knowledge(bot, resources.encoder)
+        read_directory(bot, settings, resources.encoder)
     return replace(resources, settings=settings)
 
 

@@ -193,9 +193,13 @@ class AgentLLMService(LLMService[Any]):
         first_secs: How long the agent may take to begin.
         idle_secs: How long it may fall silent in the midst of an answer.
         tool_secs: How long it may take for a tool.
+
+    Attributes:
         on_handoff: Called when the agent hands the conversation over, which ends its answer; None
-            if nobody can take it: then that is a failure.
+            if nobody can take it: then that is a failure, as where this raises `AgentFailed`.
     """
+
+    on_handoff: Callable[[Handoff], Awaitable[None]] | None = None
 
     def __init__(
         self,
@@ -205,7 +209,6 @@ class AgentLLMService(LLMService[Any]):
         first_secs: float = FIRST_SECS,
         idle_secs: float = IDLE_SECS,
         tool_secs: float = TOOL_SECS,
-        on_handoff: Callable[[Handoff], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(settings=_nothing_set())
         self._agent = agent
@@ -213,7 +216,6 @@ class AgentLLMService(LLMService[Any]):
         self._first_secs = first_secs
         self._idle_secs = idle_secs
         self._tool_secs = tool_secs
-        self._on_handoff = on_handoff
         self._stream: _Stream | None = None
         self._responds = False
         self._running: dict[str, ToolStarted] = {}
@@ -359,10 +361,10 @@ class AgentLLMService(LLMService[Any]):
         )
 
     async def _hand_over(self, handoff: Handoff) -> None:
-        if not self._on_handoff:
+        if not self.on_handoff:
             raise AgentFailed(f"the agent hands over to '{handoff.to}', and nobody takes it")
         await self._end_response()
-        await self._on_handoff(handoff)
+        await self.on_handoff(handoff)
 
 
 def question_in(messages: Sequence[LLMContextMessage]) -> tuple[str, list[LLMStandardMessage]]:

@@ -145,14 +145,19 @@ class Knowledge:
         """
         if self._words is None:
             return []
-        scores = self._scores(question)
+        scores = self.scores(question)
         if hint and len(terms(question)) <= _SHORT_QUESTION_TERMS:
             scores = scores + self._hint_weight(scores) * self._hint_scores(hint)
         best = sorted(range(len(self.facts)), key=lambda i: -scores[i])[:limit]
         floor = max(self._min_score, _MIN_SHARE * scores[best[0]])
         return [self.facts[i] for i in best if scores[i] >= floor]
 
-    def _scores(self, text: str) -> NDArray[np.float64]:
+    def scores(self, text: str) -> NDArray[np.float64]:
+        """Return how well each fact, of which there must be one, matches a text.
+
+        1 is about the score of a sentence that the file quotes, or, by words only, of a word that
+        no other fact has.
+        """
         assert self._words
         words = self._words.scores(text)
         return self._meanings.scores(text) + _WORD_WEIGHT * words if self._meanings else words
@@ -163,7 +168,7 @@ class Knowledge:
         What is said as it stands, such as to call an ambulance, must be meant by the user: only if
         the hint was about it already, the next words may be too.
         """
-        scores = self._scores(hint)
+        scores = self.scores(hint)
         fixed = np.array([fact.fixed for fact in self.facts])
         fixed[scores.argmax()] = False
         return np.where(fixed, 0.0, scores)
@@ -227,9 +232,17 @@ class KnowledgeProcessor(FrameProcessor):
         return LLMContext(messages, context.tools, context.tool_choice)
 
 
-def with_context(frame: LLMContextFrame, context: LLMContext) -> LLMContextFrame:
-    """Return a copy of a frame that carries another context."""
-    changed = LLMContextFrame(context, frame.speculation)
+def with_context(
+    frame: LLMContextFrame, context: LLMContext, speculation: bool | None = None
+) -> LLMContextFrame:
+    """Return a copy of a frame that carries another context.
+
+    Args:
+        frame: To be copied.
+        context: That it is to carry.
+        speculation: Whether the turn may still go on that is answered; None keeps that.
+    """
+    changed = LLMContextFrame(context, frame.speculation if speculation is None else speculation)
     changed.pts, changed.metadata = frame.pts, frame.metadata
     return changed
 

@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -29,13 +30,34 @@ MAX_KEPT = 150
 instructions of 650 tokens, each takes 8 MB."""
 
 
+@dataclass
+class Slot:
+    """Where the server keeps what was read last.
+
+    Attributes:
+        number: Which one.
+        users: How many have it.
+        last: Who of them has used it last; None for nobody.
+        recalled: The name of the opening that is in it; "" for none that is known.
+    """
+
+    number: int
+    users: int = 0
+    last: object | None = None
+    recalled: str = ""
+
+    def use(self, user: object) -> None:
+        """Have one use it: what another has recalled may be gone then."""
+        if user is not self.last:
+            self.last, self.recalled = user, ""
+
+
 class LocalLLM(OpenAILLMService):
     """Pipecat's OpenAI service on the server in this process.
 
     Args:
         client: Of that server; all sessions share it, because making one blocks for 20 to 155 ms.
-        slot: Where that server keeps what this session has had read.
-        release: Called when the session has no more use for the slot.
+        slot: Where that server keeps what this session has had read; others may use it too.
         kept: Directory where the server keeps what was read; None if it keeps nothing.
         context_tokens: How much the model can read at once, its instructions and its reply
             included. Of a conversation that is longer, it is given the end.
@@ -52,18 +74,16 @@ class LocalLLM(OpenAILLMService):
         self,
         client: AsyncOpenAI,
         *,
-        slot: int,
-        release: Callable[[int], None],
+        slot: Slot,
         kept: Path | None,
         context_tokens: int,
         **kwargs: Any,
     ) -> None:
         self._shared_client = client
         self._slot = slot
-        self._release = release
+        slot.users += 1
         self._kept = kept
         self._context_tokens = context_tokens
-        self._recalled = ""
         self._expected = ""
         self.rehearsal: Rehearsal | None = None
         super().__init__(**kwargs)
@@ -76,8 +96,9 @@ class LocalLLM(OpenAILLMService):
         self, params_from_context: OpenAILLMInvocationParams
     ) -> dict[str, Any]:
         """Return what to ask the server: in the slot of this session."""
+        self._slot.use(self)
         params: dict[str, Any] = super().build_chat_completion_params(params_from_context)
-        self._merge_extra_body(params, {"id_slot": self._slot})
+        self._merge_extra_body(params, {"id_slot": self._slot.number})
         return params
 
     async def expect(self, reply: str) -> None:
@@ -137,7 +158,7 @@ class LocalLLM(OpenAILLMService):
     async def cleanup(self) -> None:
         """Give the slot back."""
         await super().cleanup()
-        self._release(self._slot)
+        self._slot.users -= 1
 
     async def read(self, context: LLMContext) -> None:
         """Have the server read a conversation, while nobody waits for an answer to it.
@@ -162,12 +183,14 @@ class LocalLLM(OpenAILLMService):
         try:
             messages = await self._messages(opening)
             name = _name_of(messages)
-            if name == self._recalled:
+            self._slot.use(self)
+            if name == self._slot.recalled:
                 return
             # A file that is missing must not be asked for: the slot would forget all it holds.
             if not (self._is_kept(name) and await self._slot_file("restore", name)):
                 await self._learn(messages, name)
-            self._recalled = name
+            if self._slot.last is self:
+                self._slot.recalled = name
         except OpenAIError as error:
             logger.warning("the language model cannot read ahead: {}", error)
 
@@ -216,12 +239,13 @@ class LocalLLM(OpenAILLMService):
 
     async def _read(self, messages: Any) -> int:
         """Have the server read something; return how many tokens it is."""
+        self._slot.use(self)
         settings: Any = self._settings
         answer = await self._shared_client.chat.completions.create(
             model=settings.model,
             messages=messages,
             max_tokens=1,
-            extra_body={"id_slot": self._slot},
+            extra_body={"id_slot": self._slot.number},
         )
         return answer.usage.prompt_tokens if answer.usage else 0
 
@@ -237,7 +261,7 @@ class LocalLLM(OpenAILLMService):
         root = self._shared_client.with_options(base_url=self._shared_client.base_url.join("/"))
         try:
             return await root.post(
-                f"/slots/{self._slot}",
+                f"/slots/{self._slot.number}",
                 options={"params": {"action": action}},
                 body={"filename": name},
                 cast_to=object,

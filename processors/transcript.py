@@ -11,9 +11,12 @@ from typing import Any
 from pipecat.frames.frames import (
     AggregatedTextFrame,
     BotStartedSpeakingFrame,
+    InterruptionFrame,
     LLMContextUserTurnFrame,
+    LLMFullResponseStartFrame,
     LLMTextFrame,
     TranscriptionFrame,
+    TTSSpeakFrame,
     TTSTextFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
@@ -28,6 +31,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
 
+from processors.bot_words import BotWordsQueue
 from processors.turn_order import TurnOrder
 
 SETTLE_SECS = 1.5
@@ -190,8 +194,7 @@ class TranscriptObserver(BaseObserver):
     def __init__(self, report: Callable[[Turn | ToolCall], Awaitable[None]]) -> None:
         super().__init__(observe_every_push=False)
         self._report = report
-        self._generated: list[str] = []
-        self._spoken: list[str] = []
+        self._words = BotWordsQueue()
         self._sounds_since: datetime | None = None
         self._is_speech_to_speech = False
         self._order: TurnOrder[Turn | ToolCall] = TurnOrder()
@@ -229,12 +232,18 @@ class TranscriptObserver(BaseObserver):
         if self._is_speech_to_speech:
             await self._follow_user(data)
         match data.frame:
+            case LLMFullResponseStartFrame():
+                self._words.begin()
             case LLMTextFrame(text=text):
-                self._generated.append(text)
+                self._words.write(text)
+            case TTSSpeakFrame(text=text):
+                self._words.say(text)
             case TTSTextFrame():
                 pass
             case AggregatedTextFrame(text=text, will_be_spoken=True):
-                self._spoken.append(text.strip())
+                self._words.speak(text)
+            case InterruptionFrame():
+                self._words.cut_off()
             case BotStartedSpeakingFrame():
                 self._sounds_since = self._sounds_since or datetime.now(UTC)
             case LLMContextUserTurnFrame(text=text, timestamp=timestamp):
@@ -275,17 +284,16 @@ class TranscriptObserver(BaseObserver):
         self._changed.set()
 
     async def _on_bot_turn(self, _: object, message: AssistantTurnStoppedMessage) -> None:
+        generated, spoken = self._words.take(message.content, interrupted=message.interrupted)
         turn = Turn(
             Speaker.BOT,
             message.content,
             self._sounds_since or datetime.fromisoformat(message.timestamp),
             datetime.now(UTC),
-            generated="".join(self._generated).strip(),
-            spoken="".join(self._generated).strip()
-            if self._is_speech_to_speech
-            else " ".join(self._spoken),
+            generated=generated,
+            spoken=generated if self._is_speech_to_speech else spoken,
             interrupted=message.interrupted,
         )
-        self._generated, self._spoken, self._sounds_since = [], [], None
+        self._sounds_since = None
         if turn.heard or turn.generated or turn.spoken:
             await self._add(turn, turn.started_at)

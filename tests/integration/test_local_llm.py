@@ -74,7 +74,7 @@ async def until_busy(llm: LocalLLM) -> None:
     client = llm.create_client()
     root = client.with_options(base_url=client.base_url.join("/"))
     async with asyncio.timeout(10):
-        while not (await root.get("/slots", cast_to=object))[llm._slot]["is_processing"]:  # noqa: ASYNC110
+        while not (await root.get("/slots", cast_to=object))[llm._slot.number]["is_processing"]:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 
@@ -189,6 +189,22 @@ async def test_sessions_do_not_disturb_what_others_have_had_read(kept: Path) -> 
 async def test_a_session_takes_the_slot_that_the_fewest_others_have(kept: Path) -> None:
     async with started(kept) as services:
         llms = [make_llm(services) for _ in range(4)]
-        assert sorted(llm._slot for llm in llms) == [0, 1, 2, 3]
+        assert sorted(llm._slot.number for llm in llms) == [0, 1, 2, 3]
         await llms[2].cleanup()
         assert make_llm(services)._slot == llms[2]._slot
+
+
+async def test_those_of_one_call_share_a_slot_and_what_one_has_recalled_the_next_recalls_again(
+    kept: Path,
+) -> None:
+    async with started(kept) as services:
+        local = services.for_one_call()
+        one, other = make_llm(local), make_llm(local)
+        assert one._slot is other._slot
+        assert make_llm(services)._slot is not one._slot
+        for llm in (one, other, one):
+            await llm.recall(opening())
+            assert llm._slot.last is llm
+            assert llm._slot.recalled
+        await other.read(question())
+        assert not other._slot.recalled, "what the one has recalled may be gone"

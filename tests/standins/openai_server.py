@@ -74,6 +74,7 @@ class OpenAIStandin:
         ports: From which the client sent each of them: a connection that is kept keeps its port.
         connected_from: From which ports it was asked which models it has.
         spoken: Texts that it was asked to speak.
+        voices: In which voice, each of them.
         heard_secs: Lengths of the recordings that it was asked to transcribe.
         url: Its base address, once it runs.
     """
@@ -90,6 +91,7 @@ class OpenAIStandin:
     ports: list[int] = field(default_factory=list)
     connected_from: list[int] = field(default_factory=list)
     spoken: list[str] = field(default_factory=list)
+    voices: list[str] = field(default_factory=list)
     heard_secs: list[float] = field(default_factory=list)
     url: str = ""
 
@@ -164,6 +166,7 @@ class OpenAIStandin:
         body = await request.json()
         assert body["response_format"] == "pcm"
         self.spoken.append(body["input"])
+        self.voices.append(body["voice"])
         time = np.arange(SPEECH_RATE_HZ) / SPEECH_RATE_HZ
         tone = (8000 * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.int16)
         sound = tone.tobytes()

@@ -159,12 +159,17 @@ class Stage(BaseObserver):
 
 
 def perform(
-    agent: Actor, script: Callable[[Stage], Awaitable[None]], *others: FrameProcessor, **kwargs: Any
+    agent: Actor,
+    script: Callable[[Stage], Awaitable[None]],
+    *others: FrameProcessor,
+    on_handoff: Callable[[Handoff], Awaitable[None]] | None = None,
+    **kwargs: Any,
 ) -> Stage:
     """Run a script with a bot whose brain is an agent, in virtual time."""
 
     async def main() -> Stage:
         stage = Stage(AgentLLMService(agent, apology=SORRY, **kwargs))
+        stage.llm.on_handoff = on_handoff
         turns = LLMContextAggregatorPair(stage.context)
         stage.worker = PipelineWorker(
             Pipeline([stage.llm, *others, turns.assistant()]),

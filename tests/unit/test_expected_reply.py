@@ -6,7 +6,7 @@ import pytest
 from openai import AsyncOpenAI
 from pipecat.processors.aggregators.llm_context import LLMContext
 
-from processors.local_llm import LocalLLM
+from processors.local_llm import LocalLLM, Slot
 from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin
 
 WRITTEN = "Parking is free."
@@ -25,8 +25,7 @@ async def answer(standin: OpenAIStandin, *expected: str | None) -> str:
     async with AsyncOpenAI(base_url=standin.url, api_key=standin.key) as client:
         llm = LocalLLM(
             client,
-            slot=0,
-            release=lambda _: None,
+            slot=Slot(0),
             kept=None,
             context_tokens=1000,
             settings=LocalLLM.Settings(model="any", max_tokens=100),

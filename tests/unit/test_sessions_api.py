@@ -138,7 +138,6 @@ async def test_sessions_are_listed_newest_first_and_only_their_users() -> None:
         ({**WISH, "wings": 2}, 422, "wings"),
         ({**WISH, "voice_profile": "soprano"}, 422, "voice_profile"),
         ({**WISH, "bot": "nobody"}, 404, "nobody"),
-        ({"agent_type": "smart_router"}, 404, "smart_router"),
     ],
 )
 async def test_a_wish_that_cannot_be_met_is_refused_with_its_reason(
@@ -149,6 +148,14 @@ async def test_a_wish_that_cannot_be_met_is_refused_with_its_reason(
         assert answer.status_code == status
         assert words in answer.json()["error"]["message"]
         assert (await http.get("/ready")).json()["sessions"] == 0
+
+
+async def test_a_session_may_be_held_by_one_bot_or_by_several() -> None:
+    async with service(voice=LINES) as http:
+        one, several = await make(http, bot="sales"), await make(http, agent_type="smart_router")
+        manager = http.app.state.sessions  # type: ignore[attr-defined]
+        bots = [(await manager.admit(made["token"])).bot for made in (one, several)]
+    assert [bot.specialists for bot in bots] == [(), ("receptionist", "sales", "callcenter")]
 
 
 async def test_a_session_may_have_a_bot_that_differs() -> None:

@@ -1,0 +1,122 @@
+"""What thinks in a call: facts and a language model, an agent, or several of them by turns."""
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.llm_service import LLMService
+
+from bots import providers
+from bots.agents.factory import AgentCall, make_agent
+from bots.facts import make_knowledge
+from bots.failover import Supervision, in_turn
+from bots.ledger import on_record
+from bots.local import LocalServices
+from processors.agent_bridge import AgentLLMService
+from processors.eager_turn import WORTH_ASKING
+from processors.knowledge import KnowledgeProcessor
+from processors.local_llm import LocalLLM
+from processors.offline_knowledge import OfflineKnowledgeProcessor
+
+Read = Callable[[LLMContext], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Mind:
+    """What thinks in a call.
+
+    Attributes:
+        processors: What stands between what is heard and the voice, in its order.
+        tools: What the conversation is to offer it.
+        ahead_from: The probability of the end of a turn from which on it answers ahead.
+        context_tokens: The longest conversation that it is given; a longer one is summarised. None
+            for one that nobody is to summarise.
+        read: Has a local model read a conversation before it is asked; None where there is none.
+        holders: Those of `processors` that hold answers made ahead, which a voice may rehearse.
+        agent: What answers in the place of a language model; None for a language model.
+    """
+
+    processors: Sequence[FrameProcessor]
+    tools: Sequence[Any]
+    ahead_from: float
+    context_tokens: int | None
+    read: Read | None = None
+    holders: Sequence[LocalLLM | OfflineKnowledgeProcessor] = ()
+    agent: AgentLLMService | None = None
+
+
+def make_mind(
+    call: AgentCall, supervision: Supervision, local: LocalServices, *, instructions: str
+) -> Mind:
+    """Make what thinks for one bot.
+
+    Args:
+        call: The call, and the bot.
+        supervision: How services are watched.
+        local: Makes those on the offline models.
+        instructions: Who the bot is, as the language model is told; an agent has the bot's own.
+
+    Raises:
+        ServiceUnavailable: If a service or an agent cannot be made.
+    """
+    if call.bot.agent:
+        apology = supervision.announcements.no_answer
+        agent = AgentLLMService(make_agent(call), apology=apology)
+        # Agents have tools, facts and a memory of their own. What one does cannot be taken back: it
+        # never answers ahead, and refuses, too, where others decide.
+        return Mind([agent], [], math.inf, None, agent=agent)
+    return _with_language_model(call, supervision, local, instructions)
+
+
+def _with_language_model(
+    call: AgentCall, supervision: Supervision, local: LocalServices, instructions: str
+) -> Mind:
+    bot, resources = call.bot, call.resources
+    choices = providers.services_for("llm", bot, resources.settings)
+    llms: list[LLMService[Any]] = supervision.in_order(
+        "llm",
+        choices,
+        partial(
+            providers.make_llm,
+            local=local,
+            clients=resources.cloud_clients,
+            instructions=instructions,
+            temperature=bot.temperature,
+            max_tokens=bot.max_tokens,
+            retries=len(choices) == 1,
+        ),
+    )
+    llm = llms[0]
+    knowledge = make_knowledge(bot, resources.encoder)
+    # Small models call tools for a mere greeting: they get none.
+    tools = [] if resources.settings.has_small_llm else bot.tools
+    return Mind(
+        _in_place(knowledge, in_turn(llms)),
+        [on_record(tool, call.keep_tool_call) for tool in tools],
+        0.0 if isinstance(llm, LocalLLM) else WORTH_ASKING,
+        None if isinstance(llm, LocalLLM) else min(config.context_tokens for _, config in choices),
+        _reading(llm, knowledge),
+        [it for it in (llm, knowledge) if isinstance(it, LocalLLM | OfflineKnowledgeProcessor)],
+    )
+
+
+def _in_place(
+    knowledge: KnowledgeProcessor | OfflineKnowledgeProcessor | None, llm: FrameProcessor
+) -> list[FrameProcessor]:
+    return [knowledge, llm] if knowledge else [llm]
+
+
+def _reading(
+    llm: LLMService[Any], knowledge: KnowledgeProcessor | OfflineKnowledgeProcessor | None
+) -> Read | None:
+    """Have a local model read ahead, by the facts that it will be given, where they are few."""
+    if not isinstance(llm, LocalLLM):
+        return None
+    if isinstance(knowledge, OfflineKnowledgeProcessor):
+        knowledge.reader = llm
+        return knowledge.read_along
+    return llm.read
