@@ -3,7 +3,7 @@
 ParlanteError (bots.errors)
 ├── ConfigError, ServiceUnavailable, DatabaseUnavailable, UnknownBot
 └── ServiceError
-    ├── Unauthenticated       401
+    ├── Unauthenticated       401  4003
     ├── KeySetUnavailable     503
     ├── Forbidden             403
     ├── SessionNotFound       404  4003
@@ -55,6 +55,7 @@ class Unauthenticated(ServiceError):
 
     code = "UNAUTHENTICATED"
     http_status = 401
+    ws_close_code = WS_REFUSED
 
 
 class KeySetUnavailable(ServiceError):

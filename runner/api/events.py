@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from runner.api.deps import Records, Seen, Sessions
-from runner.api.refusals import OF_SESSIONS, refusals
+from runner.api.refusals import OF_SESSIONS, refusals_of_stream
 from runner.happenings import Happening, happening
 
 router = APIRouter(prefix="/voice/realtime", tags=["Sessions"])
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/voice/realtime", tags=["Sessions"])
 @router.get(
     "/session/{session_id}/events",
     response_class=EventSourceResponse,
-    responses=refusals(*OF_SESSIONS),
+    responses=refusals_of_stream(*OF_SESSIONS),
 )
 async def session_events(
     row: Seen, records: Records, sessions: Sessions

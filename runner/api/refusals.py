@@ -12,6 +12,7 @@ from runner.errors import (
     InvalidRequest,
     KeySetUnavailable,
     Overloaded,
+    ProcessUnavailable,
     RoomUnavailable,
     ServiceDraining,
     SessionLimitExceeded,
@@ -59,6 +60,18 @@ def refusals(*kinds: type[ParlanteError]) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def refusals_of_stream(*kinds: type[ParlanteError]) -> dict[int | str, dict[str, Any]]:
+    """Return the same for a route whose answer is a stream: what FastAPI takes for its refusals."""
+    schema = {"$ref": "#/components/schemas/Refusal"}
+    return {
+        status: {
+            "description": refusal["description"],
+            "content": {"application/json": {"schema": schema}},
+        }
+        for status, refusal in refusals(*kinds).items()
+    }
+
+
 TO_CALLERS = (Unauthenticated, KeySetUnavailable, DatabaseUnavailable)
 """Wherever it matters who is asking."""
 
@@ -75,5 +88,6 @@ OF_STARTS = (
     SessionsDisabled,
     TransportUnavailable,
     RoomUnavailable,
+    ProcessUnavailable,
 )
 """Where a session is started."""

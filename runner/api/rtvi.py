@@ -20,9 +20,11 @@ from runner.api.refusals import OF_STARTS, TO_CALLERS, refusals
 from runner.auth import Gate
 from runner.errors import (
     ConnectionFailed,
+    ProcessUnavailable,
     ServiceDraining,
     SessionLimitExceeded,
     SessionNotFound,
+    SessionTaken,
     ws_close_code,
 )
 from runner.rooms.ice import IceServer
@@ -31,8 +33,16 @@ from runner.sessions import SessionManager
 from runner.sockets import SocketConnection, check_origin
 from runner.wishes import AS_IT_IS, Wish
 
-OF_OFFERS = (SessionNotFound, SessionLimitExceeded, ServiceDraining, UnknownBot, ConnectionFailed)
-OF_CANDIDATES = (SessionNotFound, ConnectionFailed)
+OF_OFFERS = (
+    SessionNotFound,
+    SessionTaken,
+    SessionLimitExceeded,
+    ServiceDraining,
+    ProcessUnavailable,
+    UnknownBot,
+    ConnectionFailed,
+)
+OF_CANDIDATES = (SessionNotFound, ProcessUnavailable, ConnectionFailed)
 
 CANDIDATE = r"^$|^\S+ [0-9]{1,5} \S+ [0-9]{1,10} \S+ [0-9]{1,5} typ \S+( .*)?$"
 
