@@ -104,7 +104,9 @@ class SessionManager:
         worker = resources.settings.voice.realtime.worker
         self.telemetry = Telemetry(lambda: self.count, agent_name=worker.agent_name)
         self.outbox = Outbox(resources.settings.server.webhooks, store, self.telemetry)
-        self._launcher = make_launcher(resources, template, self._call_ended)
+        self._launcher = make_launcher(
+            resources, template, on_end=self._call_ended, on_lag=self.lagged
+        )
         self._rooms = Rooms(resources.settings.voice.realtime)
         self._go_by(resources.settings)
         self._closing: dict[str, asyncio.Task[None]] = {}

@@ -133,6 +133,7 @@ class BotProcess:
         template: What it is forked of.
         settings: Those of its call.
         circuits: What calls have found of the services.
+        on_lag: Told how late its event loop was, in seconds.
         on_end: Told that its call has ended, and why.
         on_exit: Told that it is no more, as the last thing that happens.
 
@@ -145,10 +146,12 @@ class BotProcess:
         template: Template,
         settings: Settings,
         circuits: Circuits,
+        on_lag: Callable[[float], None],
         on_end: "Callable[[BotProcess, EndReason], None]",
         on_exit: "Callable[[BotProcess], None]",
     ) -> None:
         self.pc_id: str | None = None
+        self._on_lag = on_lag
         self._on_exit = on_exit
         self._here = ServiceSide(circuits, lambda reason: on_end(self, reason))
         self._circuits = circuits
@@ -335,7 +338,9 @@ class BotProcess:
             while True:
                 await asyncio.sleep(PING_SECS)
                 async with asyncio.timeout(PONG_SECS):
-                    await channel.ask("ping")
+                    lags = await channel.ask("ping")
+                for secs in lags:
+                    self._on_lag(secs)
         except TimeoutError:
             logger.error("the process {} of a bot does not answer: it is killed", process.pid)
             _kill(process)

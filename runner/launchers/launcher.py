@@ -71,7 +71,11 @@ class Launcher(Protocol):
 
 
 def make_launcher(
-    resources: Resources, template: Template | None, on_end: Callable[[str, EndReason], None]
+    resources: Resources,
+    template: Template | None,
+    *,
+    on_end: Callable[[str, EndReason], None],
+    on_lag: Callable[[float], None],
 ) -> Launcher:
     """Return where calls are held.
 
@@ -79,7 +83,8 @@ def make_launcher(
         resources: What calls share.
         template: What a process for each call is forked of; None to hold all in this process.
         on_end: Told of the end of every call, with the session's id.
+        on_lag: Told how late the event loops of processes were, in seconds.
     """
     if template:
-        return BotProcesses(template, resources, on_end=on_end)
+        return BotProcesses(template, resources, on_end=on_end, on_lag=on_lag)
     return SessionHost(resources, on_end=on_end)

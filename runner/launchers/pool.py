@@ -32,11 +32,18 @@ class BotProcesses:
         template: What they are forked of.
         resources: What calls have in common: settings, and what they have found of services.
         on_end: Told of the end of every call, with the session's id.
+        on_lag: Told how late the event loops of calls were, in seconds.
     """
 
     def __init__(
-        self, template: Template, resources: Resources, *, on_end: Callable[[str, EndReason], None]
+        self,
+        template: Template,
+        resources: Resources,
+        *,
+        on_end: Callable[[str, EndReason], None],
+        on_lag: Callable[[float], None],
     ) -> None:
+        self._on_lag = on_lag
         self._template = template
         self._on_end = on_end
         self._all: set[BotProcess] = set()
@@ -198,7 +205,12 @@ class BotProcesses:
 
     def _start(self) -> BotProcess:
         process = BotProcess(
-            self._template, self._settings, self._circuits, self._call_ended, self._exited
+            self._template,
+            self._settings,
+            self._circuits,
+            self._on_lag,
+            self._call_ended,
+            self._exited,
         )
         self._all.add(process)
         return process

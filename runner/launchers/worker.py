@@ -95,7 +95,7 @@ async def _hold(channel: Channel, call: "OneCall", settings: Settings) -> None:
     worker = settings.voice.realtime.worker
     serving = asyncio.create_task(channel.serve(call))
     beside = (
-        asyncio.create_task(watch_event_loop(lambda _: None)),
+        asyncio.create_task(watch_event_loop(call.lagged)),
         asyncio.create_task(watch_memory(lambda: worker, stop=call.give_up)),
         asyncio.create_task(call.keep_reporting()),
     )
@@ -129,6 +129,7 @@ class OneCall:
     def __init__(self, channel: Channel, resources: Resources) -> None:
         self.ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._channel = channel
+        self._lags: list[float] = []
         self._told_clients = 0
         self._circuits = resources.circuits
         self._told_circuits = self._circuits.records
@@ -136,8 +137,14 @@ class OneCall:
         self._host = SessionHost(resources, on_end=lambda _, reason: self._end(reason))
         self._session_id = ""
 
-    async def ping(self) -> None:
-        """Do nothing: whoever asks wants to know whether the event loop comes round."""
+    def lagged(self, secs: float) -> None:
+        """Take how late the event loop was."""
+        self._lags.append(secs)
+
+    async def ping(self) -> list[float]:
+        """Return how late the event loop was, again and again since the last time, in seconds."""
+        lags, self._lags = self._lags, []
+        return lags
 
     async def offer(self, spec: CallSpec, request: SmallWebRTCRequest) -> dict[str, str]:
         """See `SessionHost.offer`."""

@@ -67,7 +67,12 @@ async def _measure(
         began = time.monotonic()
         gone = asyncio.Event()
         process = BotProcess(
-            template, settings, Circuits(), lambda *_: None, lambda _, gone=gone: gone.set()
+            template,
+            settings,
+            Circuits(),
+            on_lag=lambda _: None,
+            on_end=lambda *_: None,
+            on_exit=lambda _, gone=gone: gone.set(),
         )
         while not process.is_ready:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.002)
