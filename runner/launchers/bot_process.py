@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -26,6 +27,7 @@ from runner.errors import WS_INTERNAL_ERROR, ProcessUnavailable
 from runner.host import CallPlan
 from runner.launchers.channel import Channel, ChannelClosed
 from runner.launchers.template import Template
+from runner.launchers.turnstile import Turnstile
 from runner.launchers.worker import CallSpec
 from runner.lines import FAREWELL_SECS, STOP_GRACE_SECS, EndReason
 from runner.sockets import SocketConnection
@@ -126,14 +128,29 @@ class ServiceSide:
         return True
 
 
+@dataclass(frozen=True)
+class Common:
+    """What all processes have in common.
+
+    Attributes:
+        template: What they are forked of.
+        circuits: What calls have found of the services.
+        turnstile: What they pass as they get ready.
+        on_lag: Told how late their event loops were, in seconds.
+    """
+
+    template: Template
+    circuits: Circuits
+    turnstile: Turnstile
+    on_lag: Callable[[float], None]
+
+
 class BotProcess:
     """A process that gets ready by itself, holds one call, and ends with it.
 
     Args:
-        template: What it is forked of.
+        common: What it has in common with the others.
         settings: Those of its call.
-        circuits: What calls have found of the services.
-        on_lag: Told how late its event loop was, in seconds.
         on_end: Told that its call has ended, and why.
         on_exit: Told that it is no more, as the last thing that happens.
 
@@ -143,19 +160,15 @@ class BotProcess:
 
     def __init__(
         self,
-        template: Template,
+        common: Common,
         settings: Settings,
-        circuits: Circuits,
-        on_lag: Callable[[float], None],
         on_end: "Callable[[BotProcess, EndReason], None]",
         on_exit: "Callable[[BotProcess], None]",
     ) -> None:
         self.pc_id: str | None = None
-        self._on_lag = on_lag
+        self._common = common
         self._on_exit = on_exit
-        self._here = ServiceSide(circuits, lambda reason: on_end(self, reason))
-        self._circuits = circuits
-        self._template = template
+        self._here = ServiceSide(common.circuits, lambda reason: on_end(self, reason))
         self._settings = settings
         self._process: psutil.Process | None = None
         self._channel: Channel | None = None
@@ -254,7 +267,7 @@ class BotProcess:
     async def _begin(self, plan: CallPlan, how: str, *arguments: Any) -> Any:
         await self._until_ready()
         self._here.plan = plan
-        spec = CallSpec(plan.session_id, plan.bot, plan.created_at, self._circuits.records)
+        spec = CallSpec(plan.session_id, plan.bot, plan.created_at, self._common.circuits.records)
         return await self._ask(how, spec, *arguments)
 
     async def _until_ready(self) -> None:
@@ -304,7 +317,7 @@ class BotProcess:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                self._process = await self._template.fork(theirs)
+                self._process = await self._common.template.fork(theirs)
         except ProcessUnavailable:
             ours.close()
             raise
@@ -319,8 +332,6 @@ class BotProcess:
             asyncio.create_task(self._leaving.wait()),
         )
         try:
-            with suppress(ChannelClosed):
-                await channel.send(self._settings)
             await asyncio.wait({serving, *beside}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (serving, *beside):
@@ -331,16 +342,17 @@ class BotProcess:
             logger.opt(exception=error).error("what a call tells of itself cannot be taken")
 
     async def _watch(self, channel: Channel, process: psutil.Process) -> None:
-        """Return when the process is gone, gets ready too late, or does not answer any more."""
+        """Have it get ready; return when it is gone, is ready too late, or answers no more."""
         try:
-            async with asyncio.timeout(READY_SECS):
+            async with self._common.turnstile.passing(), asyncio.timeout(READY_SECS):
+                await channel.send(self._settings)
                 await self._here.is_ready.wait()
             while True:
                 await asyncio.sleep(PING_SECS)
                 async with asyncio.timeout(PONG_SECS):
                     lags = await channel.ask("ping")
                 for secs in lags:
-                    self._on_lag(secs)
+                    self._common.on_lag(secs)
         except TimeoutError:
             logger.error("the process {} of a bot does not answer: it is killed", process.pid)
             _kill(process)

@@ -12,17 +12,23 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCRequest,
 )
 
+from bots.local_models import cpu_threads
 from bots.resources import Resources
 from runner.errors import ProcessUnavailable, SessionNotFound, SessionTaken
 from runner.host import CallPlan
-from runner.launchers.bot_process import BotProcess
+from runner.launchers.bot_process import BotProcess, Common
 from runner.launchers.template import Template
+from runner.launchers.turnstile import Turnstile
 from runner.lines import EndReason
 from runner.sockets import SocketConnection
 
 PAUSES_SECS = (0.0, 1.0, 5.0, 30.0)
 """Before another process is started in the place of one that died before it had a call: after the
 first, the second and so on in a row."""
+
+PATIENCE_SECS = 3.0
+"""Twenty processes that get ready at once would leave those that talk, and the service, a tenth of
+a core each: one does for each core, and the next at the latest so much later."""
 
 
 class BotProcesses:
@@ -43,8 +49,8 @@ class BotProcesses:
         on_end: Callable[[str, EndReason], None],
         on_lag: Callable[[float], None],
     ) -> None:
-        self._on_lag = on_lag
-        self._template = template
+        turnstile = Turnstile(cpu_threads(), PATIENCE_SECS)
+        self._common = Common(template, resources.circuits, turnstile, on_lag)
         self._on_end = on_end
         self._all: set[BotProcess] = set()
         self._idle: list[BotProcess] = []
@@ -54,7 +60,6 @@ class BotProcesses:
         self._refilling: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._settings = resources.settings
-        self._circuits = resources.circuits
         self._fill()
 
     def reconfigure(self, resources: Resources) -> None:
@@ -204,14 +209,7 @@ class BotProcesses:
         self._idle = []
 
     def _start(self) -> BotProcess:
-        process = BotProcess(
-            self._template,
-            self._settings,
-            self._circuits,
-            self._on_lag,
-            self._call_ended,
-            self._exited,
-        )
+        process = BotProcess(self._common, self._settings, self._call_ended, self._exited)
         self._all.add(process)
         return process
 
