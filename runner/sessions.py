@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain, repeat
 from typing import Any
 
 from loguru import logger
@@ -18,7 +19,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
 )
 
 from bots.config import BotChanges, LimitConfig, ServiceWishes
-from bots.errors import ParlanteError
+from bots.errors import DatabaseUnavailable, ParlanteError
 from bots.registry import Bot
 from bots.resources import Resources
 from bots.settings import Settings
@@ -26,7 +27,13 @@ from processors.latency import TurnLatency
 from processors.transcript import Past
 from processors.voice_state import State
 from runner.auth import LOCAL
-from runner.errors import Overloaded, RoomUnavailable, SessionNotFound, SessionsDisabled
+from runner.errors import (
+    Overloaded,
+    RoomUnavailable,
+    ServiceDraining,
+    SessionNotFound,
+    SessionsDisabled,
+)
 from runner.host import CallPlan, session_ice_servers
 from runner.journal import Journal
 from runner.launchers.launcher import make_launcher
@@ -71,7 +78,7 @@ MAY_COME_BACK_ELSEWHERE = {EndReason.PEER_LOST}
 up its phone, and without one only if this service stops. The next one sends another bot."""
 
 ENTRY_PAUSES_SECS = (1.0, 5.0, 15.0)
-"""Between the tries to send another bot there."""
+"""Between the tries to send another bot there; the last one again and again."""
 
 MOST_CRASHES = 3
 """For a session in a room elsewhere: so often another bot is sent there."""
@@ -252,7 +259,11 @@ class SessionManager:
         await session.journal.event("started")
         logger.info("session {} started with {}", session.id, bot_name)
         if session.room:
-            await self._attend(session, session.room.bot, is_phone=wish.phone is not None)
+            try:
+                await self._attend(session, session.room.bot, is_phone=wish.phone is not None)
+            except BaseException:
+                self._end(session.id, EndReason.ERROR)
+                raise
         else:
             self._expect(session, self.limits.join_timeout, EndReason.NEVER_JOINED)
         return session
@@ -384,13 +395,14 @@ class SessionManager:
     async def take_up_lost(self, row: SessionRow) -> None:
         """Have a bot again in a room elsewhere whose service has died; its client never left.
 
+        It is sent beside this.
+
         Raises:
-            RoomUnavailable: If it is not let in.
             UnknownBot: If its bot is not there any more.
-            DatabaseUnavailable: If what was said before cannot be had.
+            DatabaseUnavailable: If the session cannot be looked up.
         """
         # Nobody has to be let in: its client is, and the bot is let in by who made the room.
-        await self._enter(await self._take_up(row, new_token(row.id)))
+        self._send_another(await self._take_up(row, new_token(row.id)), EndReason.CLIENT_LEFT)
 
     async def bury(self, row: SessionRow) -> None:
         """See to the rest of a session that has ended in the store, and had no service."""
@@ -498,46 +510,47 @@ class SessionManager:
     async def _attend(
         self, session: Session, bot: RunnerArguments, *, is_phone: bool = False
     ) -> None:
-        """Have the bot wait in its room for the client; end the session if it does not get there.
+        """Have the bot wait in its room for the client.
 
         Raises:
-            ParlanteError: If it does not.
+            ParlanteError: If it does not get there.
         """
-        try:
-            async with self._connecting(session):
-                await self._launcher.attend(self._plan(session), bot, ends_with_client=is_phone)
-        except BaseException:
-            self._end(session.id, EndReason.ERROR)
-            raise
+        async with self._connecting(session):
+            await self._launcher.attend(self._plan(session), bot, ends_with_client=is_phone)
+
+    def _send_another(self, session: Session, reason: EndReason) -> None:
+        """Send a bot into the room of a session, in the place of one that has died.
+
+        Args:
+            session: It ends when no bot is let in for `limits.empty_timeout`.
+            reason: Why it has ended then.
+        """
+        self._expect(session, self.limits.empty_timeout, reason)
+        sending = asyncio.create_task(self._enter(session))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
 
     async def _enter(self, session: Session) -> None:
-        """Have a bot again in the room of a session, in the place of one that has died.
-
-        Raises:
-            RoomUnavailable: If it is not let in.
-            ParlanteError: If it does not get there; the session has ended then.
-        """
+        """Have a bot again in the room of a session, as soon as it is let in; else end it."""
         maker = self._rooms.maker(session.transport)
         assert maker
-        bot = await maker.enter(self._room_plan(session))
-        await self._attend(session, bot)
-
-    async def _send_another(self, session: Session) -> None:
-        """Have another bot in the room of a session whose process has died; else end it."""
-        for pause_secs in (*ENTRY_PAUSES_SECS, None):
+        for pause_secs in chain(ENTRY_PAUSES_SECS, repeat(ENTRY_PAUSES_SECS[-1])):
+            if session.id not in self._sessions or self.is_draining:
+                # The next service sends a bot.
+                return
             try:
-                return await self._enter(session)
-            except RoomUnavailable as error:
-                if pause_secs is None:
-                    logger.error("session {} cannot go on: {}", session.id, error.message)
-                    self._end(session.id, EndReason.CRASHED)
-                else:
-                    await asyncio.sleep(pause_secs)
+                return await self._attend(session, await maker.enter(self._room_plan(session)))
+            except (RoomUnavailable, DatabaseUnavailable) as error:
+                logger.warning("session {} has no bot yet: {}", session.id, error.message)
+            except ServiceDraining:
+                return
             except ParlanteError as error:
-                return logger.error("session {} cannot go on: {}", session.id, error.message)
+                logger.error("session {} cannot go on: {}", session.id, error.message)
+                return self._end(session.id, EndReason.ERROR)
             except Exception:  # noqa: BLE001 - a bot is anybody's code
                 logger.exception("session {} cannot go on", session.id)
                 return self._end(session.id, EndReason.CRASHED)
+            await asyncio.sleep(pause_secs)
 
     async def _close_room(self, session: Session) -> None:
         await self._rooms.close(session.transport, session.room_name)
@@ -576,11 +589,11 @@ class SessionManager:
             return
         session.journal.forget_tools()
         is_elsewhere = session.transport in self.elsewhere
-        if is_elsewhere and reason is EndReason.CRASHED and session.crashes < MOST_CRASHES:
+        if reason is EndReason.CRASHED:
+            self.telemetry.crashed()
             session.crashes += 1
-            sending = asyncio.create_task(self._send_another(session))
-            self._sending.add(sending)
-            sending.add_done_callback(self._sending.discard)
+        if is_elsewhere and reason is EndReason.CRASHED and session.crashes <= MOST_CRASHES:
+            self._send_another(session, reason)
         elif reason in (MAY_COME_BACK_ELSEWHERE if is_elsewhere else MAY_COME_BACK):
             self._leave_empty(session, reason)
         else:

@@ -103,6 +103,11 @@ class Telemetry:
             ["stage", "provider"],
             registry=self._registry,
         )
+        self._crashes = Counter(
+            "parlante_calls_crashed",
+            "Calls whose process died; most sessions go on with another",
+            registry=self._registry,
+        )
         self._webhooks = Counter(
             "parlante_webhooks",
             "Tries to tell another server of an event, by what became of them",
@@ -138,6 +143,10 @@ class Telemetry:
         self._failures.labels(failure.stage, failure.provider, failure.reason).inc()
         if failure.successor:
             self._failovers.labels(failure.stage, failure.successor).inc()
+
+    def crashed(self) -> None:
+        """Take a call whose process has died."""
+        self._crashes.inc()
 
     def delivered(self, delivery: Delivery) -> None:
         """Take a try to tell another server of an event."""

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from runner import keeper
+from runner import keeper, sessions
 from runner.errors import SessionTaken
 from runner.host import CallPlan
 from runner.keeper import Keeper
@@ -179,10 +179,72 @@ async def test_of_two_services_that_look_at_once_one_sends_a_bot_into_each_room_
                 manager._launcher = Broken(lambda: None)  # type: ignore[assignment]
             keepers = [Keeper(manager_of(http), store_of(http)) for http in (one, two)]
             await asyncio.gather(*(keeper._take_up_lost() for keeper in keepers))
+            await asyncio.gather(*(task for manager in managers for task in manager._sending))
             assert sorted(attended) == names, "what one bot breaks on keeps no other from its room"
             for manager in managers:
                 await asyncio.gather(*(manager.until_written(name) for name in names))
             assert not daily.rooms
+
+
+class Rooms(Line):
+    """In place of the host: holds the calls of bots in rooms elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+        self.attended: list[str] = []
+
+    def has_call(self, session_id: str) -> bool:
+        return session_id in self.attended
+
+    async def attend(self, plan: CallPlan, *_: Any, **__: Any) -> None:
+        self.attended.append(plan.session_id)
+
+
+async def test_a_room_that_lets_no_bot_in_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "ENTRY_PAUSES_SECS", (0.01,))
+    async with run_daily_standin() as daily:
+        async with making_daily(daily) as maker:
+            await maker.make(replace(PLAN, name="room"))
+        async with service(voice={"realtime": {"daily": daily_config(daily)}}) as http:
+            begun = datetime.now(UTC) - timedelta(minutes=1)
+            row = session_row(
+                "lost", room_name="room", transport="daily", created_at=begun, seen_at=begun
+            )
+            await store_of(http).add(row)
+            manager = manager_of(http)
+            manager._launcher = rooms = Rooms()  # type: ignore[assignment]
+            daily.faults.extend([("meeting-tokens", "refuse")] * 5)
+            await Keeper(manager, store_of(http))._take_up_lost()
+            await asyncio.gather(*manager._sending)
+            assert rooms.attended == ["lost"]
+            assert not daily.faults
+            assert manager._sessions["lost"].expiry is None
+
+
+async def test_a_room_whose_bot_dies_as_the_service_stops_is_left_to_the_next_one(
+    engine: AsyncEngine,
+) -> None:
+    config = {"database_url": engine.url.render_as_string(hide_password=False)}
+    async with run_daily_standin() as daily:
+        config["voice"] = {"realtime": {"daily": daily_config(daily)}}
+        async with service(**config) as stopping, service(**config) as next_one:
+            managers = [manager_of(http) for http in (stopping, next_one)]
+            for manager in managers:
+                manager._launcher = Rooms()  # type: ignore[assignment]
+            made = await make(stopping, transport="daily")
+            managers[0]._admission.is_draining = True
+            managers[0]._call_ended(made["session_id"], EndReason.CRASHED)
+            await asyncio.gather(*managers[0]._sending)
+            assert "parlante_calls_crashed_total 1.0" in (await stopping.get("/metrics")).text
+            await managers[0].close()
+            row = await store_of(next_one).session(made["session_id"])
+            assert row
+            assert not row.ended_at
+            await managers[1].take_up_lost(row)
+            await asyncio.gather(*managers[1]._sending)
+            assert managers[1]._launcher.has_call(made["session_id"])
 
 
 async def test_a_session_that_ends_while_its_client_connects_leaves_no_call() -> None:
