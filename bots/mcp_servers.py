@@ -28,6 +28,9 @@ LOOK_SECS = 30.0
 CLOSE_SECS = 10.0
 """How long the end of a process waits for servers; one that was started here is killed sooner."""
 
+PATIENCE_SECS = 2.0
+"""How long it waits for one that is being connected to."""
+
 MARGIN_SECS = 5.0
 """Pipecat ends a tool that does not keep to its own deadline so long after that."""
 
@@ -89,7 +92,7 @@ class McpServers:
         Raises:
             ServiceUnavailable: If it does not answer.
         """
-        await self._servers[name].look()
+        await self._servers[name].begin_to_look()
         return len(self._servers[name].tools)
 
     async def close(self) -> None:
@@ -117,14 +120,24 @@ class McpServer:
         self._client: MCPClient | None = None
         self._looking: asyncio.Task[None] | None = None
 
-    def begin_to_look(self) -> None:
-        """Find out in the background which tools it has, unless that is going on."""
-        if self._looking and not self._looking.done():
-            return
-        self._looking = asyncio.create_task(self.look())
-        self._looking.add_done_callback(_tell_of_failure)
+    def begin_to_look(self) -> "asyncio.Task[None]":
+        """Find out in the background which tools it has, once at a time."""
+        if not self._looking or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+            self._looking.add_done_callback(_tell_of_failure)
+        return self._looking
 
-    async def look(self) -> None:
+    async def close(self) -> None:
+        """Leave it, whatever is going on."""
+        if self._looking:
+            # Pipecat does not wait for the end of a connection that is given up as it is made.
+            await asyncio.wait({self._looking}, timeout=PATIENCE_SECS)
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
+        if self._client:
+            await self._client.close()
+
+    async def _look(self) -> None:
         """Find out which tools it has; connect to it, if that has not been done.
 
         Raises:
@@ -144,14 +157,6 @@ class McpServer:
             self.tools = self._named(found)
             if not found and self._client:
                 await self._client.close()
-
-    async def close(self) -> None:
-        """Leave it, whatever is going on."""
-        if self._looking:
-            self._looking.cancel()
-            await asyncio.wait({self._looking})
-        if self._client:
-            await self._client.close()
 
     def _named(self, found: Iterable[FunctionSchema]) -> list[FunctionSchema]:
         """Return tools by names that tell whose they are, without those that cannot have one."""
