@@ -14,8 +14,8 @@ from bots import providers
 from bots.agents.factory import AgentCall, make_agent
 from bots.facts import make_knowledge
 from bots.failover import Supervision, in_turn
-from bots.ledger import on_record
 from bots.local import LocalServices
+from bots.toolbox import tools_of
 from processors.agent_bridge import AgentLLMService
 from processors.eager_turn import WORTH_ASKING
 from processors.knowledge import KnowledgeProcessor
@@ -93,10 +93,11 @@ def _with_language_model(
     llm = llms[0]
     knowledge = make_knowledge(bot, resources.encoder)
     # Small models call tools for a mere greeting: they get none.
-    tools = [] if resources.settings.has_small_llm else bot.tools
+    is_small = resources.settings.has_small_llm
+    tools = [] if is_small else tools_of(bot, resources, call.keep_tool_call)
     return Mind(
         _in_place(knowledge, in_turn(llms)),
-        [on_record(tool, call.keep_tool_call) for tool in tools],
+        tools,
         0.0 if isinstance(llm, LocalLLM) else WORTH_ASKING,
         None if isinstance(llm, LocalLLM) else min(config.context_tokens for _, config in choices),
         _reading(llm, knowledge),

@@ -34,7 +34,7 @@ from pipecat.utils.context.llm_context_summarization import (
 
 from bots import providers
 from bots.agents.factory import AgentCall
-from bots.config import InterruptionConfig, TurnConfig, VadConfig
+from bots.config import AnnouncementConfig, InterruptionConfig, TurnConfig, VadConfig
 from bots.failover import Report, Supervision, speech_in_turn
 from bots.mind import Read, make_mind
 from bots.registry import Bot
@@ -43,6 +43,7 @@ from bots.spoken_text import text_transforms
 from bots.team import make_team
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import HOLDS
+from processors.filler import Filler
 from processors.microphone_sink import MicrophoneSinkProcessor
 from processors.output_pause import OutputPause
 from processors.rehearsal import Rehearsal
@@ -195,10 +196,16 @@ def make_chained(
         turns.user(),
         *([] if is_recorded else [MicrophoneSinkProcessor()]),
         *mind.processors,
+        *_filler(realtime.announcements),
         speech_in_turn(voices),
     ]
     prefill = partial(mind.read, context) if mind.read else clients.open_connections
     return Brain(processors, turns.user(), turns.assistant(), prefill)
+
+
+def _filler(announcements: AnnouncementConfig) -> list[Filler]:
+    words = announcements.one_moment
+    return [Filler(words, after_secs=announcements.one_moment_after)] if words else []
 
 
 def interruptions_of(bot: Bot, resources: Resources) -> InterruptionConfig:

@@ -53,6 +53,7 @@ class Bot:
         specialists: Names of bots that it puts callers through to, and who put them back; none for
             a bot that answers alone. With them, the conversation is held by the chained pipeline.
         own_voices: Whether each specialist has its own voice; else all have this bot's.
+        mcp: Names of MCP servers of voice.yaml whose tools it has as well; see docs/tools.md.
     """
 
     description: str
@@ -79,6 +80,7 @@ class Bot:
     mode: Mode | None = None
     specialists: tuple[str, ...] = ()
     own_voices: bool = False
+    mcp: tuple[str, ...] = ()
 
     def mode_in(self, settings: Settings) -> Mode:
         """Return how a conversation is held where these settings are in force."""
@@ -104,7 +106,8 @@ def load_bot(name: str, settings: Settings) -> Bot:
     """Return the bot called `name`, with the changes that voice.yaml makes to all and to this one.
 
     Raises:
-        UnknownBot: If voice.yaml has no such bot, or its module has no `BOT`.
+        UnknownBot: If voice.yaml has no such bot, its module has no `BOT`, or it names bots or MCP
+            servers that are not there.
     """
     if name not in settings.bots:
         raise UnknownBot(f"there is no bot '{name}'; voice.yaml has {sorted(settings.bots)}")
@@ -123,10 +126,14 @@ def load_bot(name: str, settings: Settings) -> Bot:
         agent=entry.agent or bot.agent,
         specialists=bot.specialists if entry.specialists is None else (*entry.specialists,),
         own_voices=own_voices,
+        mcp=bot.mcp if entry.mcp is None else (*entry.mcp,),
     )
     for specialist in bot.specialists:
         if specialist == name or specialist not in settings.bots:
             raise UnknownBot(f"bots.{name}.specialists: '{specialist}' is no other bot")
+    for server in bot.mcp:
+        if server not in settings.mcp:
+            raise UnknownBot(f"bots.{name}.mcp: '{server}' is none of {sorted(settings.mcp)}")
     return bot
 
 

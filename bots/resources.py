@@ -19,6 +19,7 @@ from bots.failover import Circuits
 from bots.local import LocalServices
 from bots.local_files import find_local_files
 from bots.local_models import LocalModels
+from bots.mcp_servers import McpServers
 from bots.registry import Bot, load_bot
 from bots.settings import Settings
 from bots.sounds import check_sounds
@@ -41,6 +42,7 @@ class Resources:
         database: Connections to the one database.
         desk: Where tools write.
         checkpoints: Where agents keep their threads.
+        mcp_servers: Whose tools bots have as well.
         circuits: Which services are left alone because they fail.
     """
 
@@ -52,6 +54,7 @@ class Resources:
     database: AsyncEngine
     desk: Desk
     checkpoints: Checkpoints
+    mcp_servers: McpServers
     circuits: Circuits = field(default_factory=Circuits)
 
 
@@ -93,12 +96,23 @@ async def open_resources(
         stack.push_async_callback(cloud_clients.close)
         checkpoints = Checkpoints(settings)
         stack.push_async_callback(checkpoints.close)
+        mcp_servers = McpServers(settings.mcp)
+        stack.push_async_callback(mcp_servers.close)
+        mcp_servers.look({name for bot in bots for name in bot.mcp})
         # Calls need not wait for this: what they come upon first is read for them.
         studying = asyncio.create_task(_study(settings, bots, encoder, local))
         studying.add_done_callback(_tell_of_failure)
         stack.push_async_callback(_cancel, studying)
         yield Resources(
-            settings, speech, local, cloud_clients, encoder, database, desk, checkpoints
+            settings,
+            speech,
+            local,
+            cloud_clients,
+            encoder,
+            database,
+            desk,
+            checkpoints,
+            mcp_servers,
         )
 
 
@@ -155,6 +169,7 @@ def _fixed(settings: Settings) -> dict[str, object]:
         "data_dir": settings.data_dir,
         "database_url": settings.database_url,
         "models_dir": settings.models_dir,
+        "mcp": settings.mcp,
         "the offline models": find_local_files(settings),
         "voice.realtime.daily": settings.voice.realtime.daily,
         "voice.realtime.livekit": settings.voice.realtime.livekit,

@@ -24,6 +24,8 @@ from bots.config import (
     KINDS,
     BotEntry,
     Kind,
+    McpName,
+    McpServerConfig,
     ServerConfig,
     ServiceConfig,
     ServiceProfile,
@@ -57,6 +59,7 @@ class Settings(BaseSettings):
         default_bot: The bot that is started when a client names none.
         bots: The bots on offer, by name.
         profiles: Service profiles, by name.
+        mcp: MCP servers, by name.
         voice: Everything about voices.
     """
 
@@ -72,6 +75,7 @@ class Settings(BaseSettings):
     default_bot: str = "receptionist"
     bots: dict[str, BotEntry] = {"receptionist": BotEntry(module="bots.receptionist")}
     profiles: dict[str, ServiceProfile] = Field(default={"auto": ServiceProfile()})
+    mcp: dict[McpName, McpServerConfig] = Field(default={})
     voice: VoiceConfig = VoiceConfig()
 
     @classmethod
@@ -321,6 +325,11 @@ def _inconsistencies(settings: Settings) -> list[str]:
             problems.append(
                 f"bots.{name}.voice_profile: '{bot.voice_profile}' is none of {sorted(voices)}"
             )
+        problems += [
+            f"bots.{name}.mcp: '{server}' is none of {sorted(settings.mcp)}"
+            for server in bot.mcp or ()
+            if server not in settings.mcp
+        ]
     return problems
 
 

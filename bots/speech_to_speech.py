@@ -26,10 +26,10 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from bots import providers
 from bots.errors import ConfigError, ParlanteError, ServiceUnavailable
 from bots.facts import read_knowledge
-from bots.ledger import on_record
 from bots.pipeline import Brain, KeepToolCall, interruptions_of
 from bots.registry import Bot
 from bots.resources import Resources
+from bots.toolbox import tools_of
 from processors.directions import DirectionGiver, DirectionWriter
 from processors.microphone_sink import MicrophoneSinkProcessor
 from processors.realtime_session import RealtimeSession
@@ -64,7 +64,7 @@ def make_speech_to_speech(
         ServiceUnavailable: If the service cannot be made.
     """
     realtime = resources.settings.voice.realtime
-    tools: list[Any] = [on_record(tool, keep_tool_call) for tool in bot.tools]
+    tools: list[Any] = [*tools_of(bot, resources, keep_tool_call)]
     session = providers.make_realtime(
         *resources.settings.service("realtime"),
         realtime.speech_to_speech,

@@ -17,6 +17,7 @@ from bots.config import KINDS, Kind
 from bots.database import connect
 from bots.errors import ConfigError, ParlanteError
 from bots.local_files import find_local_files
+from bots.mcp_servers import McpServers
 from bots.registry import load_bot
 from bots.settings import Settings, load_settings
 from runner.app import CLIENT_DIR
@@ -57,6 +58,8 @@ def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
     report("offline models", lambda: _models(settings))
     for name in settings.bots:
         report(f"bot {name}", lambda name=name: load_bot(name, settings).description)  # type: ignore[misc]
+    for name in settings.mcp:
+        report(f"mcp {name}", lambda name=name: _mcp_server(settings, name))  # type: ignore[misc]
     report("port", lambda: _port(settings))
     report("worker port", lambda: _worker_port(settings))
     report("database", lambda: _database(settings))
@@ -99,6 +102,17 @@ def _database(settings: Settings) -> str:
         return f"{engine.url!r} answers"
 
     return asyncio.run(look())
+
+
+def _mcp_server(settings: Settings, name: str) -> str:
+    async def look() -> int:
+        servers = McpServers({name: settings.mcp[name]})
+        try:
+            return await servers.count_tools(name)
+        finally:
+            await servers.close()
+
+    return f"answers, {asyncio.run(look())} tool(s)"
 
 
 def _client() -> str:

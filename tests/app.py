@@ -24,7 +24,9 @@ async def service(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
     The application is `client.app`.
     """
     loaded = load_settings(DEFAULT_CONFIG, settings)
-    nothing = dict.fromkeys(("speech", "local", "cloud_clients", "encoder", "checkpoints"))
+    nothing = dict.fromkeys(
+        ("speech", "local", "cloud_clients", "encoder", "checkpoints", "mcp_servers")
+    )
     with TemporaryDirectory() as folder:
         database = connect(loaded.database_url, Path(folder))
         app = create_app(Resources(loaded, database=database, desk=Desk(database), **nothing))  # type: ignore[arg-type]

@@ -139,8 +139,10 @@ async def resources_for(
     tts: Services,
     failover: Mapping[str, Any],
     turns: Mapping[str, Any] | None = None,
+    announcements: Mapping[str, Any] | None = None,
+    mcp: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Resources]:
-    """Open what calls share, for these providers."""
+    """Open what calls share, for these providers, and MCP servers that the receptionist has."""
     services = {"stt": stt, "llm": llm, "tts": tts}
     providers: dict[str, dict[str, Any]] = {}
     for kind, urls in services.items():
@@ -149,13 +151,19 @@ async def resources_for(
             if provider == "backup":
                 config["pipecat"] = "openai"
             providers.setdefault(provider, {})[kind] = config
-    realtime = {"failover": failover, "turn_detection": turns}
+    realtime = {
+        "failover": failover,
+        "turn_detection": turns,
+        "announcements": announcements,
+    }
+    servers = mcp or {}
     settings = load_settings(
         overrides={
             "profile": "faulty",
             "profiles": {"faulty": {kind: list(urls) for kind, urls in services.items()}},
             "data_dir": folder,
-            "bots": {"receptionist": {"greeting": ""}},
+            "bots": {"receptionist": {"greeting": "", "mcp": [*servers]}},
+            "mcp": servers,
             "voice": {"providers": providers, "realtime": realtime},
         }
     )

@@ -14,9 +14,9 @@ from bots.agents.checkpoints import Checkpoints
 from bots.agents.factory import AgentCall
 from bots.errors import ServiceUnavailable
 from bots.facts import read_knowledge
-from bots.ledger import on_record
 from bots.registry import Bot
 from bots.settings import Settings
+from bots.toolbox import tools_of
 from bots.tools.facts import look_up_in
 from processors.agent_bridge import Chunk, ToolFinished, ToolStarted
 
@@ -73,7 +73,7 @@ def make_agent(call: AgentCall) -> "LangGraphAgent":
     provider, config = providers.service_for("llm", bot, settings)
     model = make_chat_model(provider, config, bot, call.resources)
     knowledge = read_knowledge(bot, call.resources.encoder)
-    tools = [on_record(tool, call.keep_tool_call) for tool in bot.tools]
+    tools = tools_of(bot, call.resources, call.keep_tool_call)
     tools += [look_up_in(knowledge)] if knowledge else []
     make_graph = partial(
         create_agent,

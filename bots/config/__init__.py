@@ -31,6 +31,7 @@ from bots.config.service import (
     WebhookConfig,
     WorkerConfig,
 )
+from bots.config.tools import McpName, McpServerConfig
 from bots.config.voice import (
     KINDS,
     Kind,
@@ -67,6 +68,8 @@ __all__ = [
     "LimitConfig",
     "LiveKitConfig",
     "LoggingConfig",
+    "McpName",
+    "McpServerConfig",
     "Mode",
     "ProviderConfig",
     "RealtimeConfig",

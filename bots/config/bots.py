@@ -69,6 +69,7 @@ class BotEntry(BotChanges):
             `package.module:factory`; None keeps the bot's own.
         specialists: Bots that it puts callers through to; None keeps the bot's own.
         own_voices: Whether each of them has its own voice; None keeps the bot's own choice.
+        mcp: MCP servers whose tools it has; None keeps the bot's own.
     """
 
     module: str
@@ -76,3 +77,4 @@ class BotEntry(BotChanges):
     agent: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
     specialists: list[str] | None = None
     own_voices: bool | None = None
+    mcp: list[str] | None = None

@@ -143,6 +143,8 @@ class AnnouncementConfig(Section):
         lost_thread: When a language model fails in the midst of an answer, and another goes on.
         cannot_answer: When no language model answers.
         putting_through: When a caller is put through by somebody who says nothing about it.
+        one_moment: When a tool runs for `one_moment_after` seconds, and nothing has been said since
+            the caller spoke.
     """
 
     back: str = "I am back."
@@ -157,6 +159,8 @@ class AnnouncementConfig(Section):
     lost_thread: str = "Sorry, I lost my thread."
     cannot_answer: str = "I am sorry, I cannot answer just now. Please ask me again in a moment."
     putting_through: str = "One moment, I will put you through."
+    one_moment: str = "One moment."
+    one_moment_after: Annotated[float, Field(gt=0)] = 1.0
 
 
 class SoundConfig(Section):

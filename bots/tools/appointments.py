@@ -10,6 +10,7 @@ from pipecat.services.llm_service import FunctionCallParams
 from bots.tools.calendar import CLINIC_DOCTORS, WEEKDAYS, Calendar, Wish
 from bots.tools.desk import Result, desk_of, tool
 from bots.tools.spoken_time import parse_when
+from bots.trust import read_only
 
 CLINIC_SERVICES: Mapping[str, str] = {
     "general check-up": "eighty dollars",
@@ -54,6 +55,7 @@ async def book_appointment(
     return {"booked": True, **row.spoken()}
 
 
+@read_only
 @tool
 async def list_appointments(params: FunctionCallParams, phone: str) -> Result:
     """Find the coming appointments of a caller.
@@ -91,6 +93,7 @@ async def cancel_appointment(
     return {"cancelled": True, **row.spoken()}
 
 
+@read_only
 @tool
 async def opening_hours(params: FunctionCallParams) -> Result:
     """Tell when the clinic is open on each day of the week, and what day it is today."""
@@ -104,6 +107,7 @@ async def opening_hours(params: FunctionCallParams) -> Result:
     return {"today": f"{calendar.now:%A %Y-%m-%d}", "hours": hours}
 
 
+@read_only
 @tool
 async def services(params: FunctionCallParams) -> Result:
     """Tell which services the clinic offers, with their prices, and who the doctors are."""

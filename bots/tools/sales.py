@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from bots.tools.contact import contact_key
 from bots.tools.desk import Desk, Refusal, Result, Table, desk_of, tool
+from bots.trust import read_only
 
 MONTHS_PAID_BY_THE_YEAR = 10
 """Of twelve."""
@@ -118,6 +119,7 @@ class Leads:
             return await session.merge(lead)
 
 
+@read_only
 @tool
 async def plans(params: FunctionCallParams) -> Result:
     """Tell which plans of the software there are, with their prices and what is in them."""
@@ -135,6 +137,7 @@ async def plans(params: FunctionCallParams) -> Result:
     }
 
 
+@read_only
 @tool
 async def quote(
     params: FunctionCallParams, plan: str, users: int, by_the_year: bool = False

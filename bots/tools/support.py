@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from bots.tools.contact import contact_key
 from bots.tools.desk import Desk, Refusal, Result, Table, desk_of, tool
+from bots.trust import read_only
 
 KNOWN_ISSUES: Mapping[str, str] = {
     "The app for Android closes when a photo is added to an invoice.": (
@@ -133,6 +134,7 @@ class Tickets:
         return await self._desk.insert_once(row, same)
 
 
+@read_only
 @tool
 async def known_issues(params: FunctionCallParams) -> Result:
     """Tell what is known to be wrong at the moment, and what callers can do until it is mended."""
@@ -157,6 +159,7 @@ async def open_ticket(
     return {"written_down": True, **row.spoken()}
 
 
+@read_only
 @tool
 async def ticket_status(params: FunctionCallParams, contact: str) -> Result:
     """Find the tickets of a caller, and whether they are solved.

@@ -18,6 +18,7 @@ from bots.database import connect
 from bots.errors import DatabaseUnavailable
 from bots.local import LocalServices
 from bots.local_models import loading_models
+from bots.mcp_servers import McpServers
 from bots.registry import Bot, load_bot
 from bots.resources import Resources
 from bots.settings import DEFAULT_CONFIG, load_settings
@@ -106,6 +107,7 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             database=database,
             desk=desk,
             checkpoints=Checkpoints(settings),
+            mcp_servers=McpServers({}),
             **nothing,  # type: ignore[arg-type]
         )
         house = House(openai, resources, load_bot("sandwich", settings), [])

@@ -1,0 +1,218 @@
+"""The MCP servers of the settings: each is connected to once, for all calls of a process."""
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+from pipecat.adapters.llm.schemas.direct_function import tool_options
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+from pipecat.services.llm_service import FunctionCallParams
+
+from bots.config import McpServerConfig
+from bots.errors import ServiceUnavailable
+from bots.toolbox import handler_of, with_handler
+from bots.trust import SEPARATOR
+
+if TYPE_CHECKING:
+    # Its package is an extra, and takes a second to be imported.
+    from pipecat.services.mcp_service import MCPClient
+
+LOOK_SECS = 30.0
+"""How long a server may take to be started and to say which tools it has."""
+
+CLOSE_SECS = 10.0
+"""How long the end of a process waits for servers; one that was started here is killed sooner."""
+
+PATIENCE_SECS = 2.0
+"""How long it waits for one that is being connected to."""
+
+MARGIN_SECS = 5.0
+"""Pipecat ends a tool that does not keep to its own deadline so long after that."""
+
+LONGEST_RESULT = 8_000
+"""Characters; the rest would push the conversation out of what a language model is given."""
+
+TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""What language models take for the name of a tool."""
+
+NO_TEXT = "Sorry, could not call the mcp tool"
+"""What Pipecat's client says of a tool that has run, and returned no text."""
+
+DONE = {"done": True}
+
+LATE = {
+    "error": "no_answer_in_time",
+    "ask": "It is not known whether this was done. Tell the caller that it could not be found out.",
+}
+
+
+class McpServers:
+    """Looks in the background for what servers have, at the start and with each call that begins.
+
+    So a server that is away holds up nothing: the calls that begin go on without its tools, and
+    those that begin when it is back have them.
+
+    Args:
+        configs: The servers, by name.
+
+    Raises:
+        ServiceUnavailable: If the package is missing that it takes.
+    """
+
+    def __init__(self, configs: Mapping[str, McpServerConfig]) -> None:
+        if configs and not find_spec("mcp"):
+            raise ServiceUnavailable(
+                "MCP servers need a package that is not installed (mcp). "
+                "Run: uv pip install -e '.[mcp]'"
+            )
+        self._servers = {name: McpServer(name, config) for name, config in configs.items()}
+
+    def look(self, names: Iterable[str]) -> None:
+        """Begin to find out which tools servers have."""
+        for name in names:
+            self._servers[name].begin_to_look()
+
+    def tools(self, names: Iterable[str]) -> list[FunctionSchema]:
+        """Return the tools of servers as they are known now, and look again for later calls."""
+        names = list(names)
+        if away := [name for name in names if not self._servers[name].tools]:
+            logger.warning("a call begins without the tools of the MCP servers {}", away)
+        tools = [tool for name in names for tool in self._servers[name].tools]
+        self.look(names)
+        return tools
+
+    async def count_tools(self, name: str) -> int:
+        """Ask a server now how many tools it has.
+
+        Raises:
+            ServiceUnavailable: If it does not answer.
+        """
+        await self._servers[name].begin_to_look()
+        return len(self._servers[name].tools)
+
+    async def close(self) -> None:
+        """Leave all servers; those that were started here end."""
+        closing = [server.close() for server in self._servers.values()]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*closing), CLOSE_SECS)
+
+
+class McpServer:
+    """One server.
+
+    Args:
+        name: As the settings have it.
+        config: Where it is.
+
+    Attributes:
+        tools: What it has, as last heard; nothing while it does not answer.
+    """
+
+    def __init__(self, name: str, config: McpServerConfig) -> None:
+        self.tools: list[FunctionSchema] = []
+        self._name = name
+        self._config = config
+        self._client: MCPClient | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    def begin_to_look(self) -> "asyncio.Task[None]":
+        """Find out in the background which tools it has, once at a time."""
+        if not self._looking or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+            self._looking.add_done_callback(_tell_of_failure)
+        return self._looking
+
+    async def close(self) -> None:
+        """Leave it, whatever is going on."""
+        if self._looking:
+            # Pipecat does not wait for the end of a connection that is given up as it is made.
+            await asyncio.wait({self._looking}, timeout=PATIENCE_SECS)
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
+        if self._client:
+            await self._client.close()
+
+    async def _look(self) -> None:
+        """Find out which tools it has; connect to it, if that has not been done.
+
+        Raises:
+            ServiceUnavailable: If it does not answer. It is connected to anew the next time.
+        """
+        found: list[FunctionSchema] = []
+        try:
+            # A package that takes so long is not imported between two sounds of a call.
+            if not self._client:
+                self._client = await asyncio.to_thread(_make_client, self._config)
+            async with asyncio.timeout(LOOK_SECS):
+                found = [*(await self._client.tools()).standard_tools]
+        except Exception as error:
+            why = f"nothing within {LOOK_SECS:.0f} s" if isinstance(error, TimeoutError) else error
+            raise ServiceUnavailable(f"mcp.{self._name} does not answer: {why}") from error
+        finally:
+            self.tools = self._named(found)
+            if not found and self._client:
+                await self._client.close()
+
+    def _named(self, found: Iterable[FunctionSchema]) -> list[FunctionSchema]:
+        """Return tools by names that tell whose they are, without those that cannot have one."""
+        tools = []
+        for schema in found:
+            name = f"{self._name}{SEPARATOR}{schema.name}"
+            if TOOL_NAME.fullmatch(name):
+                tools.append(with_handler(schema, self._handler(schema), name=name))
+            else:
+                logger.warning(
+                    "the MCP tool {} is left out: language models take no such name", name
+                )
+        return tools
+
+    def _handler(self, schema: FunctionSchema) -> Any:
+        @tool_options(timeout_secs=self._config.timeout + MARGIN_SECS)
+        async def call(params: FunctionCallParams) -> None:
+            results: list[Any] = []
+
+            async def keep(result: Any, *, properties: Any = None) -> None:
+                results.append(result)
+
+            its_own = replace(params, function_name=schema.name, result_callback=keep)
+            try:
+                async with asyncio.timeout(self._config.timeout):
+                    await handler_of(schema)(its_own)
+            except TimeoutError:
+                results.append(LATE)
+            await params.result_callback(_readable(results[-1]))
+
+        return call
+
+
+def _readable(result: Any) -> Any:
+    """Return a result as a language model can be given it."""
+    if result == NO_TEXT:
+        return DONE
+    if isinstance(result, str) and len(result) > LONGEST_RESULT:
+        return f"{result[:LONGEST_RESULT]} [cut off: {len(result)} characters]"
+    return result
+
+
+def _make_client(config: McpServerConfig) -> "MCPClient":
+    from mcp import StdioServerParameters
+    from mcp.client.session_group import StreamableHttpParameters
+    from pipecat.services.mcp_service import MCPClient
+
+    if config.command:
+        here = StdioServerParameters(command=config.command, args=config.args, env=config.env)
+        return MCPClient(here, tools_filter=config.tools)
+    assert config.url
+    there = StreamableHttpParameters(url=config.url, headers=config.headers, timeout=config.timeout)
+    return MCPClient(there, tools_filter=config.tools)
+
+
+def _tell_of_failure(looking: asyncio.Task[None]) -> None:
+    """Log it at once: calls go on without the tools."""
+    if not looking.cancelled() and (error := looking.exception()):
+        logger.warning("{}", error)

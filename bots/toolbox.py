@@ -1,0 +1,83 @@
+"""What the language model of a bot may call: the bot's own tools, and those of its MCP servers."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+from pipecat.services.llm_service import FunctionCallParams
+
+from bots.ledger import Tool, on_record
+from bots.registry import Bot
+from bots.trust import REFUSAL, is_read_only, server_of, strangers_in
+from processors.transcript import ToolCall
+
+if TYPE_CHECKING:
+    from bots.resources import Resources
+
+
+def tools_of(
+    bot: Bot, resources: "Resources", record: Callable[[ToolCall], Awaitable[None]]
+) -> list[Tool | FunctionSchema]:
+    """Return a bot's tools for one call: on record, and none at the bidding of a stranger.
+
+    Args:
+        bot: Whose.
+        resources: What calls share. Of MCP servers that are not there now, there are no tools.
+        record: Called before a tool runs and when it has, and waited for.
+    """
+    own = [it if is_read_only(it) else _if_asked(it, server=None) for it in bot.tools]
+    tools: list[Tool | FunctionSchema] = [on_record(tool, record) for tool in own]
+    names = {tool.__name__ for tool in own}
+    for schema in resources.mcp_servers.tools(bot.mcp):
+        if schema.name in names:
+            logger.warning(
+                "{} is a tool of the bot's own: the MCP server's is left out", schema.name
+            )
+            continue
+        handler = _if_asked(handler_of(schema), server=server_of(schema.name))
+        tools.append(with_handler(schema, on_record(handler, record)))
+    return tools
+
+
+def handler_of(schema: FunctionSchema) -> Tool:
+    """Return what runs when a tool is called that comes with a schema."""
+    assert schema.handler
+    return schema.handler
+
+
+def with_handler(
+    schema: FunctionSchema, handler: Tool, *, name: str | None = None
+) -> FunctionSchema:
+    """Return a tool that is the same for the language model, and runs something else.
+
+    Args:
+        schema: The tool.
+        handler: What runs, given Pipecat's `FunctionCallParams` alone.
+        name: Its new name; None keeps it.
+    """
+    return FunctionSchema(
+        name or schema.name, schema.description, schema.properties, schema.required, handler
+    )
+
+
+def _if_asked(tool: Tool, *, server: str | None) -> Tool:
+    """Return a tool that refuses while words of others have come in since the caller spoke.
+
+    Args:
+        tool: A tool.
+        server: Whose it is, and whose words it may follow; None for the bot's own.
+    """
+
+    @wraps(tool)
+    async def careful(params: FunctionCallParams, **arguments: Any) -> None:
+        strangers = strangers_in(params.context.messages) - {server}
+        if strangers:
+            logger.warning(
+                "{} does not run: it may be what {} wants", params.function_name, sorted(strangers)
+            )
+            return await params.result_callback(REFUSAL)
+        await tool(params, **arguments)
+
+    return careful

@@ -1,0 +1,149 @@
+"""Tools of a real MCP server, by pipes and by HTTP, and whose word is enough to have a tool run."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.services.llm_service import FunctionCallParams
+
+from bots.config import McpServerConfig
+from bots.errors import ConfigError, ServiceUnavailable
+from bots.mcp_servers import DONE, LATE, LONGEST_RESULT, McpServers
+from bots.registry import Bot
+from bots.settings import load_settings
+from bots.toolbox import tools_of
+from bots.tools.desk import tool
+from bots.trust import REFUSAL, SUMMARY, read_only, strangers_in
+from tests.service import ROOT
+from tests.standins.mcp_server import COMMAND, FREE, ORDER, run_mcp_standin
+
+ENTRY = {**COMMAND, "env": {"PYTHONPATH": str(ROOT)}, "timeout": 5}
+
+
+class House:
+    """Bots with one MCP server."""
+
+    def __init__(self, servers: McpServers) -> None:
+        self.mcp_servers = servers
+
+
+async def run(it: Any, messages: Iterable[Any] = (), **arguments: Any) -> Any:
+    results: list[Any] = []
+
+    async def told(result: Any, *, properties: Any = None) -> None:
+        results.append(result)
+
+    nobody = cast(Any, None)
+    name = getattr(it, "name", None) or it.__name__
+    params = FunctionCallParams(
+        name, "1", arguments, nobody, nobody, LLMContext([*messages]), told, nobody
+    )
+    await it.handler(params) if hasattr(it, "handler") else await it(params, **arguments)
+    [result] = results
+    return result
+
+
+async def record(_call: object) -> None: ...
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[dict[str, Any]]:
+    with run_mcp_standin() as entry:
+        yield {**entry, "timeout": 5}
+
+
+@pytest.fixture(params=["by pipes", "by http"])
+async def servers(request: pytest.FixtureRequest) -> AsyncIterator[McpServers]:
+    is_here = request.param == "by pipes"
+    entry = ENTRY if is_here else request.getfixturevalue("elsewhere")
+    servers = McpServers({"calendar": McpServerConfig.model_validate(entry)})
+    yield servers
+    await servers.close()
+
+
+async def test_one_that_is_not_there_holds_up_nothing() -> None:
+    servers = McpServers({"gone": McpServerConfig(command="/no/such/program")})
+    assert servers.tools(["gone"]) == []
+    with pytest.raises(ServiceUnavailable, match=r"mcp\.gone"):
+        await asyncio.wait_for(servers.count_tools("gone"), 20)
+    await servers.close()
+
+
+def told(name: str, result: str) -> list[dict[str, Any]]:
+    function = {"name": name, "arguments": "{}"}
+    call = {"id": name, "type": "function", "function": function}
+    return [
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "content": result, "tool_call_id": name},
+    ]
+
+
+ASKED = {"role": "user", "content": "What is on Monday?"}
+TOLD = told("calendar__notes", f'"{ORDER}"')
+
+
+async def test_what_a_server_says_has_no_tool_run_until_the_caller_has_spoken(
+    servers: McpServers,
+) -> None:
+    done: list[str] = []
+
+    @tool
+    async def cancel_appointment(params: FunctionCallParams) -> dict[str, Any]:
+        """Cancel."""
+        done.append("cancelled")
+        return {"cancelled": True}
+
+    @read_only
+    @tool
+    async def opening_hours(params: FunctionCallParams) -> dict[str, Any]:
+        """Tell."""
+        return {"open": True}
+
+    await servers.count_tools("calendar")
+    bot = Bot("For tests.", tools=(cancel_appointment, opening_hours), mcp=("calendar",))
+    cancel, hours, *foreign = tools_of(bot, cast(Any, House(servers)), record)
+    assert await run(cancel, [ASKED, *TOLD]) == REFUSAL
+    assert done == []
+    assert await run(hours, [ASKED, *TOLD]) == {"open": True}
+    [free] = [it for it in foreign if cast(Any, it).name == "calendar__free_times"]
+    assert await run(free, [ASKED, *TOLD], day="Monday") == f"Monday: {FREE}"
+    assert await run(free, [ASKED, *told("crm__find", '"x"')], day="Monday") == REFUSAL
+    assert await run(cancel, [ASKED, *TOLD, {"role": "user", "content": "Yes."}])
+    assert done == ["cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "strangers"),
+    [
+        ([], set()),
+        ([ASKED, *TOLD], {"calendar"}),
+        ([ASKED, *TOLD, {"role": "assistant", "content": "One moment."}], {"calendar"}),
+        ([ASKED, *TOLD, {"role": "developer", "content": "Be brief."}], {"calendar"}),
+        ([ASKED, *told("calendar__notes", "IN_PROGRESS")], set()),
+        ([ASKED, *told("opening_hours", '"nine"')], set()),
+        ([{"role": "user", "content": "Conversation summary: x"}], {SUMMARY}),
+    ],
+)  # fmt: skip
+def test_who_has_spoken_since_the_caller_did(messages: list[Any], strangers: set[str]) -> None:
+    assert strangers_in(messages) == strangers
+
+
+def test_a_server_that_a_bot_names_must_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "voice.yaml"
+    file.write_text("bots: {receptionist: {module: bots.receptionist, mcp: [calendar]}}\n")
+    with pytest.raises(ConfigError, match=r"bots\.receptionist\.mcp: 'calendar'"):
+        load_settings(file)
+
+
+async def test_its_tools_give_results_in_bounded_time_whatever_happens(servers: McpServers) -> None:
+    assert await servers.count_tools("calendar") == 7, "one has a name that cannot be used"
+    tools = {it.name: it for it in servers.tools(["calendar"])}
+    assert await run(tools["calendar__free_times"], day="Monday") == f"Monday: {FREE}"
+    assert await run(tools["calendar__clear"], day="Monday") == DONE
+    assert len(await run(tools["calendar__long"])) < LONGEST_RESULT + 100
+    assert "Error" in await run(tools["calendar__fail"])
+    assert await run(tools["calendar__hang"]) == LATE
+    assert "Error" in await run(tools["calendar__die"])
