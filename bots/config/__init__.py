@@ -16,6 +16,7 @@ from bots.config.conversation import (
     TurnConfig,
     VadConfig,
 )
+from bots.config.prices import ModelPrice, PriceConfig
 from bots.config.section import Seconds, Section, Share
 from bots.config.service import (
     MIN_JWT_SECRET_BYTES,
@@ -68,6 +69,8 @@ __all__ = [
     "LiveKitConfig",
     "LoggingConfig",
     "Mode",
+    "ModelPrice",
+    "PriceConfig",
     "ProviderConfig",
     "RealtimeConfig",
     "Seconds",
