@@ -18,6 +18,10 @@ from pipecat.frames.frames import (
     TTSSpeakFrame,
 )
 from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallObserver
+from pipecat.observers.service_metrics_observer import (
+    ServiceMetricsObserver,
+    ServiceUsageRecord,
+)
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContextMessage, LLMStandardMessage
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
@@ -33,6 +37,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from bots.errors import ServiceUnavailable
 from bots.listener import CallListener
+from bots.meter import Meter
 from bots.pipeline import Brain, assemble, make_chained
 from bots.recording import Recording
 from bots.registry import Bot
@@ -77,6 +82,7 @@ class Call:
         resources: What calls share.
         listener: Told what happens in it.
         past: What was said in the conversation before this call; nothing in a new one.
+        spent: What it has cost before this call.
         recording: Where its sound is kept; None if it is not.
         room_lost_event: The transport's event for a bot that is not in its room; None if there is
             none but the connection with the client.
@@ -90,6 +96,7 @@ class Call:
     resources: Resources
     listener: CallListener
     past: Past = ()
+    spent: float = 0.0
     recording: Path | None = None
     room_lost_event: str | None = None
     ends_with_client: bool = True
@@ -104,6 +111,7 @@ async def make_call(
     listener: CallListener,
     past: Past = (),
     *,
+    spent: float = 0.0,
     recording: Path | None = None,
     ends_with_client: bool = True,
 ) -> Call:
@@ -116,6 +124,7 @@ async def make_call(
         resources: What calls share.
         listener: Told what happens in it.
         past: What was said in the conversation before.
+        spent: What that has cost.
         recording: Where its sound is to be kept; None for nowhere.
         ends_with_client: Whether the bot leaves when its client does.
 
@@ -134,6 +143,7 @@ async def make_call(
         resources,
         listener,
         past,
+        spent,
         recording,
         room_lost_event(runner_args),
         ends_with_client,
@@ -172,6 +182,7 @@ class Conversation:
         self._recording = Recording(call.recording) if call.recording else None
         self._said: list[Turn | ToolCall] = []
         self._transcript = TranscriptObserver(self._keep)
+        self._meter = Meter(call.resources.settings.voice.prices, call.spent)
         self._prefill: Callable[[], Awaitable[None]] | None = None
         # Whether there is something that hears and speaks, and whether it has been told to begin.
         self._has_brain = asyncio.Event()
@@ -184,6 +195,7 @@ class Conversation:
                 bot,
                 call.resources,
                 keep_tool_call=self._keep_tool_call,
+                meter=self._meter,
                 is_recorded=self._recording is not None,
                 make_chained=self._make_chained,
                 follow=self._follow,
@@ -201,6 +213,8 @@ class Conversation:
         self._hang_up_observer = HangUpObserver(self._hang_up)
         tools = FunctionCallObserver(include_results=True)
         tools.add_event_handler("on_function_call_event", self._on_tool)
+        metrics = ServiceMetricsObserver()
+        metrics.add_event_handler("on_service_usage", self._on_usage)
         self._worker = PipelineWorker(
             self._pipeline,
             params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
@@ -210,6 +224,7 @@ class Conversation:
                 self._transcript,
                 self._hang_up_observer,
                 tools,
+                metrics,
             ],
             app_resources=call.resources,
             # What the model is told, knowledge included, is none of the client's business.
@@ -243,6 +258,16 @@ class Conversation:
     def is_ending(self) -> bool:
         """Whether the bot has begun to end the call, which its pipeline may never come to."""
         return self._hang_up_observer.is_ending
+
+    @property
+    def cost(self) -> float:
+        """What the session has cost so far, as far as its services have prices."""
+        return self._meter.cost
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the bot thinks or speaks."""
+        return self._state.current in (State.THINKING, State.SPEAKING)
 
     async def hold(self) -> None:
         """Talk until the client leaves or the task is cancelled.
@@ -340,6 +365,9 @@ class Conversation:
                 message = {"type": "put-through", "to": to}
                 await self._worker.rtvi.send_server_message(message)
 
+    async def _on_usage(self, _: object, record: ServiceUsageRecord) -> None:
+        await self._call.listener.on_usage(self._meter.take(record))
+
     async def _keep_tool_call(self, call: ToolCall) -> None:
         # What the tool is called for was said before, and is to be written down before.
         await self._transcript.settle()
@@ -413,6 +441,7 @@ class Conversation:
             messages=messages,
             keep_tool_call=self._keep_tool_call,
             report_failure=self._call.listener.on_failure,
+            meter=self._meter,
             is_recorded=self._recording is not None,
         )
 

@@ -8,6 +8,7 @@ from pipecat.pipeline.service_switcher import ServiceSwitcher
 from pipecat.processors.frame_processor import FrameProcessor
 
 from bots.config import AnnouncementConfig, FailoverConfig, Kind, ServiceConfig, TimeoutConfig
+from bots.meter import Meter
 from bots.sounds import no_voice
 from processors.circuit import Circuit, CircuitRecord
 from processors.failover import FailoverSwitcher, Failure, Watch
@@ -56,12 +57,14 @@ class Supervision:
         announcements: What is said where they fail.
         circuits: What all calls know of them.
         report: Told of their failures.
+        meter: Told whose they are.
     """
 
     config: FailoverConfig
     announcements: AnnouncementConfig
     circuits: Circuits
     report: Report
+    meter: Meter
 
     def in_order(
         self,
@@ -80,6 +83,7 @@ class Supervision:
         for provider, config in choices:
             service = make(provider, config)
             self.watch(kind, provider, service)
+            self.meter.watch(kind, provider, config, service)
             services.append(service)
         return services
 

@@ -3,6 +3,7 @@
 from processors.failover import Failure
 from processors.latency import TurnLatency
 from processors.transcript import ToolCall, Turn
+from processors.usage import Used
 from processors.voice_state import State
 
 
@@ -24,6 +25,9 @@ class CallListener:
 
     async def on_failure(self, failure: Failure) -> None:
         """Hear that a service has failed, and which one stands in for it."""
+
+    async def on_usage(self, used: Used) -> None:
+        """Hear what a service has consumed, and what that costs."""
 
     async def on_turn(self, turn: Turn) -> None:
         """Hear what was said, when it has been."""

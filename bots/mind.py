@@ -12,6 +12,7 @@ from pipecat.services.llm_service import LLMService
 
 from bots import providers
 from bots.agents.factory import AgentCall, make_agent
+from bots.config import ServiceConfig
 from bots.facts import make_knowledge
 from bots.failover import Supervision, in_turn
 from bots.local import LocalServices
@@ -66,10 +67,15 @@ def make_mind(
     if call.bot.agent:
         apology = supervision.announcements.no_answer
         agent = AgentLLMService(make_agent(call), apology=apology)
+        supervision.meter.watch("llm", *_language_model(call), agent)
         # Agents have tools, facts and a memory of their own. What one does cannot be taken back: it
         # never answers ahead, and refuses, too, where others decide.
         return Mind([agent], [], math.inf, None, agent=agent)
     return _with_language_model(call, supervision, local, instructions)
+
+
+def _language_model(call: AgentCall) -> tuple[str, ServiceConfig]:
+    return providers.service_for("llm", call.bot, call.resources.settings)
 
 
 def _with_language_model(

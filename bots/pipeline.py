@@ -36,6 +36,7 @@ from bots import providers
 from bots.agents.factory import AgentCall
 from bots.config import AnnouncementConfig, InterruptionConfig, TurnConfig, VadConfig
 from bots.failover import Report, Supervision, speech_in_turn
+from bots.meter import Meter
 from bots.mind import Read, make_mind
 from bots.registry import Bot
 from bots.resources import Resources
@@ -119,6 +120,7 @@ def make_chained(
     messages: Sequence[LLMContextMessage],
     keep_tool_call: KeepToolCall,
     report_failure: Report,
+    meter: Meter,
     is_recorded: bool,
 ) -> Brain:
     """Make speech recognition, language model and voice of one call.
@@ -131,6 +133,7 @@ def make_chained(
         messages: The conversation before.
         keep_tool_call: Called before a tool runs and when it has, and waited for.
         report_failure: Called when a service has failed.
+        meter: Told whose services they are.
         is_recorded: Whether somebody behind them takes the sound of the microphone.
 
     Raises:
@@ -139,7 +142,7 @@ def make_chained(
     settings = resources.settings
     realtime = settings.voice.realtime
     supervision = Supervision(
-        realtime.failover, realtime.announcements, resources.circuits, report_failure
+        realtime.failover, realtime.announcements, resources.circuits, report_failure, meter
     )
     call = AgentCall(bot, session_id, resources, keep_tool_call)
     if bot.specialists:

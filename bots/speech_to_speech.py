@@ -26,6 +26,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from bots import providers
 from bots.errors import ConfigError, ParlanteError, ServiceUnavailable
 from bots.facts import read_knowledge
+from bots.meter import Meter
 from bots.pipeline import Brain, KeepToolCall, interruptions_of
 from bots.registry import Bot
 from bots.resources import Resources
@@ -48,6 +49,7 @@ def make_speech_to_speech(
     *,
     messages: Messages,
     keep_tool_call: KeepToolCall,
+    meter: Meter,
     is_recorded: bool,
 ) -> tuple[Brain, RealtimeSession]:
     """Make what holds one call speech to speech, and return the service in it as well.
@@ -57,6 +59,7 @@ def make_speech_to_speech(
         resources: What calls share.
         messages: The conversation before.
         keep_tool_call: Called before a tool runs and when it has, and waited for.
+        meter: Told whose service it is.
         is_recorded: Whether somebody behind it takes the sound of the microphone.
 
     Raises:
@@ -65,12 +68,15 @@ def make_speech_to_speech(
     """
     realtime = resources.settings.voice.realtime
     tools: list[Any] = [*tools_of(bot, resources, keep_tool_call)]
+    provider, config = resources.settings.service("realtime")
     session = providers.make_realtime(
-        *resources.settings.service("realtime"),
+        provider,
+        config,
         realtime.speech_to_speech,
         instructions=_instructions(bot),
         tools=tools,
     )
+    meter.watch("realtime", provider, config, session)
     context = LLMContext(list(messages), tools=tools)
     if not messages and not bot.greeting:
         session.listen_first(context)
@@ -122,6 +128,7 @@ class SpeechToSpeech:
         bot: Who speaks.
         resources: What calls share.
         keep_tool_call: Called before a tool runs and when it has, and waited for.
+        meter: Told whose service it is.
         is_recorded: Whether the sound of the call is.
         make_chained: Makes the chained pipeline's brain, which goes on with messages.
         follow: Called with each brain before it begins, and whether it is speech to speech.
@@ -137,6 +144,7 @@ class SpeechToSpeech:
         resources: Resources,
         *,
         keep_tool_call: KeepToolCall,
+        meter: Meter,
         is_recorded: bool,
         make_chained: Callable[[Messages], Brain],
         follow: Callable[[Brain, bool], None],
@@ -146,6 +154,7 @@ class SpeechToSpeech:
         self._bot = bot
         self._resources = resources
         self._keep_tool_call = keep_tool_call
+        self._meter = meter
         self._is_recorded = is_recorded
         self._make_chained = make_chained
         self._follow = follow
@@ -205,6 +214,7 @@ class SpeechToSpeech:
             self._resources,
             messages=messages,
             keep_tool_call=self._keep_tool_call,
+            meter=self._meter,
             is_recorded=self._is_recorded,
         )
         self._session = session

@@ -20,10 +20,12 @@ from pipecat.frames.frames import (
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
 )
+from pipecat.metrics.metrics import LLMTokenUsage
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
 from pipecat.turns.speculation_gate import SpeculationState
+from pipecat.utils.context.llm_context_summarization import LLMContextSummarizationUtil
 from pipecat.utils.errors import ErrorCategory
 
 from processors.failover import StageFailedFrame, Watch, failure
@@ -76,6 +78,7 @@ class _Attempt:
         deadline: Ends it; moved on by all that comes.
         text: What has come.
         gave: Whether anything has come at all.
+        is_counted: Whether the service has told what it consumed.
         error: What went wrong, if something did.
     """
 
@@ -84,6 +87,7 @@ class _Attempt:
     deadline: asyncio.Timeout | None = None
     text: list[str] = field(default_factory=list)
     gave: bool = False
+    is_counted: bool = False
     error: ErrorFrame | None = None
 
 
@@ -164,6 +168,18 @@ class WatchedLLM(LLMService[Any]):
             self._go_on(attempt)
         await super().stop_ttfb_metrics(**kwargs)
 
+    async def start_llm_usage_metrics(self, tokens: LLMTokenUsage) -> None:
+        """Take what an answer has consumed, as the service tells it."""
+        if attempt := self._current:
+            attempt.is_counted = True
+        await super().start_llm_usage_metrics(tokens)
+
+    async def run_inference(self, context: LLMContext, *args: Any, **kwargs: Any) -> str | None:
+        """Answer beside the conversation; Pipecat does not tell what that consumes."""
+        written = await super().run_inference(context, *args, **kwargs)
+        await self.start_llm_usage_metrics(_estimated(context, None, written or ""))
+        return written
+
     def _classify_error(self, exception: Exception) -> ErrorCategory | None:
         """Name what Pipecat does not: connections that are refused, or break."""
         if isinstance(exception, APIConnectionError | TransportError):
@@ -199,9 +215,12 @@ class WatchedLLM(LLMService[Any]):
         except asyncio.CancelledError:
             watch.circuit.given_up()
             self._attempt = None
+            await self._count(attempt, frame.context)
             await self.push_frame(LLMFullResponseEndFrame())
             raise
         self._attempt = None
+        if attempt.gave:
+            await self._count(attempt, frame.context)
         if not attempt.error and not attempt.gave:
             attempt.error = ErrorFrame("the answer is empty, or cannot be read")
         if attempt.error:
@@ -209,6 +228,17 @@ class WatchedLLM(LLMService[Any]):
         else:
             watch.circuit.succeeded()
             await self.push_frame(LLMFullResponseEndFrame())
+
+    async def _count(self, attempt: _Attempt, context: LLMContext) -> None:
+        """See to it that what was read and written is counted of an answer that was cut off.
+
+        It is paid for, but services tell of it at the end of an answer alone.
+        """
+        if not attempt.is_counted:
+            instructions = cast(str | None, self._settings.system_instruction)
+            await self.start_llm_usage_metrics(
+                _estimated(context, instructions, "".join(attempt.text))
+            )
 
     async def _fail(
         self, watch: Watch, request: RetryFrame, attempt: _Attempt, error: ErrorFrame
@@ -278,3 +308,19 @@ def _continued(context: LLMContext, said: str, words: Words) -> LLMContext:
         {"role": "developer", "content": GO_ON},
     ]
     return LLMContext(cast(Any, messages), context.tools, context.tool_choice)
+
+
+def _estimated(context: LLMContext, instructions: str | None, written: str) -> LLMTokenUsage:
+    """Estimate what a language model has consumed that does not tell, by Pipecat's estimate.
+
+    Args:
+        context: What it was asked; its tools are left out.
+        instructions: Who it was told to be.
+        written: What it wrote until it was stopped.
+    """
+    util = LLMContextSummarizationUtil
+    prompt = util.estimate_context_tokens(context) + util.estimate_tokens(instructions or "")
+    completion = util.estimate_tokens(written)
+    return LLMTokenUsage(
+        prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
+    )

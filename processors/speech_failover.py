@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, TypeVar, cast
 
 from pipecat.frames.frames import ErrorFrame, Frame, TTSAudioRawFrame, TTSSpeakFrame
+from pipecat.metrics.metrics import STTUsage
 from pipecat.services.ai_service import AIService
 from pipecat.services.stt_service import SegmentedSTTService
 from pipecat.services.tts_service import TTSService
@@ -18,6 +19,9 @@ Frames = AsyncGenerator[Frame | None, None]
 
 NO_VOICE = "I am sorry, my voice does not work just now. Please try again in a moment."
 """What is said where no voice works, in a recording."""
+
+WAV_HEADER_BYTES = 44
+SAMPLE_BYTES = 2
 
 TTS = TypeVar("TTS", bound=TTSService)
 STT = TypeVar("STT", bound=SegmentedSTTService)
@@ -131,7 +135,10 @@ class WatchedSTT(SegmentedSTTService):
         """Transcribe a segment, or have it transcribed."""
         if self.watch:
             services: Sequence[WatchedSTT] = [self, *self.successors]
-            async for frame in _first_that_works(services, lambda service: service.hear(audio)):
+            secs = self._secs_of(audio)
+            async for frame in _first_that_works(
+                services, lambda service: service.hear(audio, secs)
+            ):
                 if isinstance(frame, ErrorFrame):
                     await self.push_error_frame(frame)
                     if self.cannot_hear:
@@ -142,8 +149,17 @@ class WatchedSTT(SegmentedSTTService):
         async for frame in super().run_stt(audio):
             yield frame
 
-    async def hear(self, audio: bytes) -> Frames:
-        """Transcribe a segment.
+    async def emit_stt_usage_metrics(self) -> None:
+        """Tell what was heard, where it is not known yet who hears it: see `hear`."""
+        if not self.watch:
+            await super().emit_stt_usage_metrics()
+
+    def _secs_of(self, audio: bytes) -> float:
+        size = len(audio) - (WAV_HEADER_BYTES if self.wants_wav_segments else 0)
+        return size / SAMPLE_BYTES / self.sample_rate
+
+    async def hear(self, audio: bytes, secs: float) -> Frames:
+        """Transcribe a segment of so many seconds, and tell that it was heard here.
 
         Raises:
             _SpeechFailed: If it cannot be.
@@ -152,6 +168,7 @@ class WatchedSTT(SegmentedSTTService):
         first_secs, idle_secs = self.watch.first_output_secs, self.watch.idle_secs
         async for frame in _timed(super().run_stt(audio), self, first_secs, idle_secs):
             yield frame
+        await self.start_stt_usage_metrics(STTUsage(audio_seconds=secs))
 
 
 Speech = TypeVar("Speech", WatchedTTS, WatchedSTT)

@@ -56,6 +56,7 @@ class CallPlan:
         listener: Told what happens in it.
         recall: Tells what was said in the session before.
         created_at: When the session was started.
+        spent: What it has cost before this call.
     """
 
     session_id: str
@@ -63,6 +64,7 @@ class CallPlan:
     listener: CallListener
     recall: Callable[[], Awaitable[Past]]
     created_at: datetime
+    spent: float = 0.0
 
 
 def session_ice_servers(realtime: RealtimeConfig, session_id: str) -> list[IceServer]:
@@ -303,6 +305,7 @@ class SessionHost:
             self._resources,
             plan.listener,
             past,
+            spent=plan.spent,
             recording=next_recording(self._data_dir, session_id) if rules.recording else None,
             ends_with_client=ends_with_client,
         )

@@ -14,7 +14,15 @@ from processors.transcript import ToolCall, ToolOutcome, Turn
 from runner.happenings import Audience
 from runner.lines import EndReason
 from runner.store import Store
-from runner.tables import EventRow, NoticeRow, SessionRow, Table, ToolCallRow, TurnRow
+from runner.tables import (
+    EventRow,
+    NoticeRow,
+    SessionRow,
+    Table,
+    ToolCallRow,
+    TurnRow,
+    UsageRow,
+)
 
 BACKLOG_ROWS = 1000
 """What may wait for the database; beyond, whoever reports waits, which is never the sound."""
@@ -110,6 +118,10 @@ class Journal:
                 )
             )
 
+    async def usage(self, row: UsageRow) -> None:
+        """Record what a service has consumed so far, in the place of what it had before."""
+        await self._put(row)
+
     def forget_tools(self) -> None:
         """Take tools of the same ids for others from now on, because the call has ended."""
         self._running_tools.clear()
@@ -141,9 +153,9 @@ class Journal:
                 "the database is away: please try again in a moment"
             ) from error
 
-    async def ended(self, reason: EndReason) -> None:
-        """Record the end of the session, and finish."""
-        await self.event("ended", {"reason": reason.value})
+    async def ended(self, reason: EndReason, usage: Mapping[str, Any]) -> None:
+        """Record the end of the session, and what it has consumed, and finish."""
+        await self.event("ended", {"reason": reason.value, "usage": usage})
         now = datetime.now(UTC)
         await self._put(SessionRow(id=self._session_id, ended_at=now, end_reason=reason.value))
         await self.finish()

@@ -41,6 +41,8 @@ class EndReason(StrEnum):
     """The client made an offer and did not connect."""
     MAX_DURATION = "max_duration"
     """The session reached its longest duration."""
+    BUDGET_SPENT = "budget_spent"
+    """The session has cost what it may cost."""
     USER_IDLE = "user_idle"
     """The user said nothing any more, not even when asked."""
     DRAINED = "drained"
@@ -70,6 +72,8 @@ class Health:
         lost_at: Since when it is not seen any more; None while it is.
         is_in_room: Whether the bot is in a room that stays when the client leaves.
         age_secs: How old the session was when this call of it began.
+        cost: What the session has cost so far.
+        is_answering: Whether the bot thinks or speaks.
     """
 
     now: float
@@ -78,6 +82,8 @@ class Health:
     lost_at: float | None
     is_in_room: bool = False
     age_secs: float = 0.0
+    cost: float = 0.0
+    is_answering: bool = False
 
     @property
     def session_secs(self) -> float:
@@ -91,6 +97,8 @@ def end_reason(health: Health, limits: LimitConfig) -> EndReason | None:
         return EndReason.MAX_DURATION
     if health.connected_at is None and health.now - health.started_at > limits.join_timeout:
         return EndReason.NEVER_JOINED
+    if limits.budget and health.cost >= limits.budget and not health.is_answering:
+        return EndReason.BUDGET_SPENT
     if health.lost_at is None:
         return None
     lost_secs = health.now - health.lost_at
@@ -149,6 +157,7 @@ class Line:
         self._announcements = announcements
         self._farewells = {
             EndReason.MAX_DURATION: announcements.time_is_up,
+            EndReason.BUDGET_SPENT: announcements.budget_spent,
             EndReason.DRAINED: announcements.closing,
         }
         self._stop = asyncio.Event()
@@ -233,7 +242,14 @@ class Line:
                         logger.error("the pipeline does not come to its end: it is cancelled")
                         return EndReason.STUCK
                 health = Health(
-                    now, started_at, connected_at, lost_at, self._is_in_room, self._age_secs
+                    now,
+                    started_at,
+                    connected_at,
+                    lost_at,
+                    self._is_in_room,
+                    self._age_secs,
+                    conversation.cost,
+                    conversation.is_answering,
                 )
                 if reason := end_reason(health, self._limits):
                     return reason

@@ -13,11 +13,13 @@ from bots.registry import Bot
 from processors.failover import Failure
 from processors.latency import TurnLatency
 from processors.transcript import ToolCall, Turn
+from processors.usage import Used
 from processors.voice_state import State
 from runner.errors import SessionNotFound
 from runner.happenings import Happening
 from runner.journal import Journal
 from runner.rooms.room import Room
+from runner.usage import Bill
 
 BOT_IS_THERE = {State.LISTENING, State.PROCESSING, State.THINKING, State.SPEAKING}
 
@@ -56,6 +58,7 @@ class Session:
         bot: The same, loaded, as this session wants it.
         created_at: When it was started, UTC.
         journal: Writes down what happens in it.
+        bill: What it has consumed.
         room: The room at another service that it is held in; None if its client comes here.
         has_begun: Whether its client was ever there.
         is_empty: Whether its client was there and has left: it holds no line until it comes back.
@@ -73,6 +76,7 @@ class Session:
     bot: Bot
     created_at: datetime
     journal: Journal
+    bill: Bill
     room: Room | None = None
     has_begun: bool = False
     is_empty: bool = False
@@ -131,6 +135,7 @@ class SessionReporter(CallListener):
         session: Which one.
         answered: Told how long its user waited for an answer.
         failed: Told of services that have failed.
+        used: Told of what services have consumed.
     """
 
     def __init__(
@@ -138,10 +143,12 @@ class SessionReporter(CallListener):
         session: Session,
         answered: Callable[[TurnLatency], None],
         failed: Callable[[Failure], None],
+        used: Callable[[Used], None],
     ) -> None:
         self._session = session
         self._answered = answered
         self._failed = failed
+        self._used = used
 
     async def on_state(self, state: State) -> None:
         """Note what the bot does."""
@@ -166,6 +173,11 @@ class SessionReporter(CallListener):
     async def on_failure(self, failure: Failure) -> None:
         """Count a service that has failed."""
         self._failed(failure)
+
+    async def on_usage(self, used: Used) -> None:
+        """Count what a service has consumed, and write it down."""
+        self._used(used)
+        await self._session.journal.usage(self._session.bill.add(used))
 
     async def on_turn(self, turn: Turn) -> None:
         """Write down what was said."""

@@ -57,9 +57,10 @@ from runner.session import (
 )
 from runner.sockets import SocketConnection
 from runner.store import Store
-from runner.tables import NoticeRow, SessionRow
+from runner.tables import NoticeRow, SessionRow, UsageRow
 from runner.telemetry import Telemetry
 from runner.transcripts import past
+from runner.usage import Bill, session_usage
 from runner.webhooks import Outbox
 from runner.wishes import Wish, changed_bot
 
@@ -244,7 +245,7 @@ class SessionManager:
             created_at=now,
             seen_at=now,
         )
-        session = self._session_of(row, token, bot)
+        session = self._session_of(row, token, bot, Bill(session_id))
         self._sessions[session.id] = session
         try:
             if maker:
@@ -407,9 +408,9 @@ class SessionManager:
     async def bury(self, row: SessionRow) -> None:
         """See to the rest of a session that has ended in the store, and had no service."""
         assert row.ended_at
-        await self._store.save(
-            self._announce(row, "ended", row.ended_at, {"reason": row.end_reason})
-        )
+        usage = self._shown(await self._store.usage(row.id))
+        data = {"reason": row.end_reason, "usage": usage}
+        await self._store.save(self._announce(row, "ended", row.ended_at, data))
         await self._rooms.close(row.transport, row.room_name)
 
     async def close(self) -> None:
@@ -453,16 +454,19 @@ class SessionManager:
         """Have a session again whose service has died."""
         bot = changed_bot(self._settings, row.bot, BotChanges(**row.changes))
         last_sequence = await self._store.last_sequence(row.id)
+        bill = Bill(row.id, await self._store.usage(row.id))
         if session := self._sessions.get(row.id):
             # Another request was faster.
             return session
-        session = self._session_of(row, token, bot, last_sequence)
+        session = self._session_of(row, token, bot, bill, last_sequence)
         self._sessions[row.id] = session
         self._leave_empty(session, EndReason.CLIENT_LEFT)
         logger.info("session {} is taken up again with {}", row.id, row.bot)
         return session
 
-    def _session_of(self, row: SessionRow, token: str, bot: Bot, last_sequence: int = 0) -> Session:
+    def _session_of(
+        self, row: SessionRow, token: str, bot: Bot, bill: Bill, last_sequence: int = 0
+    ) -> Session:
         """Make what this service has of a session, of what the store has."""
         return Session(
             row.id,
@@ -474,6 +478,7 @@ class SessionManager:
             bot,
             row.created_at,
             Journal(row.id, self._store, partial(self._announce, row), last_sequence),
+            bill,
             has_begun=row.joined_at is not None,
         )
 
@@ -494,8 +499,11 @@ class SessionManager:
             row = await self._store.session(session.id)
             return past(await self._store.history(row)) if row else ()
 
-        reporter = SessionReporter(session, self.answered, self.telemetry.failed)
-        return CallPlan(session.id, session.bot, reporter, recall, session.created_at)
+        reporter = SessionReporter(
+            session, self.answered, self.telemetry.failed, self.telemetry.used
+        )
+        spent = session.bill.cost
+        return CallPlan(session.id, session.bot, reporter, recall, session.created_at, spent)
 
     def _room_plan(self, session: Session, phone: DialinSettings | None = None) -> RoomPlan:
         return RoomPlan(
@@ -624,7 +632,11 @@ class SessionManager:
         closing.add_done_callback(lambda _: self._closing.pop(session_id))
 
     async def _close(self, session: Session, reason: EndReason) -> None:
-        await asyncio.gather(session.journal.ended(reason), self._close_room(session))
+        usage = self._shown(session.bill.rows)
+        await asyncio.gather(session.journal.ended(reason, usage), self._close_room(session))
+
+    def _shown(self, rows: list[UsageRow]) -> dict[str, Any]:
+        return session_usage(rows, self._settings.voice.prices.currency).model_dump()
 
 
 def _check_way(session: Session, transport: str) -> None:

@@ -23,6 +23,7 @@ from runner.tables import (
     Table,
     ToolCallRow,
     TurnRow,
+    UsageRow,
     UserRow,
 )
 
@@ -158,6 +159,12 @@ class Store:
                 await _of_session(session, TurnRow, row.id),
                 await _of_session(session, ToolCallRow, row.id),
             )
+
+    async def usage(self, session_id: str) -> list[UsageRow]:
+        """Return what the services of a session have consumed in it."""
+        query = select(UsageRow).where(UsageRow.session_id == session_id)
+        async with self._reading() as session:
+            return list(await session.scalars(query))
 
     async def happenings(self, session_id: str) -> list[TurnRow | ToolCallRow | EventRow]:
         """Return everything that happened in a session, in its order."""

@@ -149,6 +149,25 @@ class EventRow(_InSession, Table):
     data: Mapped[Any] = mapped_column(JSON)
 
 
+class UsageRow(Table):
+    """What one service has consumed in a session, so far.
+
+    Attributes:
+        model: Which of its models; "" where it has no name.
+        amounts: How much; see `processors.usage.Amounts`.
+        cost: What that costs; None where it has no price.
+    """
+
+    __tablename__ = "usage"
+
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    amounts: Mapped[Any] = mapped_column(JSON)
+    cost: Mapped[float | None]
+
+
 class NoticeRow(Table):
     """A message to another server that has not arrived yet; see `runner.webhooks`.
 

@@ -1,6 +1,7 @@
 """What the service counts and times, for Prometheus."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from enum import StrEnum
 
 from prometheus_client import (
@@ -15,6 +16,7 @@ from prometheus_client import (
 
 from processors.failover import Failure
 from processors.latency import TurnLatency
+from processors.usage import Used
 from runner.lines import EndReason
 
 WAIT_BUCKETS_SECS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0)
@@ -108,6 +110,18 @@ class Telemetry:
             "Calls whose process died; most sessions go on with another",
             registry=self._registry,
         )
+        self._usage = Counter(
+            "parlante_usage",
+            "What services have consumed, by what they are for, whose they are, model and unit",
+            ["stage", "provider", "model", "unit"],
+            registry=self._registry,
+        )
+        self._cost = Counter(
+            "parlante_cost",
+            "What that costs, in the currency of voice.prices, as far as it has a price",
+            ["stage", "provider", "model"],
+            registry=self._registry,
+        )
         self._webhooks = Counter(
             "parlante_webhooks",
             "Tries to tell another server of an event, by what became of them",
@@ -147,6 +161,15 @@ class Telemetry:
     def crashed(self) -> None:
         """Take a call whose process has died."""
         self._crashes.inc()
+
+    def used(self, used: Used) -> None:
+        """Take what a service has consumed."""
+        whose = (used.kind, used.provider, used.model)
+        for unit, amount in asdict(used.amounts).items():
+            if amount:
+                self._usage.labels(*whose, unit).inc(amount)
+        if used.cost is not None:
+            self._cost.labels(*whose).inc(used.cost)
 
     def delivered(self, delivery: Delivery) -> None:
         """Take a try to tell another server of an event."""

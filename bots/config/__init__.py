@@ -16,6 +16,7 @@ from bots.config.conversation import (
     TurnConfig,
     VadConfig,
 )
+from bots.config.prices import ModelPrice, PriceConfig
 from bots.config.section import Seconds, Section, Share
 from bots.config.service import (
     MIN_JWT_SECRET_BYTES,
@@ -71,6 +72,8 @@ __all__ = [
     "McpName",
     "McpServerConfig",
     "Mode",
+    "ModelPrice",
+    "PriceConfig",
     "ProviderConfig",
     "RealtimeConfig",
     "Seconds",

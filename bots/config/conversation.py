@@ -80,6 +80,8 @@ class LimitConfig(Section):
         empty_timeout: How long a session then waits for its client to come back; it holds no line,
             unless its bot waits in a room at Daily or LiveKit.
         participants: How many there may be in such a room, the bot included.
+        budget: What a session may cost, in the currency of `voice.prices`; it is ended behind the
+            answer that reaches this. None for whatever it costs.
     """
 
     sessions: Annotated[int, Field(ge=1)] | None = None
@@ -94,6 +96,7 @@ class LimitConfig(Section):
     lost_peer_timeout: Annotated[float, Field(gt=0)] = 8
     empty_timeout: Annotated[float, Field(gt=0)] = 300
     participants: Annotated[int, Field(ge=2)] = 2
+    budget: Annotated[float, Field(gt=0)] | None = None
 
 
 class TimeoutConfig(Section):
@@ -136,6 +139,7 @@ class AnnouncementConfig(Section):
         nobody_there: When a silence ends the call.
         nearly_up: Some time before the call's longest duration.
         time_is_up: When that ends the call.
+        budget_spent: When its budget ends the call.
         closing: When the service ends the call because it stops.
         no_answer: When the agent of a bot fails, or does not answer in time.
         lost: When a speech-to-speech service fails in the midst of a call, which goes on without.
@@ -152,6 +156,7 @@ class AnnouncementConfig(Section):
     nobody_there: str = "I cannot hear you any more, so I will hang up. Goodbye."
     nearly_up: str = "Our time is nearly up."
     time_is_up: str = "I am sorry, our time is up. Goodbye."
+    budget_spent: str = "I am sorry, I have to end our call here. Goodbye."
     closing: str = "I am sorry, I have to hang up now. Please call again in a moment."
     no_answer: str = "I am sorry, I cannot answer that just now. Could you say it again?"
     lost: str = "I am sorry, I lost you for a moment."

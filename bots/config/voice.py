@@ -14,6 +14,7 @@ from bots.config.conversation import (
     TurnConfig,
     VadConfig,
 )
+from bots.config.prices import PriceConfig
 from bots.config.section import Seconds, Section, Share
 from bots.config.service import (
     DailyConfig,
@@ -168,6 +169,7 @@ class VoiceConfig(Section):
 
     providers: dict[str, ProviderConfig] = Field(default={"local": ProviderConfig()})
     voice_profiles: dict[str, VoiceProfile] = Field(default={})
+    prices: PriceConfig = PriceConfig()
     realtime: RealtimeConfig = RealtimeConfig()
 
 

@@ -20,6 +20,7 @@ from runner.rooms.ice import IceServer
 from runner.sessions import SessionManager
 from runner.tables import SessionRow
 from runner.transcripts import Transcript, to_text, to_vtt, transcript
+from runner.usage import SessionUsage, session_usage
 from runner.wishes import Wish
 
 router = APIRouter(prefix="/voice/realtime", tags=["Sessions"])
@@ -112,6 +113,16 @@ class SessionStatus(BaseModel):
     end_reason: str | None
 
 
+class SessionReport(SessionStatus):
+    """The same, and what it has consumed.
+
+    Attributes:
+        usage: Of which services, and what that has cost.
+    """
+
+    usage: SessionUsage
+
+
 class SessionList(BaseModel):
     """Sessions of one user, the newest first."""
 
@@ -200,9 +211,13 @@ async def list_sessions(
 
 
 @router.get("/session/{session_id}", responses=refusals(*OF_SESSIONS))
-async def session_status(row: Seen, sessions: Sessions) -> SessionStatus:
-    """Tell what is going on in a session, or what has."""
-    return _status(row, sessions)
+async def session_status(
+    row: Seen, request: Request, records: Records, sessions: Sessions
+) -> SessionReport:
+    """Tell what is going on in a session, or what has, and what it has consumed."""
+    currency = request.app.state.resources.settings.voice.prices.currency
+    usage = session_usage(await records.usage(row.id), currency)
+    return SessionReport(**_status(row, sessions).model_dump(), usage=usage)
 
 
 @router.delete("/session/{session_id}", status_code=204, responses=refusals(*OF_SESSIONS))

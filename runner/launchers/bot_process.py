@@ -267,7 +267,9 @@ class BotProcess:
     async def _begin(self, plan: CallPlan, how: str, *arguments: Any) -> Any:
         await self._until_ready()
         self._here.plan = plan
-        spec = CallSpec(plan.session_id, plan.bot, plan.created_at, self._common.circuits.records)
+        spec = CallSpec(
+            plan.session_id, plan.bot, plan.created_at, plan.spent, self._common.circuits.records
+        )
         return await self._ask(how, spec, *arguments)
 
     async def _until_ready(self) -> None:

@@ -31,6 +31,7 @@ from processors.circuit import CircuitRecord
 from processors.failover import Failure
 from processors.latency import TurnLatency
 from processors.transcript import Past, ToolCall, Turn
+from processors.usage import Used
 from processors.voice_state import State
 from runner import memory
 from runner.host import CallPlan, SessionHost
@@ -55,6 +56,7 @@ class CallSpec:
     session_id: str
     bot: Bot
     created_at: datetime
+    spent: float
     circuits: Mapping[CircuitKey, CircuitRecord]
 
 
@@ -210,7 +212,9 @@ class OneCall:
             self._circuits.recall(spec.circuits)
             self._told_circuits = self._circuits.records
         listener = DistantListener(self._channel)
-        return CallPlan(spec.session_id, spec.bot, listener, self._recall, spec.created_at)
+        return CallPlan(
+            spec.session_id, spec.bot, listener, self._recall, spec.created_at, spec.spent
+        )
 
     async def _recall(self) -> Past:
         past: Past = await self._channel.ask("recall")
@@ -238,6 +242,10 @@ class DistantListener(CallListener):
     async def on_failure(self, failure: Failure) -> None:
         """Tell that a service has failed."""
         await self._tell("on_failure", failure)
+
+    async def on_usage(self, used: Used) -> None:
+        """Tell what a service has consumed."""
+        await self._tell("on_usage", used)
 
     async def on_turn(self, turn: Turn) -> None:
         """Tell what was said."""

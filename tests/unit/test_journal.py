@@ -71,7 +71,7 @@ async def test_everything_has_its_place_in_one_sequence(store: Store) -> None:
     await journal.tool_call(tool(ToolOutcome.RUNNING, arguments={"day": "Sunday"}))
     await journal.turn(said("Hello?"))
     await journal.tool_call(tool(ToolOutcome.COMPLETED, result={"hours": "none"}))
-    await journal.ended(EndReason.CLIENT_LEFT)
+    await journal.ended(EndReason.CLIENT_LEFT, {})
 
     history = await kept(store)
     assert [(row.sequence, row.kind) for row in await events(store)] == [
@@ -94,7 +94,7 @@ async def test_a_tool_that_has_not_come_to_its_end_is_kept_as_running(file_store
     journal = await begin(file_store)
     await journal.tool_call(tool(ToolOutcome.RUNNING, arguments={}))
     await journal.tool_call(tool(ToolOutcome.COMPLETED, call_id="of-nobody"))
-    await journal.ended(EndReason.STOPPED)
+    await journal.ended(EndReason.STOPPED, {})
     [call] = (await kept(file_store)).tool_calls
     assert call.outcome == "running"
     assert call.ended_at is None
@@ -110,7 +110,7 @@ async def test_nothing_is_lost_while_the_server_is_away(
     postgres.stop()
     for number in range(20):
         await journal.turn(said(f"turn {number}"))
-    ending = asyncio.create_task(journal.ended(EndReason.CLIENT_LEFT))
+    ending = asyncio.create_task(journal.ended(EndReason.CLIENT_LEFT, {}))
     await asyncio.sleep(0.3)
     assert not ending.done()
     postgres.start()
@@ -136,7 +136,7 @@ async def test_nothing_is_lost_while_another_process_writes(
     assert not (await kept(file_store)).turns
     other.execute("COMMIT")
     other.close()
-    await asyncio.wait_for(journal.ended(EndReason.CLIENT_LEFT), 10)
+    await asyncio.wait_for(journal.ended(EndReason.CLIENT_LEFT, {}), 10)
     assert [row.heard for row in (await kept(file_store)).turns] == ["Hello."]
 
 
@@ -150,7 +150,7 @@ async def test_whoever_reports_waits_when_too_much_is_unwritten(
     done, _ = await asyncio.wait({reporting}, timeout=0.3)
     assert not done
     reporting.cancel()
-    ending = asyncio.create_task(journal.ended(EndReason.STOPPED))
+    ending = asyncio.create_task(journal.ended(EndReason.STOPPED, {}))
     await asyncio.sleep(0.05)
     ending.cancel()
     await asyncio.gather(reporting, ending, return_exceptions=True)
@@ -171,7 +171,7 @@ async def test_a_record_that_no_database_takes_costs_none_of_the_others(
     await journal.turn(said("before"))
     await journal.turn(said(None))  # type: ignore[arg-type]
     await journal.turn(said("after"))
-    await asyncio.wait_for(journal.ended(EndReason.CLIENT_LEFT), 10)
+    await asyncio.wait_for(journal.ended(EndReason.CLIENT_LEFT, {}), 10)
     assert [row.heard for row in (await kept(store)).turns] == ["before", "after"]
     [line] = log
     assert "a record is lost" in line
@@ -184,7 +184,7 @@ async def test_a_client_that_comes_back_joined_first_when_it_first_did(store: St
     first = (await kept(store)).session.joined_at
     await journal.event("left")
     await journal.joined(is_first=False)
-    await journal.ended(EndReason.HUNG_UP)
+    await journal.ended(EndReason.HUNG_UP, {})
     assert (await kept(store)).session.joined_at == first
     assert [row.kind for row in await events(store)] == ["joined", "left", "joined", "ended"]
 
@@ -199,7 +199,7 @@ async def test_a_session_that_is_taken_up_again_goes_on_counting(store: Store) -
     assert await store.last_sequence("s1") == 3
     again = Journal("s1", store, nobody, await store.last_sequence("s1"))
     await again.turn(said("after"))
-    await again.ended(EndReason.HUNG_UP)
+    await again.ended(EndReason.HUNG_UP, {})
     assert [(row.sequence, row.heard) for row in (await kept(store)).turns] == [
         (1, "before"),
         (4, "after"),
@@ -213,7 +213,7 @@ async def test_a_tool_that_is_told_of_twice_is_one(store: Store) -> None:
         await journal.tool_call(tool(ToolOutcome.RUNNING, arguments={}))
     await journal.tool_call(tool(ToolOutcome.COMPLETED, result="done"))
     await journal.tool_call(tool(ToolOutcome.FAILED, error="too late"))
-    await journal.ended(EndReason.HUNG_UP)
+    await journal.ended(EndReason.HUNG_UP, {})
     [call] = (await kept(store)).tool_calls
     assert (call.outcome, call.result, call.error) == ("completed", "done", None)
 

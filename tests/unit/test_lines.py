@@ -83,6 +83,8 @@ class Talk:
         self.is_deserted = False
         self.has_lost_client = False
         self.is_ending = False
+        self.cost = 0.0
+        self.is_answering = False
         self._error = error
         self._hangs = hangs
 
@@ -280,3 +282,14 @@ async def test_whoever_stops_waiting_for_the_end_does_not_end_the_call() -> None
     assert not call.ends
     talk.over.set()
     await call.end()
+
+
+async def test_a_session_that_has_spent_its_budget_ends_behind_what_the_bot_says() -> None:
+    talk = Talk()
+    talk.cost, talk.is_answering = 0.5, True
+    call = Supervised(talk, budget=0.5)
+    await asyncio.sleep(0.1)
+    assert not call.ends, "the bot is answering"
+    talk.is_answering = False
+    assert await call.end() is EndReason.BUDGET_SPENT
+    assert talk.said == [WORDS.budget_spent]

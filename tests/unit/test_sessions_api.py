@@ -58,6 +58,7 @@ async def test_a_session_that_waits_for_its_client_says_so() -> None:
         "agent_connected": False,
         "agent_state": "disconnected",
         "end_reason": None,
+        "usage": {"currency": "USD", "cost": 0.0, "unpriced": [], "services": []},
     }
 
 

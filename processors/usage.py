@@ -1,0 +1,54 @@
+"""What the services of a call consume, in the units in which they are paid for."""
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """What was consumed.
+
+    Attributes:
+        prompt_tokens: What language models read, whatever else it is beside.
+        cached_tokens: Of these, what they had read before.
+        cache_write_tokens: Of these, what they kept for later, where that has a price of its own.
+        audio_prompt_tokens: Of these, sound.
+        audio_cached_tokens: Of `cached_tokens`, sound.
+        completion_tokens: What they wrote or, speech to speech, said.
+        audio_completion_tokens: Of these, sound.
+        characters: What voices spoke.
+        audio_secs: What speech recognition heard, in seconds.
+    """
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    audio_prompt_tokens: int = 0
+    audio_cached_tokens: int = 0
+    completion_tokens: int = 0
+    audio_completion_tokens: int = 0
+    characters: int = 0
+    audio_secs: float = 0.0
+
+    def __add__(self, other: "Amounts") -> "Amounts":
+        """Return both together."""
+        names = [field.name for field in fields(self)]
+        return Amounts(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+@dataclass(frozen=True)
+class Used:
+    """What one service has consumed for one piece of work.
+
+    Attributes:
+        kind: What it was for: "stt", "llm", "tts" or "realtime".
+        provider: Whose service did it.
+        model: Which model; "" where it has no name.
+        amounts: How much.
+        cost: What that costs; None where it has no price.
+    """
+
+    kind: str
+    provider: str
+    model: str
+    amounts: Amounts
+    cost: float | None

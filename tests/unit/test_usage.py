@@ -1,0 +1,80 @@
+"""What services consume, what that costs, and who did the work."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from pipecat.observers.service_metrics_observer import ServiceUsageKind, ServiceUsageRecord
+
+from bots.config import ModelPrice, PriceConfig, ServiceConfig
+from bots.meter import Meter
+from processors.usage import Amounts, Used
+from runner.store import Store
+from runner.usage import Bill, session_usage
+from tests.rows import session_row
+
+PRICES = PriceConfig(
+    providers={
+        "openai": {"small": ModelPrice(prompt=2, cached=1, completion=10)},
+        "groq": {"*": ModelPrice(prompt=20, completion=20)},
+    }
+)
+
+
+def record(processor: str, **more: Any) -> ServiceUsageRecord:
+    return ServiceUsageRecord(kind=ServiceUsageKind.LLM, processor=processor, timestamp=0.0, **more)
+
+
+def watched(meter: Meter, provider: str, model: str | None) -> str:
+    service = cast(Any, SimpleNamespace(name=f"{provider}#0"))
+    meter.watch("llm", provider, ServiceConfig(model=model), service)
+    return f"{provider}#0"
+
+
+def test_each_provider_is_paid_for_what_it_did_itself() -> None:
+    meter = Meter(PRICES, spent=1.0)
+    first, second = watched(meter, "openai", "small"), watched(meter, "groq", "any")
+    tokens = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    one = meter.take(record(first, cache_read_input_tokens=400, **tokens))
+    other = meter.take(record(second, **tokens))
+    assert (one.provider, one.model) == ("openai", "small")
+    assert one.cost == pytest.approx((600 * 2 + 400 * 1 + 100 * 10) / 1e6)
+    assert (other.provider, other.cost) == ("groq", pytest.approx(1100 * 20 / 1e6))
+    assert meter.cost == pytest.approx(1.0 + one.cost + other.cost)
+
+
+def test_a_cache_that_is_told_beside_the_prompt_is_counted_once() -> None:
+    meter = Meter(PRICES)
+    used = meter.take(
+        record(
+            watched(meter, "openai", "small"),
+            prompt_tokens=600,
+            completion_tokens=100,
+            total_tokens=1100,
+            cache_read_input_tokens=400,
+        )
+    )
+    assert used.amounts.prompt_tokens == 1000
+    assert used.cost == pytest.approx((600 * 2 + 400 * 1 + 100 * 10) / 1e6)
+
+
+def test_what_has_no_price_costs_none_and_what_is_local_nothing() -> None:
+    amounts = Amounts(characters=100)
+    assert PRICES.cost("openai", "small", amounts) is None
+    assert PRICES.cost("elevenlabs", "flash", amounts) is None
+    assert PRICES.cost("local", "piper-joe", amounts) == 0.0
+
+
+async def test_a_bill_goes_on_where_it_was_when_a_session_is_taken_up_again(store: Store) -> None:
+    await store.add(session_row())
+    llm = Used("llm", "openai", "small", Amounts(prompt_tokens=10), 0.5)
+    voice = Used("tts", "elevenlabs", "flash", Amounts(characters=7), None)
+    bill = Bill("s1")
+    await store.save([bill.add(llm), bill.add(voice), bill.add(llm)])
+
+    again = Bill("s1", await store.usage("s1"))
+    await store.save([again.add(llm)])
+    shown = session_usage(await store.usage("s1"), "EUR")
+    assert (shown.cost, shown.currency) == (1.5, "EUR")
+    assert shown.unpriced == ["tts: elevenlabs/flash"]
+    assert [it.prompt_tokens for it in shown.services] == [30, 0]
