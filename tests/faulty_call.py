@@ -21,6 +21,7 @@ from bots.settings import load_settings
 from processors.failover import Failure
 from processors.output_pause import OutputPause
 from processors.transcript import Speaker, Turn
+from processors.usage import Used
 from tests.line import RATE_HZ, Line, speak
 from tests.speech import Speaker as Voice
 from tests.standins.openai_server import Fault, OpenAIStandin
@@ -71,6 +72,7 @@ class Witness(CallListener):
     def __init__(self) -> None:
         self.turns: list[Turn] = []
         self.failures: list[Failure] = []
+        self.used: list[Used] = []
         self._changed = asyncio.Condition()
 
     async def on_turn(self, turn: Turn) -> None:
@@ -80,6 +82,9 @@ class Witness(CallListener):
 
     async def on_failure(self, failure: Failure) -> None:
         self.failures.append(failure)
+
+    async def on_usage(self, used: Used) -> None:
+        self.used.append(used)
 
     async def answer(self, after: int) -> Turn:
         """Wait for the end of a turn of the bot, after so many turns."""
@@ -141,6 +146,7 @@ async def resources_for(
     turns: Mapping[str, Any] | None = None,
     announcements: Mapping[str, Any] | None = None,
     mcp: Mapping[str, Any] | None = None,
+    prices: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Resources]:
     """Open what calls share, for these providers, and MCP servers that the receptionist has."""
     services = {"stt": stt, "llm": llm, "tts": tts}
@@ -164,7 +170,11 @@ async def resources_for(
             "data_dir": folder,
             "bots": {"receptionist": {"greeting": "", "mcp": [*servers]}},
             "mcp": servers,
-            "voice": {"providers": providers, "realtime": realtime},
+            "voice": {
+                "providers": providers,
+                "realtime": realtime,
+                "prices": {"providers": prices or {}},
+            },
         }
     )
     async with AsyncExitStack() as stack:

@@ -228,6 +228,30 @@ async def test_a_room_elsewhere_gets_another_bot_when_the_process_of_the_first_d
         assert await asyncio.to_thread(service.process.wait, 20) == 0
 
 
+async def test_a_call_that_has_cost_its_budget_is_ended_when_the_answer_was_heard(
+    tmp_path: Path, environment: Mapping[str, str]
+) -> None:
+    settings = {
+        **environment,
+        "PARLANTE_VOICE__PRICES__PROVIDERS": json.dumps({"openai": {"*": {"prompt": 500, "completion": 0}}}),
+        "PARLANTE_VOICE__REALTIME__LIMITS__BUDGET": "0.4",
+    }
+    with run_service(tmp_path, environment=settings) as service:
+        async with connect(service.url, bot="reckless") as peer:
+            await peer.hear_out(timeout=REPLY_SECS)
+            peer.send("send-text", {"content": "Marigold."})
+            goodbye = AnnouncementConfig().budget_spent
+            transcript = await read_when(service.url, peer.session_id, said(goodbye))
+            await until_no_session(service.url, timeout=20)
+        status = await look(service.url, session_of(peer))
+    heard = [entry["heard"] for entry in transcript["entries"] if entry["type"] == "turn"]
+    assert heard[-2:] == ["You said Marigold.", goodbye]
+    assert status["end_reason"] == "budget_spent"
+    [llm] = [it for it in status["usage"]["services"] if it["kind"] == "llm"]
+    assert (llm["provider"], llm["prompt_tokens"], llm["cost"]) == ("openai", 1000, 0.5)
+    assert status["usage"]["cost"] >= 0.5
+
+
 async def test_a_service_that_one_call_found_broken_is_left_alone_by_the_next(
     tmp_path: Path, environment: Mapping[str, str]
 ) -> None:

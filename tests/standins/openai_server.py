@@ -48,6 +48,14 @@ STATUS = {
 BEGUN_WORDS = 4
 """Of an answer that stalls, or breaks off."""
 
+USAGE = {
+    "prompt_tokens": 1000,
+    "completion_tokens": 50,
+    "total_tokens": 1050,
+    "prompt_tokens_details": {"cached_tokens": 600},
+}
+"""What every answer has consumed, as it says."""
+
 Reply = str | tuple[str, dict[str, Any]]
 
 
@@ -133,6 +141,8 @@ class OpenAIStandin:
             await _break_off(fault, request)
             return response
         await _send(response, body["model"], {}, "stop" if isinstance(reply, str) else "tool_calls")
+        if (body.get("stream_options") or {}).get("include_usage"):
+            await _write(response, body["model"], choices=[], usage=USAGE)
         await response.write(b"data: [DONE]\n\n")
         return response
 
@@ -218,8 +228,12 @@ async def _send(
     response: web.StreamResponse, model: str, delta: dict[str, Any], finish: str | None
 ) -> None:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": model}
-    await response.write(f"data: {json.dumps({**chunk, 'choices': [choice]})}\n\n".encode())
+    await _write(response, model, choices=[choice])
+
+
+async def _write(response: web.StreamResponse, model: str, **parts: Any) -> None:
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": model, **parts}
+    await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
 
 
 @asynccontextmanager
