@@ -231,9 +231,10 @@ async def test_a_room_elsewhere_gets_another_bot_when_the_process_of_the_first_d
 async def test_a_call_that_has_cost_its_budget_is_ended_when_the_answer_was_heard(
     tmp_path: Path, environment: Mapping[str, str]
 ) -> None:
+    prices = {"openai": {"*": {"prompt": 500, "completion": 0}}}
     settings = {
         **environment,
-        "PARLANTE_VOICE__PRICES__PROVIDERS": json.dumps({"openai": {"*": {"prompt": 500, "completion": 0}}}),
+        "PARLANTE_VOICE__PRICES__PROVIDERS": json.dumps(prices),
         "PARLANTE_VOICE__REALTIME__LIMITS__BUDGET": "0.4",
     }
     with run_service(tmp_path, environment=settings) as service:

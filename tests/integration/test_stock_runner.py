@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,13 +37,13 @@ async def test_a_bot_answers_under_pipecats_own_runner(
     assert voiced > 1
 
 
-async def evaluate(url: str, folder: Path) -> None:
-    """Hold the conversations of the receptionist's evaluations, and see that they go well."""
+async def evaluate(bot: str, url: str, folder: Path) -> None:
+    """Hold the conversations of a bot's evaluations, and see that they go well."""
     command = [
         str(Path(sys.executable).parent / "pipecat"),
         "eval",
         "run",
-        "tests/evals/receptionist.yaml",
+        f"tests/evals/{bot}.yaml",
         "--bot-url",
         url,
         "--logs-dir",
@@ -55,15 +56,18 @@ async def evaluate(url: str, folder: Path) -> None:
     )
     output, _ = await asyncio.wait_for(evaluation.communicate(), EVALUATION_SECS)
     assert evaluation.returncode == 0, output.decode()
-    assert b"2/2 passed" in output
+    assert re.search(rb"(\d)/\1 passed", output), output.decode()
 
 
 async def test_it_passes_the_evaluations_in_text_and_in_sound(stock_runner: StockRunner) -> None:
-    await evaluate(f"ws://127.0.0.1:{stock_runner.port}/ws", stock_runner.folder)
+    await evaluate("receptionist", f"ws://127.0.0.1:{stock_runner.port}/ws", stock_runner.folder)
 
 
-async def test_the_service_passes_the_same_evaluations(service: Service, tmp_path: Path) -> None:
-    await evaluate(f"{service.url.replace('http', 'ws')}/ws?bot=receptionist", tmp_path)
+@pytest.mark.parametrize("bot", ["receptionist", "sales", "callcenter", "smart_router"])
+async def test_every_bot_passes_its_evaluations_in_the_service(
+    service: Service, tmp_path: Path, bot: str
+) -> None:
+    await evaluate(bot, f"{service.url.replace('http', 'ws')}/ws?bot={bot}", tmp_path)
 
 
 async def test_a_socket_for_evaluations_is_for_nothing_else(service: Service) -> None:
