@@ -20,6 +20,7 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     TTSSpeakFrame,
 )
+from pipecat.metrics.metrics import LLMTokenUsage
 from pipecat.processors.aggregators.llm_context import (
     LLMContext,
     LLMContextMessage,
@@ -95,7 +96,22 @@ class Handoff:
     reason: str = ""
 
 
-Chunk = str | ToolStarted | ToolFinished | Handoff
+@dataclass(frozen=True)
+class TokensUsed:
+    """A language model of the agent's has answered, and tells what that took.
+
+    Attributes:
+        prompt: Tokens that it has read.
+        completion: Tokens that it has written.
+        cached: Of `prompt`, those that it had read before.
+    """
+
+    prompt: int
+    completion: int
+    cached: int = 0
+
+
+Chunk = str | ToolStarted | ToolFinished | Handoff | TokensUsed
 """What an agent gives out: words, spaces between them included, and what it does."""
 
 
@@ -291,10 +307,22 @@ class AgentLLMService(LLMService[Any]):
                     await self._start_tool(chunk, context)
                 case ToolFinished():
                     await self._finish_tool(chunk)
+                case TokensUsed():
+                    await self._count(chunk)
                 case Handoff():
                     return await self._hand_over(chunk)
             if self._running:
                 wait_secs = self._tool_secs
+
+    async def _count(self, used: TokensUsed) -> None:
+        await self.start_llm_usage_metrics(
+            LLMTokenUsage(
+                prompt_tokens=used.prompt,
+                completion_tokens=used.completion,
+                total_tokens=used.prompt + used.completion,
+                cache_read_input_tokens=used.cached,
+            )
+        )
 
     async def _say(self, text: str) -> None:
         if text:

@@ -36,6 +36,8 @@ def make_chat_model(
         "api_key": config.api_key,
         # LangChain's own would be shared by all event loops, and never closed.
         "http_async_client": resources.cloud_clients.http,
+        # At other addresses than OpenAI's it would not ask what an answer has consumed.
+        "stream_usage": True,
         **config.settings,
     }
     try:

@@ -18,7 +18,7 @@ from bots.registry import Bot
 from bots.settings import Settings
 from bots.toolbox import tools_of
 from bots.tools.facts import look_up_in
-from processors.agent_bridge import Chunk, ToolFinished, ToolStarted
+from processors.agent_bridge import Chunk, TokensUsed, ToolFinished, ToolStarted
 
 STEPS = 30
 """Of one answer: a look at how long the thread is, the model, and its tools, by turns. So no answer
@@ -151,9 +151,12 @@ def _words(message: Any, metadata: dict[str, Any]) -> list[Chunk]:
 
 
 def _steps(update: dict[str, Any]) -> list[Chunk]:
-    """Return the tools that a step has called, or has run."""
+    """Return the tools that a step has called, or has run, and what its model consumed."""
     chunks: list[Chunk] = []
     for message in (update.get("model") or {}).get("messages", ()):
+        if used := message.usage_metadata:
+            cached = used.get("input_token_details", {}).get("cache_read", 0)
+            chunks.append(TokensUsed(used["input_tokens"], used["output_tokens"], cached))
         chunks += [ToolStarted(c["id"], c["name"], c["args"]) for c in message.tool_calls]
     for message in (update.get("tools") or {}).get("messages", ()):
         result = message.content if message.artifact is None else message.artifact

@@ -23,7 +23,7 @@ from bots.registry import Bot, load_bot
 from bots.resources import Resources
 from bots.settings import DEFAULT_CONFIG, load_settings
 from bots.tools.desk import Desk
-from processors.agent_bridge import Chunk, TextAgent, ToolFinished, ToolStarted
+from processors.agent_bridge import Chunk, TextAgent, TokensUsed, ToolFinished, ToolStarted
 from processors.transcript import NOT_KNOWN, ToolCall
 from tests.database import Postgres
 from tests.slow_bot import BOT as SLOW_BOT
@@ -118,7 +118,8 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 async def answer(agent: TextAgent, message: str, history: Sequence[Any] = ()) -> list[Chunk]:
-    return [chunk async for chunk in agent.stream_response(message, history)]
+    chunks = [chunk async for chunk in agent.stream_response(message, history)]
+    return [chunk for chunk in chunks if not isinstance(chunk, TokensUsed)]
 
 
 async def stopped(agent: TextAgent, message: str, at: Callable[[Chunk], bool]) -> None:
@@ -153,14 +154,16 @@ async def test_words_come_one_by_one_and_tools_when_they_begin_and_end(house: Ho
         async for chunk in agent.stream_response(QUESTION, ()):
             chunks.append(chunk)
             times.append(loop.time())
-    started, finished = chunks[:2]
+    used = [chunk for chunk in chunks if isinstance(chunk, TokensUsed)]
+    assert used == [TokensUsed(1000, 50, cached=600)] * 2, "for each time that the model was asked"
+    started, finished = (it for it in chunks if isinstance(it, ToolStarted | ToolFinished))
     assert isinstance(started, ToolStarted)
     assert (started.tool, started.arguments) == QUOTE
     cost = {"plan": "Team", "users": 10, "dollars_a_month": 190}
     assert finished == ToolFinished(started.call_id, cost)
     assert "".join(words_of(chunks)).strip() == ANSWER
     assert len(words_of(chunks)) == len(ANSWER.split())
-    assert times[-1] - times[2] > WORD_SECS * (len(ANSWER.split()) - 2)
+    assert times[-1] - times[3] > WORD_SECS * (len(ANSWER.split()) - 2)
     # Recorded before it ran, and after.
     assert [(call.call_id, call.outcome.value) for call in house.recorded] == [
         (started.call_id, "running"),

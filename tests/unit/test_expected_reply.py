@@ -35,7 +35,7 @@ async def answer(standin: OpenAIStandin, *expected: str | None) -> str:
             if reply is not None:
                 await llm.expect(reply)
             chunks = await llm.get_chat_completions(LLMContext([QUESTION]))
-            said = "".join([chunk.choices[0].delta.content or "" async for chunk in chunks])
+            said = "".join([c.delta.content or "" async for chunk in chunks for c in chunk.choices])
         return said.strip()
 
 
