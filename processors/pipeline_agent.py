@@ -54,8 +54,10 @@ class _Gatherer(FrameProcessor):
         self.handoff: Handoff | None = None
         self._responds = False
         self._running: set[str] = set()
-        # Whether the language model is going to be asked again, for what tools have given.
+        # Whether whoever keeps the conversation is going to ask again, for what tools have given;
+        # and how often they have, without an answer having begun.
         self._goes_on = False
+        self._asked = 0
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Take what is given, and pass everything on."""
@@ -63,8 +65,12 @@ class _Gatherer(FrameProcessor):
         # Whoever keeps the conversation behind this is to know first of the result of a tool.
         await self.push_frame(frame, direction)
         match frame:
+            case LLMContextFrame() if direction is FrameDirection.UPSTREAM:
+                self._goes_on = False
+                self._asked += 1
             case LLMFullResponseStartFrame():
-                self._responds, self._goes_on = True, False
+                self._responds = True
+                self._asked = max(0, self._asked - 1)
             case LLMTextFrame() | TTSSpeakFrame():
                 await self.pieces.put(frame.text)
             case FunctionCallsStartedFrame():
@@ -91,10 +97,13 @@ class _Gatherer(FrameProcessor):
         await self._end_if_over()
 
     async def _end_if_over(self) -> None:
-        if not (self._responds or self._running or self._goes_on):
-            if self.handoff:
-                await self.pieces.put(self.handoff)
-            await self.pieces.put(None)
+        # Who puts the caller through says nothing more, whatever other tools have given.
+        goes_on = not self.handoff and (self._goes_on or self._asked)
+        if self._responds or self._running or goes_on:
+            return
+        if self.handoff:
+            await self.pieces.put(self.handoff)
+        await self.pieces.put(None)
 
 
 class PipelineAgent:
