@@ -128,6 +128,7 @@ client/dist/index.html: client/node_modules/installed $(CLIENT_SOURCES)
 	@{ command -v ip && command -v parec; } >/dev/null || scripts/need \
 	  iproute2 pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 || echo "Two tests are left out."
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || scripts/need postgresql || echo "Tests with PostgreSQL are left out."
+	@command -v redis-server >/dev/null || scripts/need redis-server || echo "Tests with Redis are left out."
 	@command -v turnserver >/dev/null || scripts/need coturn || echo "Tests with a TURN server are left out."
 	@mkdir -p .make && touch $@
 

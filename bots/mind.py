@@ -11,7 +11,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 
 from bots import providers
-from bots.agents.factory import AgentCall, make_agent
+from bots.agents.factory import AgentCall, agent_of, make_agent
 from bots.config import ServiceConfig
 from bots.facts import make_knowledge
 from bots.failover import Supervision, in_turn
@@ -64,7 +64,7 @@ def make_mind(
     Raises:
         ServiceUnavailable: If a service or an agent cannot be made.
     """
-    if call.bot.agent:
+    if agent_of(call.bot):
         apology = supervision.announcements.no_answer
         agent = AgentLLMService(make_agent(call), apology=apology)
         supervision.meter.watch("llm", *_language_model(call), agent)

@@ -49,6 +49,7 @@ class Bot:
         thinking_volume: Replaces that of voice.yaml.
         agent: What makes the agent that answers in the place of the language model,
             `package.module:factory`; None for the language model.
+        remote: By which name another process thinks for it, over the bus; None for this process.
         mode: Replaces that of voice.yaml; speech to speech where its service can be used.
         specialists: Names of bots that it puts callers through to, and who put them back; none for
             a bot that answers alone. With them, the conversation is held by the chained pipeline.
@@ -77,6 +78,7 @@ class Bot:
     enable_thinking_sound: bool | None = None
     thinking_volume: float | None = None
     agent: str | None = None
+    remote: str | None = None
     mode: Mode | None = None
     specialists: tuple[str, ...] = ()
     own_voices: bool = False
@@ -84,7 +86,9 @@ class Bot:
 
     def mode_in(self, settings: Settings) -> Mode:
         """Return how a conversation is held where these settings are in force."""
-        return "chained" if self.specialists else self.mode or settings.voice.realtime.mode
+        if self.specialists or self.remote:
+            return "chained"
+        return self.mode or settings.voice.realtime.mode
 
     def system_instruction(self, *, small: bool) -> str:
         """Return who the bot is, as the language model is told.
@@ -124,6 +128,7 @@ def load_bot(name: str, settings: Settings) -> Bot:
     bot = replace(
         bot,
         agent=entry.agent or bot.agent,
+        remote=name if entry.remote else None,
         specialists=bot.specialists if entry.specialists is None else (*entry.specialists,),
         own_voices=own_voices,
         mcp=bot.mcp if entry.mcp is None else (*entry.mcp,),

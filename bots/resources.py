@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bots import providers
 from bots.agents.checkpoints import Checkpoints
-from bots.agents.factory import check_agent
+from bots.agents.factory import agent_of, check_agent
 from bots.cloud_clients import CloudClients
 from bots.database import connect, reachable
 from bots.errors import ConfigError, ServiceUnavailable
@@ -159,7 +159,7 @@ def _check_agent(bot: Bot, settings: Settings) -> None:
     try:
         check_agent(bot, settings)
     except ServiceUnavailable as error:
-        logger.warning("{} is refused calls: {}", bot.agent, error.message)
+        logger.warning("{} is refused calls: {}", agent_of(bot), error.message)
 
 
 def _fixed(settings: Settings) -> dict[str, object]:
@@ -182,7 +182,7 @@ async def _study(
     settings: Settings, bots: Iterable[Bot], encoder: Encoder | None, local: LocalServices
 ) -> None:
     for bot in bots:
-        if not bot.agent:
+        if not agent_of(bot):
             await study_facts(bot, encoder, local)
         if settings.service("tts")[0] == "local":
             await study_sounds(bot, encoder, local.make_tts(settings.speed(bot.voice_profile)))

@@ -23,6 +23,7 @@ from pydantic_settings import (
 from bots.config import (
     KINDS,
     BotEntry,
+    BusConfig,
     Kind,
     McpName,
     McpServerConfig,
@@ -42,7 +43,7 @@ DEFAULT_CONFIG = Path(__file__).parent.parent / "voice.yaml"
 ROOM_SERVICES = ("daily", "livekit")
 """Services where rooms can be had, as they are named in `voice.realtime`."""
 
-SECRETS = {"api_key", "api_secret", "secret", "credential", "dialin_secret"}
+SECRETS = {"api_key", "api_secret", "secret", "credential", "dialin_secret", "redis_url"}
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
         database_url: Where it is else; None for the file.
         models_dir: Where offline models are kept; None for the user's cache.
         server: Where the service listens.
+        bus: Where bots in other processes are reached; None for nowhere.
         default_bot: The bot that is started when a client names none.
         bots: The bots on offer, by name.
         profiles: Service profiles, by name.
@@ -72,6 +74,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     models_dir: Path | None = None
     server: ServerConfig = ServerConfig()
+    bus: BusConfig | None = None
     default_bot: str = "receptionist"
     bots: dict[str, BotEntry] = {"receptionist": BotEntry(module="bots.receptionist")}
     profiles: dict[str, ServiceProfile] = Field(default={"auto": ServiceProfile()})
@@ -321,6 +324,8 @@ def _inconsistencies(settings: Settings) -> list[str]:
             ]
     voices = settings.voice.voice_profiles
     for name, bot in settings.bots.items():
+        if bot.remote and not settings.bus:
+            problems.append(f"bus.redis_url: is required, because bots.{name}.remote is true")
         if bot.voice_profile and bot.voice_profile not in voices:
             problems.append(
                 f"bots.{name}.voice_profile: '{bot.voice_profile}' is none of {sorted(voices)}"

@@ -1,6 +1,6 @@
 """Several bots in one call: the bot that finds out what the caller wants, and its specialists."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -45,10 +45,10 @@ def make_team(
     members = {ROUTER: bot, **_as_wished(bot, settings)}
     minds = {
         name: make_mind(
-            replace(call, bot=member),
+            replace(call, bot=member, colleagues=_descriptions(members, but=name)),
             supervision,
             local,
-            instructions=_instructions(member, settings),
+            instructions=instructions_among_colleagues(member, settings),
         )
         for name, member in members.items()
     }
@@ -72,6 +72,8 @@ def make_team(
     for name, mind in minds.items():
         if mind.agent:
             mind.agent.on_handoff = partial(switchboard.hand_over, name)
+            # Who has failed is not asked again, unless the caller wants it.
+            mind.agent.on_failure = partial(switchboard.give_back, name, ROUTER)
 
     async def read(context: LLMContext) -> None:
         if active := minds[switchboard.active].read:
@@ -99,7 +101,11 @@ def _as_wished(bot: Bot, settings: Settings) -> dict[str, Bot]:
     }
 
 
-def _instructions(member: Bot, settings: Settings) -> str:
+def _descriptions(members: Mapping[str, Bot], *, but: str) -> dict[str, str]:
+    return {name: member.description for name, member in members.items() if name != but}
+
+
+def instructions_among_colleagues(member: Bot, settings: Settings) -> str:
     """Return who a bot is, and what it does with its colleagues; a small model does nothing."""
     instructions = member.system_instruction(small=settings.has_small_llm)
     if settings.has_small_llm:

@@ -170,6 +170,8 @@ class _Stream:
                 chunk = await self._read.get()
         except TimeoutError:
             raise AgentFailed(f"the agent has been silent for {timeout_secs:g} s") from None
+        if isinstance(chunk, AgentFailed):
+            raise chunk
         if isinstance(chunk, Exception):
             raise AgentFailed(f"the agent has failed: {type(chunk).__name__}") from chunk
         return chunk
@@ -213,9 +215,11 @@ class AgentLLMService(LLMService[Any]):
     Attributes:
         on_handoff: Called when the agent hands the conversation over, which ends its answer; None
             if nobody can take it: then that is a failure, as where this raises `AgentFailed`.
+        on_failure: Called when the agent has failed and that was apologised for; None for nothing.
     """
 
     on_handoff: Callable[[Handoff], Awaitable[None]] | None = None
+    on_failure: Callable[[], Awaitable[None]] | None = None
 
     def __init__(
         self,
@@ -293,6 +297,8 @@ class AgentLLMService(LLMService[Any]):
         await self.push_error(str(failure), exception=cause, category=ErrorCategory.UNKNOWN)
         if self._apology:
             await self.push_frame(TTSSpeakFrame(self._apology, append_to_context=True))
+        if self.on_failure:
+            await self.on_failure()
 
     async def _give_out(self, stream: _Stream, context: LLMContext) -> None:
         wait_secs = self._first_secs

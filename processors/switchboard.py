@@ -92,6 +92,36 @@ def transfer_in(result: Any) -> str | None:
     return to if isinstance(to, str) else None
 
 
+def transfer_tool(colleagues: Mapping[str, str], handler: Handler) -> FunctionSchema:
+    """Return the tool by which a language model puts a caller through.
+
+    Args:
+        colleagues: To whom, by name, and what they are asked for.
+        handler: Does it.
+    """
+    return FunctionSchema(
+        name=TOOL,
+        description="Put the caller through to a colleague, who knows all that has been said.",
+        properties={
+            "to": {
+                "type": "string",
+                "enum": list(colleagues),
+                "description": "\n".join(f"{name}: {it}" for name, it in colleagues.items()),
+            },
+            "why": {
+                "type": "string",
+                "description": "What the caller wants from them, in a few words.",
+            },
+            "say": {
+                "type": "string",
+                "description": "What you tell the caller meanwhile, in one short sentence.",
+            },
+        },
+        required=["to", "why", "say"],
+        handler=handler,
+    )
+
+
 def _parsed(result: str) -> Any:
     try:
         return json.loads(result)
@@ -210,6 +240,17 @@ class Switchboard(ServiceSwitcher[_ByName]):
         await self._call(handoff.to, "" if self._has_spoken else self._announcement)
         await self._show(handoff, run_llm=True)
 
+    async def give_back(self, who: str, to: str) -> None:
+        """Have somebody else have the caller from their next words on, because an agent has failed.
+
+        Args:
+            who: Whose agent it is.
+            to: Who has the caller then.
+        """
+        if who == self.active and who != to:
+            await self._call(to, "")
+            await self._show(Handoff(to, f"{who} does not answer"), run_llm=False)
+
     def _equipped(self, context: LLMContext) -> LLMContext:
         """Return a conversation with the tools of who has the caller, and of nobody else."""
         tools = list(self._lines[self.active].tools)
@@ -220,27 +261,7 @@ class Switchboard(ServiceSwitcher[_ByName]):
 
     def _tool(self, who: str, on_record: Callable[[Handler], Handler]) -> FunctionSchema:
         colleagues = {name: it.description for name, it in self._lines.items() if name != who}
-        return FunctionSchema(
-            name=TOOL,
-            description="Put the caller through to a colleague, who knows all that has been said.",
-            properties={
-                "to": {
-                    "type": "string",
-                    "enum": list(colleagues),
-                    "description": "\n".join(f"{name}: {it}" for name, it in colleagues.items()),
-                },
-                "why": {
-                    "type": "string",
-                    "description": "What the caller wants from them, in a few words.",
-                },
-                "say": {
-                    "type": "string",
-                    "description": "What you tell the caller meanwhile, in one short sentence.",
-                },
-            },
-            required=["to", "why", "say"],
-            handler=on_record(partial(self._put_through, who)),
-        )
+        return transfer_tool(colleagues, on_record(partial(self._put_through, who)))
 
     async def _put_through(self, who: str, params: FunctionCallParams) -> None:
         to, say = params.arguments.get("to"), params.arguments.get("say")

@@ -1,4 +1,4 @@
-"""The command line: serve, models, keys, doctor, talk, new.
+"""The command line: serve, models, keys, doctor, talk, specialist, new.
 
 Heavy modules are imported by the commands that need them, so that `--help` is instant.
 """
@@ -57,9 +57,11 @@ def settings_overrides(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config", type=Path, metavar="FILE", help="settings (voice.yaml)")
-    common.add_argument("--profile", metavar="NAME", help="service profile, e.g. offline")
+    every = argparse.ArgumentParser(add_help=False)
+    every.add_argument("--config", type=Path, metavar="FILE", help="settings (voice.yaml)")
+    every.add_argument("--profile", metavar="NAME", help="service profile, e.g. offline")
+    every.add_argument("--verbose", action="store_true", help="log in detail, with transcripts")
+    common = argparse.ArgumentParser(add_help=False, parents=[every])
     common.add_argument("--bot", metavar="NAME", help="bot for clients that name none")
     common.add_argument("--host", help="address to listen on (127.0.0.1)")
     common.add_argument("--port", type=int, help="port to listen on (7860); 0 picks a free one")
@@ -68,7 +70,6 @@ def _parser() -> argparse.ArgumentParser:
         choices=["webrtc", "websocket", "daily", "livekit"],
         help="how clients connect that do not say so (webrtc)",
     )
-    common.add_argument("--verbose", action="store_true", help="log in detail, with transcripts")
 
     parser = argparse.ArgumentParser(
         prog="python -m runner",
@@ -105,6 +106,12 @@ def _parser() -> argparse.ArgumentParser:
     talk.add_argument("--text", action="store_true", help="type instead of speaking")
     talk.add_argument("--relay-only", action="store_true", help="go by way of the TURN server")
     talk.set_defaults(run=_talk)
+
+    specialist = commands.add_parser(
+        "specialist", parents=[every], help="think for a bot of services elsewhere, over the bus"
+    )
+    specialist.add_argument("name", help="the bot, which those services have as `remote`")
+    specialist.set_defaults(run=_specialist, bot=None, host=None, port=None, transport=None)
 
     new = commands.add_parser("new", help="write a bot or a processor that works, with its test")
     new.add_argument("what", choices=["bot", "processor"])
@@ -162,6 +169,12 @@ def _talk(args: argparse.Namespace) -> int:
         text=args.text,
         relay_only=args.relay_only,
     )
+
+
+def _specialist(args: argparse.Namespace) -> int:
+    from runner import specialist
+
+    return specialist.serve(args.name, args.config, settings_overrides(args))
 
 
 def _new(args: argparse.Namespace) -> int:

@@ -1,8 +1,8 @@
 """The agent that is the brain of a bot, by the dotted path that the bot or voice.yaml names."""
 
 import importlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from bots.errors import ServiceUnavailable
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from bots.resources import Resources
 
 
+REMOTE = "bots.agents.remote:make_agent"
+"""Makes the agent of a bot that thinks in another process."""
+
+
 @dataclass(frozen=True)
 class AgentCall:
     """What the agent of one call is made from.
@@ -24,12 +28,14 @@ class AgentCall:
         session_id: Names the conversation, also where that goes on after a reload or a restart.
         resources: What calls share.
         keep_tool_call: Called before a tool of the bot's runs and when it has, and waited for.
+        colleagues: Whom its agent may hand over to, by name, and what they are for.
     """
 
     bot: Bot
     session_id: str
     resources: "Resources"
     keep_tool_call: Callable[[ToolCall], Awaitable[None]]
+    colleagues: Mapping[str, str] = field(default_factory=dict)
 
 
 AgentFactory: TypeAlias = Callable[[AgentCall], TextAgent]
@@ -37,6 +43,11 @@ AgentFactory: TypeAlias = Callable[[AgentCall], TextAgent]
 
 Where its module has a function `check(bot, settings)` too, that is called when the service starts
 and before each session, and raises the same if no call could be held."""
+
+
+def agent_of(bot: Bot) -> str | None:
+    """Return what makes the agent of a bot; None for one that has a language model instead."""
+    return REMOTE if bot.remote else bot.agent
 
 
 def find_factory(path: str) -> AgentFactory:
@@ -64,10 +75,11 @@ def check_agent(bot: Bot, settings: Settings) -> None:
     Raises:
         ServiceUnavailable: If it cannot, for want of a package or a setting.
     """
-    if not bot.agent:
+    path = agent_of(bot)
+    if not path:
         return
-    find_factory(bot.agent)
-    module = importlib.import_module(bot.agent.partition(":")[0])
+    find_factory(path)
+    module = importlib.import_module(path.partition(":")[0])
     if check := getattr(module, "check", None):
         check(bot, settings)
 
@@ -78,5 +90,6 @@ def make_agent(call: AgentCall) -> TextAgent:
     Raises:
         ServiceUnavailable: If it cannot be made.
     """
-    assert call.bot.agent
-    return find_factory(call.bot.agent)(call)
+    path = agent_of(call.bot)
+    assert path
+    return find_factory(path)(call)

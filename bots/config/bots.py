@@ -67,6 +67,7 @@ class BotEntry(BotChanges):
         module: Python module with the bot.
         agent: What makes the agent that answers in the place of the language model, as
             `package.module:factory`; None keeps the bot's own.
+        remote: Whether it thinks in another process, over the bus (`python -m runner specialist`).
         specialists: Bots that it puts callers through to; None keeps the bot's own.
         own_voices: Whether each of them has its own voice; None keeps the bot's own choice.
         mcp: MCP servers whose tools it has; None keeps the bot's own.
@@ -75,6 +76,7 @@ class BotEntry(BotChanges):
     module: str
     # Only whoever installs bots says which code runs: it is none of `BotChanges`.
     agent: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
+    remote: bool = False
     specialists: list[str] | None = None
     own_voices: bool | None = None
     mcp: list[str] | None = None

@@ -122,6 +122,26 @@ class WorkerConfig(Section):
     memory_limit: Annotated[float, Field(ge=0)] = 0
 
 
+class BusConfig(Section):
+    """Where bots in other processes are reached.
+
+    Attributes:
+        redis_url: Of a Redis server, `redis://` or, with TLS, `rediss://`. All who can write to it
+            can speak for these bots.
+        answers: How many questions a process answers at once; above, they are left to others.
+    """
+
+    redis_url: SecretStr
+    answers: Annotated[int, Field(ge=1, le=1000)] = 50
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_an_address(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(("redis://", "rediss://")):
+            raise ValueError("expected redis://... or rediss://...")
+        return url
+
+
 class LoggingConfig(Section):
     """What is logged.
 

@@ -2,8 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from bots.config import BotChanges
 from bots.errors import ConfigError
+from bots.registry import UnknownBot, load_bot, with_changes
 from bots.settings import DEFAULT_CONFIG, load_settings
+from bots.specialist import only
 
 KEYS = ["OPENAI_API_KEY", "ELEVENLABS_API_KEY", "DEEPGRAM_API_KEY", "AZURE_OPENAI_API_KEY"]
 
@@ -171,3 +174,38 @@ class TestProblems:
     def test_a_missing_file_is_told(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="cannot be read: No such file"):
             load_settings(tmp_path / "nowhere.yaml")
+
+
+class TestBotsInOtherProcesses:
+    REMOTE = "bots: {receptionist: {module: bots.receptionist, remote: true}}\n"
+
+    def test_they_need_a_bus(self, tmp_path: Path) -> None:
+        wrong = problems_of(tmp_path, self.REMOTE)
+        assert "bus.redis_url: is required, because bots.receptionist.remote is true" in wrong
+
+    def test_a_bus_whose_address_is_not_set_is_named(self, tmp_path: Path) -> None:
+        wrong = problems_of(tmp_path, 'bus: {redis_url: "${REDIS_OF_TESTS}"}\n')
+        assert "bus.redis_url: environment variable REDIS_OF_TESTS is not set" in wrong
+
+    def test_its_password_is_neither_taken_from_the_file_nor_shown(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        wrong = problems_of(tmp_path, "bus: {redis_url: redis://:hunter2@localhost}\n")
+        assert "bus.redis_url: a secret must not be in the file" in wrong
+        monkeypatch.setenv("PARLANTE_BUS__REDIS_URL", "http://:hunter2@localhost")
+        wrong += problems_of(tmp_path, "")
+        assert "bus.redis_url: expected redis://" in wrong
+        assert "hunter2" not in wrong
+
+    def test_they_are_reached_by_their_name_and_never_speech_to_speech(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PARLANTE_BUS__REDIS_URL", "redis://localhost")
+        (tmp_path / "voice.yaml").write_text(self.REMOTE)
+        settings = load_settings(tmp_path / "voice.yaml")
+        bot = with_changes(load_bot("receptionist", settings), BotChanges(mode="speech_to_speech"))
+        assert bot.remote == "receptionist"
+        assert bot.mode_in(settings) == "chained"
+        assert load_bot("receptionist", only("receptionist", settings)).remote is None
+        with pytest.raises(UnknownBot):
+            only("nobody", settings)

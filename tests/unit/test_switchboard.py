@@ -30,7 +30,7 @@ from pipecat.services.settings import TTSSettings
 from pipecat.utils.types import is_given
 from pipecat.workers.runner import WorkerRunner
 
-from processors.agent_bridge import AgentLLMService, Chunk, Handoff
+from processors.agent_bridge import AgentLLMService, Chunk, Handoff, ToolFinished
 from processors.switchboard import (
     MAX_TRANSFERS,
     TAKE_OVER,
@@ -195,6 +195,7 @@ def perform(
         for name, it in lines.items():
             if isinstance(it.brain[0], AgentLLMService):
                 it.brain[0].on_handoff = partial(switchboard.hand_over, name)
+                it.brain[0].on_failure = partial(switchboard.give_back, name, "router")
         voice = Voice()
         turns = LLMContextAggregatorPair(context)
         worker = PipelineWorker(
@@ -397,6 +398,20 @@ class TestAnAgent:
         stage = perform(ask_once, {"router": line(agent), "sales": line(Model("Hm."))})
         assert stage.heard == [SORRY]
         assert stage.switchboard.active == "router"
+
+    def test_that_fails_is_apologised_for_and_gives_the_caller_back(self) -> None:
+        async def script(stage: Stage) -> None:
+            await stage.ask("What does it cost?")
+            await stage.ask("Hello?")
+
+        agent = AgentLLMService(Agent(ToolFinished("never begun", None)), apology=SORRY)
+        router = Model([to("sales", "Here is Max.")], "They are not there.")
+        stage = perform(script, {"router": line(router), "sales": line(agent)})
+        assert stage.heard == ["Here is Max.", SORRY, "They are not there."]
+        assert transfers_in(stage.context.messages) == ["sales", "router"]
+        assert len(router.asked) == 2
+        assert "sales does not answer" in str(router.asked[1])
+        assert router.offered[1] == [TOOL], "they may be tried again"
 
 
 class TestWithoutATool:

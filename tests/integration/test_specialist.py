@@ -1,0 +1,234 @@
+"""A caller is put through to a specialist in another process, over Redis, and on and back."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from runner.peer import Peer, connect
+from tests.integration.test_call import REPLY_SECS, ask
+from tests.integration.test_smart_router import BOOKED, BOOKING, HELP, offered, put_through, who
+from tests.integration.test_transcript import entries, read_when
+from tests.redis import RedisServer, redis_program, run_redis
+from tests.service import run_service
+from tests.specialist import run_specialist
+from tests.speech import Speaker
+from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
+
+pytestmark = pytest.mark.skipif(not redis_program(), reason="needs redis-server")
+
+GIVE_UP_SECS = 15
+"""How long a caller may wait at most for an apology."""
+
+WISH = "I need an appointment on Tuesday at ten, for my knee. Dana Whitfield, 555 0134."
+PRICE = "And what is Team for ten? Write to dana at example dot org."
+PROBLEM = "And I cannot log in to Quill, I forgot my password."
+BACK = "Once more the clinic: when was my appointment?"
+TELL = "Tell me all about Team."
+WAIT = "Wait a moment."
+
+WANTED = {
+    WISH: "receptionist",
+    PRICE: "sales",
+    TELL: "sales",
+    PROBLEM: "callcenter",
+    BACK: "receptionist",
+}
+NAMES = {"receptionist": "Grace", "sales": "Max", "callcenter": "Sam"}
+SAY = {
+    "receptionist": "I will put you through to the clinic.",
+    "sales": "I will put you through to sales.",
+    "callcenter": "My colleague in support knows that.",
+}
+LEAD = {"name": "Dana", "contact": "dana@example.org", "needs": "invoices", "users": 10}
+NOTED = "Team is one hundred and ninety dollars. They will write to you."
+ALL = " ".join(f"This is word {number}." for number in range(30))
+YES = "Yes, I am here."
+APOLOGY = "I am sorry, I cannot answer that just now. Could you say it again?"
+
+
+def reply(messages: list[Any]) -> Reply:
+    """Put callers through to who is wanted, who calls a tool and answers."""
+    name, last = who(messages), messages[-1]
+    # Facts may stand with it.
+    told = [m["content"] for m in messages if m["role"] == "user"][-1]
+    [asked] = [it for it in (*WANTED, WAIT) if it in told]
+    to = WANTED.get(asked)
+    if to and name != NAMES[to]:
+        return put_through(to, asked, SAY[to])
+    tool = str(last["content"]) if last["role"] == "tool" else "put_through"
+    match asked:
+        case _ if asked == WISH and "put_through" in tool:
+            return "book_appointment", BOOKING
+        case _ if asked == PRICE and "put_through" in tool:
+            return "save_lead", LEAD
+    words = {WISH: BOOKED, PRICE: NOTED, PROBLEM: HELP, BACK: BOOKED, TELL: ALL, WAIT: YES}
+    return words[asked]
+
+
+class Standin(OpenAIStandin):
+    """One that knows when an answer is wanted no more."""
+
+    given_up = 0
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await super().chat(request)
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with run_redis() as server:
+        yield server
+
+
+def environment(llm: OpenAIStandin, redis: RedisServer) -> dict[str, str]:
+    return {
+        "OPENAI_API_KEY": llm.key,
+        "OPENAI_BASE_URL": llm.url,
+        "PARLANTE_BOTS__SALES__REMOTE": "true",
+        "PARLANTE_BUS__REDIS_URL": redis.url,
+    }
+
+
+def rows(folder: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(folder / "data" / "parlante.db")) as database:
+        return database.execute(query).fetchall()
+
+
+async def say(peer: Peer, words: str) -> list[str]:
+    """Write something to the bot; return what it says, when it has."""
+    seen = len(peer.messages)
+    peer.send("send-text", {"content": words})
+    await peer.hear_out(timeout=REPLY_SECS, after=seen)
+    return [m["data"]["text"] for m in peer.messages[seen:] if m["type"] == "bot-tts-text"]
+
+
+async def begin(peer: Peer, words: str) -> int:
+    """Write something, and wait until the answer is spoken; return how many messages there are."""
+    seen = len(peer.messages)
+    peer.send("send-text", {"content": words})
+    await peer.wait_for(
+        lambda m: m["type"] == "bot-tts-text" and "This is word" in m["data"]["text"],
+        timeout=REPLY_SECS,
+        after=seen,
+    )
+    return len(peer.messages)
+
+
+async def test_a_caller_goes_from_clinic_to_sales_elsewhere_to_support_and_back(
+    tmp_path: Path, redis: RedisServer, speaker: Speaker
+) -> None:
+    llm = Standin(key="sk-standin", heard=WISH, reply=reply)
+    async with run_openai_standin(llm):
+        variables = environment(llm, redis)
+        async with run_specialist(tmp_path / "sales", "sales", variables) as specialist:
+            with run_service(tmp_path, environment=variables) as service:
+                async with connect(service.url, bot="smart_router") as peer:
+                    await peer.hear_out(timeout=REPLY_SECS)
+                    said = []
+                    for words in (WISH, PRICE, PROBLEM, BACK):
+                        llm.heard = words
+                        _, answer, _ = await ask(peer, speaker, "I have a question.")
+                        said.append(answer.split())
+                    transcript = await read_when(service.url, peer.session_id, entries(19))
+                    shown = [m["data"] for m in peer.messages if m["type"] == "server-message"]
+                assert "ERROR" not in service.log
+        assert "ERROR" not in specialist.log
+    assert said == [
+        f"{SAY['receptionist']} {BOOKED}".split(),
+        f"{SAY['sales']} {NOTED}".split(),
+        f"{SAY['callcenter']} {HELP}".split(),
+        f"{SAY['receptionist']} {BOOKED}".split(),
+    ]
+    put = [it["to"] for it in shown if it["type"] == "put-through"]
+    assert put == ["receptionist", "sales", "callcenter", "receptionist"]
+
+    # Tools run where their bot thinks, and are on record in the call.
+    assert rows(tmp_path, "SELECT name FROM appointments") == [(BOOKING["name"],)]
+    assert rows(tmp_path / "sales", "SELECT contact, users FROM leads") == [
+        (LEAD["contact"], LEAD["users"])
+    ]
+    done = [it for it in transcript["entries"] if it["type"] == "tool_call"]
+    assert [(it["tool"], it["outcome"]) for it in done] == [
+        ("put_through", "completed"),
+        ("book_appointment", "completed"),
+        ("put_through", "completed"),
+        ("save_lead", "completed"),
+        ("put_through", "completed"),
+        ("put_through", "completed"),
+    ]
+    assert done[3]["arguments"] == LEAD
+    assert done[3]["result"]["written_down"]
+    kept = rows(tmp_path, "SELECT count(*) FROM tool_calls WHERE tool = 'save_lead'")
+    assert kept == [(1,)]
+
+    # Each knows all that was said before, wherever they think.
+    told = {who(chat["messages"]): str(chat["messages"]) for chat in llm.chats}
+    assert all(it in told["Max"] for it in (WISH, BOOKED, PRICE))
+    assert all(it in told["Sam"] for it in (WISH, PRICE, "save_lead", NOTED, PROBLEM))
+    assert all(it in told["Grace"] for it in (WISH, PRICE, NOTED, PROBLEM, HELP, BACK))
+    tools = dict(offered(llm))
+    assert {"put_through", "save_lead", "quote"} <= tools["Max"]
+    assert "book_appointment" not in tools["Max"]
+    assert "Facts: " in told["Max"], "its own"
+
+
+async def test_a_call_goes_on_whatever_becomes_of_the_other_process(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    llm = Standin(key="sk-standin", heard="", reply=reply)
+    async with run_openai_standin(llm):
+        variables = environment(llm, redis)
+        with run_service(tmp_path, environment=variables) as service:
+            async with connect(service.url, bot="smart_router") as peer:
+                await peer.hear_out(timeout=REPLY_SECS)
+                async with run_specialist(tmp_path / "first", "sales", variables) as specialist:
+                    # Who is interrupted has no more words made, there either.
+                    llm.word_secs = 0.2
+                    await begin(peer, TELL)
+                    before = llm.given_up
+                    llm.word_secs = 0
+                    assert await say(peer, WAIT) == [YES]
+                    async with asyncio.timeout(GIVE_UP_SECS):
+                        while llm.given_up == before:  # noqa: ASYNC110 - the other process
+                            await asyncio.sleep(0.05)
+
+                    # Who dies in the midst of an answer is apologised for.
+                    llm.word_secs = 0.2
+                    seen = await begin(peer, TELL)
+                    specialist.process.kill()
+                    llm.word_secs = 0
+                    await peer.wait_for(
+                        lambda m: m["type"] == "bot-tts-text" and APOLOGY in m["data"]["text"],
+                        timeout=GIVE_UP_SECS,
+                        after=seen,
+                    )
+                    await peer.hear_out(timeout=REPLY_SECS, after=seen)
+                put = [m["data"] for m in peer.messages if m["type"] == "server-message"]
+                assert [it["to"] for it in put if it["type"] == "put-through"] == [
+                    *("sales", "switchboard")
+                ]
+                # The others are there, and who was put through to nobody is told so.
+                assert await say(peer, PROBLEM) == [SAY["callcenter"], HELP]
+                assert await say(peer, PRICE) == [SAY["sales"], APOLOGY]
+
+                # Who is back answers, also when Redis was away in between.
+                async with run_specialist(tmp_path / "second", "sales", variables):
+                    assert " ".join(await say(peer, PRICE)) == f"{SAY['sales']} {NOTED}"
+                    redis.kill()
+                    assert await say(peer, TELL) == [APOLOGY]
+                    redis.start()
+                    async with asyncio.timeout(GIVE_UP_SECS):
+                        while APOLOGY in (said := await say(peer, PRICE)):
+                            pass
+                    assert " ".join(said) == f"{SAY['sales']} {NOTED}"
+    assert rows(tmp_path / "first", "SELECT * FROM leads") == []
