@@ -16,10 +16,12 @@ from pipecat.frames.frames import (
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
+    MetricsFrame,
     TTSSpeakFrame,
 )
+from pipecat.metrics.metrics import LLMTokenUsage, LLMUsageMetricsData
 from pipecat.pipeline.pipeline import Pipeline
-from pipecat.pipeline.worker import PipelineWorker
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMStandardMessage
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -31,6 +33,7 @@ from processors.agent_bridge import (
     AgentFailed,
     Chunk,
     Handoff,
+    TokensUsed,
     ToolFinished,
     ToolStarted,
 )
@@ -73,6 +76,10 @@ class _Gatherer(FrameProcessor):
                 self._asked = max(0, self._asked - 1)
             case LLMTextFrame() | TTSSpeakFrame():
                 await self.pieces.put(frame.text)
+            case MetricsFrame():
+                for usage in frame.data:
+                    if isinstance(usage, LLMUsageMetricsData):
+                        await self.pieces.put(_tokens_of(usage.value))
             case FunctionCallsStartedFrame():
                 self._running |= {call.tool_call_id for call in frame.function_calls}
             case FunctionCallInProgressFrame() if frame.function_name != TOOL:
@@ -171,6 +178,7 @@ class PipelineAgent:
         assistant = LLMContextAggregatorPair(context).assistant()
         worker = PipelineWorker(
             Pipeline([*self._brain, self._gatherer, assistant]),
+            params=PipelineParams(enable_usage_metrics=True),
             app_resources=self._app_resources,
             enable_rtvi=False,
             enable_turn_tracking=False,
@@ -194,6 +202,12 @@ class PipelineAgent:
         self._gatherer.handoff = Handoff(to, str(why))
         stop = FunctionCallResultProperties(run_llm=False)
         await params.result_callback({TOOL: to}, properties=stop)
+
+
+def _tokens_of(used: LLMTokenUsage) -> TokensUsed:
+    return TokensUsed(
+        used.prompt_tokens, used.completion_tokens, cached=used.cache_read_input_tokens or 0
+    )
 
 
 def _is_final(frame: FunctionCallResultFrame) -> bool:

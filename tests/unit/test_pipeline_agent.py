@@ -13,11 +13,19 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     LLMTextFrame,
 )
+from pipecat.metrics.metrics import LLMTokenUsage
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.utils.types import is_given
 
-from processors.agent_bridge import AgentFailed, Chunk, Handoff, ToolFinished, ToolStarted
+from processors.agent_bridge import (
+    AgentFailed,
+    Chunk,
+    Handoff,
+    TokensUsed,
+    ToolFinished,
+    ToolStarted,
+)
 from processors.pipeline_agent import PipelineAgent
 from processors.switchboard import TOOL
 
@@ -65,6 +73,25 @@ class Model(LLMService[Any]):
         await self.push_frame(LLMFullResponseEndFrame())
 
 
+class CountingModel(Model):
+    """Tells what each of its answers has consumed."""
+
+    def can_generate_metrics(self) -> bool:
+        return True
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, LLMContextFrame):
+            await self.start_llm_usage_metrics(
+                LLMTokenUsage(
+                    prompt_tokens=10,
+                    completion_tokens=2,
+                    total_tokens=12,
+                    cache_read_input_tokens=4,
+                )
+            )
+        await super().process_frame(frame, direction)
+
+
 async def price(params: FunctionCallParams, users: int) -> None:
     """Tell a price.
 
@@ -98,6 +125,12 @@ async def test_words_come_as_they_are_made() -> None:
     assert await ask(model) == ["Nineteen ", "dollars. "]
     assert model.asked == [[*HISTORY, {"role": "user", "content": "What is it?"}]]
     assert model.offered == [{"price", "slow", "broken", TOOL}]
+
+
+async def test_it_tells_what_its_model_consumes_each_time_that_it_is_asked() -> None:
+    given = await ask(CountingModel([("price", {"users": 2})], "Done."))
+    used = [it for it in given if isinstance(it, TokensUsed)]
+    assert used == [TokensUsed(prompt=10, completion=2, cached=4)] * 2
 
 
 async def test_what_tools_give_is_answered_when_all_have_given() -> None:
