@@ -196,14 +196,12 @@ async def test_a_call_goes_on_whatever_becomes_of_the_other_process(
                     llm.word_secs = 0.2
                     await begin(peer, TELL)
                     before = llm.given_up
-                    llm.word_secs = 0
                     assert await say(peer, WAIT) == [YES]
                     async with asyncio.timeout(GIVE_UP_SECS):
                         while llm.given_up == before:  # noqa: ASYNC110 - the other process
                             await asyncio.sleep(0.05)
 
                     # Who dies in the midst of an answer is apologised for.
-                    llm.word_secs = 0.2
                     seen = await begin(peer, TELL)
                     specialist.process.kill()
                     llm.word_secs = 0
