@@ -15,6 +15,8 @@ from processors.circuit import Circuit, CircuitRecord
 from processors.failover import FailoverSwitcher, Failure, Watch
 from processors.hearing_failover import WatchedSTT
 from processors.llm_failover import WatchedLLM, Words
+from processors.speech_failover import Hears
+from processors.streamed_hearing import StreamedSTT
 from processors.voice_failover import Voice, WatchedTTS
 
 Report = Callable[[Failure], Awaitable[None]]
@@ -88,7 +90,7 @@ class Supervision:
 
     def watch(self, kind: Kind, provider: str, service: FrameProcessor) -> None:
         """Watch a service, if it can be; one on this machine has all the time that it takes."""
-        if not isinstance(service, WatchedLLM | WatchedTTS | WatchedSTT):
+        if not isinstance(service, WatchedLLM | WatchedTTS | WatchedSTT | StreamedSTT):
             return
         timeouts: TimeoutConfig = getattr(self.config, kind)
         is_local = provider == "local"
@@ -104,7 +106,7 @@ class Supervision:
             case WatchedLLM():
                 words = Words(self.announcements.lost_thread, self.announcements.cannot_answer)
                 service.words = words
-            case WatchedSTT():
+            case WatchedSTT() | StreamedSTT():
                 service.cannot_hear = self.announcements.cannot_hear
 
 
@@ -125,8 +127,10 @@ def hearing_by(services: Sequence[STTService]) -> STTService:
         services: In order of preference.
     """
     first, *others = services
-    if isinstance(first, WatchedSTT):
-        first.successors = cast(Sequence[WatchedSTT], others)
+    if isinstance(first, WatchedSTT | StreamedSTT):
+        first.successors = cast(Sequence[Hears], others)
+    if isinstance(first, StreamedSTT):
+        first.has_microphone = True
     return first
 
 

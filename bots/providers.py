@@ -17,7 +17,7 @@ from pipecat.services.ai_service import AIService
 from pipecat.services.llm_service import LLMService
 from pipecat.services.openai.realtime import events
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
-from pipecat.services.stt_service import SegmentedSTTService, STTService
+from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
 
@@ -328,7 +328,7 @@ def _watched(service: type[AIService]) -> type[AIService]:
         return watched_llm(service)
     if issubclass(service, TTSService):
         return watched_tts(service)
-    return watched_stt(service) if issubclass(service, SegmentedSTTService) else service
+    return watched_stt(service) if issubclass(service, STTService) else service
 
 
 def _service_class(kind: Kind, provider: str, name: str | None) -> type[AIService]:

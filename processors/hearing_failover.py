@@ -1,17 +1,17 @@
 """Speech that is not understood is given to the next service of a list, piece by piece."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from pipecat.frames.frames import ErrorFrame, Frame, TTSSpeakFrame
+from pipecat.frames.frames import ErrorFrame, TTSSpeakFrame
 from pipecat.services.stt_service import SegmentedSTTService, STTService
 
 from processors.failover import Watch
-from processors.speech_failover import first_that_works, timed, watch_of
+from processors.speech_failover import Frames, Hears, first_that_works, timed, watch_of
+from processors.streamed_hearing import StreamedSTT
 
 STT = TypeVar("STT", bound=STTService)
-Frames = AsyncGenerator[Frame | None, None]
 
 
 class WatchedSTT(SegmentedSTTService):
@@ -26,13 +26,13 @@ class WatchedSTT(SegmentedSTTService):
     """
 
     watch: Watch | None = None
-    successors: Sequence["WatchedSTT"] = ()
+    successors: Sequence[Hears] = ()
     cannot_hear = ""
 
     async def run_stt(self, audio: bytes) -> Frames:
         """Transcribe a segment, or have it transcribed."""
         if self.watch:
-            services: Sequence[WatchedSTT] = [self, *self.successors]
+            services: Sequence[Hears] = [self, *self.successors]
             async for frame in first_that_works(services, lambda service: service.hear(audio)):
                 if isinstance(frame, ErrorFrame):
                     await self.push_error_frame(frame)
@@ -55,10 +55,17 @@ class WatchedSTT(SegmentedSTTService):
 
 
 def watched_stt(service: type[STT]) -> type[STT]:
-    """Return a class that is `service`, and is watched."""
-    return cast(type[STT], _watched(service))
+    """Return a class that is `service`, and is watched, if it can be.
+
+    One that tells itself when a turn is over is left to itself.
+    """
+    if issubclass(service, SegmentedSTTService):
+        return cast(type[STT], _watched(WatchedSTT, service))
+    if service.service_metadata_frame is STTService.service_metadata_frame:
+        return cast(type[STT], _watched(StreamedSTT, service))
+    return service
 
 
 @cache
-def _watched(service: Any) -> Any:
-    return type(service.__name__, (WatchedSTT, service), {})
+def _watched(watch: Any, service: Any) -> Any:
+    return type(service.__name__, (watch, service), {})

@@ -17,6 +17,7 @@ class OwnConnection(AIService):
     """
 
     _may_connect = False
+    _is_hanging_up = False
     _change: asyncio.Task[None] | None = None
 
     async def _connect(self) -> None:
@@ -30,12 +31,17 @@ class OwnConnection(AIService):
 
     def hang_up(self) -> None:
         """Give the connection up, in the background."""
-        self._begin(self._hang_up(self._change))
+        if not self._is_hanging_up:
+            self._is_hanging_up = True
+            self._begin(self._hang_up(self._change))
 
     async def _hang_up(self, earlier: asyncio.Task[None] | None) -> None:
-        if earlier:
-            await self.cancel_task(earlier)
-        await self._disconnect()  # type: ignore[attr-defined]
+        try:
+            if earlier:
+                await self.cancel_task(earlier)
+            await self._disconnect()  # type: ignore[attr-defined]
+        finally:
+            self._is_hanging_up = False
 
     async def settle(self) -> None:
         """Wait until the connection may be used, or made, by who asks for something now."""

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
-from pipecat.frames.frames import ErrorFrame
+from pipecat.frames.frames import ErrorFrame, Frame
 from pipecat.services.ai_service import AIService
 from pipecat.utils.errors import ErrorCategory, classify_http_exception
 
@@ -32,6 +32,20 @@ class Asked(Protocol):
     """A service that is asked for a piece of work, and watched."""
 
     watch: Watch | None
+
+
+Frames: TypeAlias = AsyncGenerator[Frame | None, None]
+
+
+class Hears(Asked, Protocol):
+    """A service that can be given a piece of speech to hear, and is watched."""
+
+    def hear(self, audio: bytes) -> Frames:
+        """Transcribe a piece of speech, a WAV file.
+
+        Raises:
+            SpeechFailed: If it cannot be.
+        """
 
 
 Speech = TypeVar("Speech", bound=Asked)

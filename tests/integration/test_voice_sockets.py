@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from processors.voice_failover import NO_VOICE
-from tests.faulty_call import KEY, NOBODY, REFUSED, FaultyCall, calling, first_of
+from tests.faulty_call import KEY, LONGEST_SECS, NOBODY, REFUSED, FaultyCall, calling, first_of
 from tests.integration.conftest import FIRST
 from tests.integration.test_speech_failover import FAULTS, ask_again, services
 from tests.line import speak
@@ -17,7 +17,6 @@ from tests.standins.elevenlabs import ElevenLabsVoice, run_elevenlabs_voice
 from tests.standins.faults import WORD_SECS
 from tests.standins.openai_server import Fault, OpenAIStandin, always
 
-LONGEST_SECS = 10
 REASONS = {
     "401": "authentication",
     "429": "rate_limit",

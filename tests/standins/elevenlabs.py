@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.standins.faults import WORD_SECS, SocketStandin, tone
+from tests.standins.faults import WORD_SECS, HearingStandin, SocketStandin, tone
 from tests.standins.serving import serving
 
 
@@ -70,6 +71,48 @@ class ElevenLabsVoice(SocketStandin):
                     "contextId": context,
                 }
             )
+
+
+class ElevenLabsHearing(HearingStandin):
+    """Realtime speech to text; the client says when a piece is over (`commit_strategy=manual`)."""
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        query = request.query
+        rate_hz = int(query["audio_format"].removeprefix("pcm_"))
+        if (query["model_id"], query["commit_strategy"]) != ("scribe_v2_realtime", "manual"):
+            raise web.HTTPBadRequest
+        socket = await self.open(request, request.headers.get("xi-api-key"))
+        await socket.send_json({"message_type": "session_started", "session_id": "s"})
+        loud_secs = 0.0
+        async for message in socket:
+            chunk: dict[str, Any] = json.loads(message.data)
+            assert (chunk["message_type"], chunk["sample_rate"]) == ("input_audio_chunk", rate_hz)
+            before = loud_secs
+            pcm = base64.b64decode(chunk["audio_base_64"])
+            loud_secs = self.hear(request, pcm, rate_hz, before)
+            if self.is_partial_due(before, loud_secs):
+                await _tell(socket, "partial_transcript", self.heard.split()[0])
+            if chunk["commit"]:
+                said = await self.transcript(socket, loud_secs)
+                loud_secs = 0.0
+                if said is not None:
+                    await _tell(socket, "committed_transcript", said)
+        return socket
+
+
+async def _tell(socket: web.WebSocketResponse, message_type: str, text: str) -> None:
+    await socket.send_json({"message_type": message_type, "text": text})
+
+
+@asynccontextmanager
+async def run_elevenlabs_hearing(
+    standin: ElevenLabsHearing, tls: ssl.SSLContext
+) -> AsyncIterator[ElevenLabsHearing]:
+    """Serve it, encrypted, on a free port of the loopback address."""
+    path = "/v1/speech-to-text/realtime"
+    async with serving(web.get(path, standin.serve), tls=tls) as address:
+        standin.url = address
+        yield standin
 
 
 @asynccontextmanager
