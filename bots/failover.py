@@ -17,7 +17,8 @@ from processors.hearing_failover import WatchedSTT
 from processors.llm_failover import WatchedLLM, Words
 from processors.speech_failover import Hears
 from processors.streamed_hearing import StreamedSTT
-from processors.voice_failover import Voice, WatchedTTS
+from processors.voice_failover import Voice
+from processors.watched_voice import WatchedTTS
 
 Report = Callable[[Failure], Awaitable[None]]
 Service = TypeVar("Service", bound=FrameProcessor)

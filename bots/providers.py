@@ -32,7 +32,7 @@ from processors.hearing_failover import watched_stt
 from processors.llm_failover import watched_llm
 from processors.own_connection import OwnConnection
 from processors.realtime_session import RealtimeSession
-from processors.voice_failover import watched_tts
+from processors.watched_voice import watched_tts
 
 _BASES: dict[Kind, type[AIService]] = {
     "stt": STTService,

@@ -211,13 +211,15 @@ class StreamedSTT(OwnConnection, STTService):
                 self._speaking = _Piece(is_live=self._hears_microphone)
                 self._unheard.append(self._speaking)
                 await super().process_frame(frame, direction)
-            case VADUserStoppedSpeakingFrame() if self._hears_microphone:
-                await super().process_frame(frame, direction)
-                self._end_piece()
             case VADUserStoppedSpeakingFrame():
-                # The service is not to be told, but everybody else.
-                await STTService.process_frame(self, frame, direction)
-                self._end_piece()
+                try:
+                    if self._hears_microphone:
+                        await super().process_frame(frame, direction)
+                    else:
+                        # The service is not to be told, but everybody else.
+                        await STTService.process_frame(self, frame, direction)
+                finally:
+                    self._end_piece()
             case _:
                 await super().process_frame(frame, direction)
 

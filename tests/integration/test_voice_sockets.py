@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.integration.conftest import FIRST
 from tests.integration.test_speech_failover import FAULTS, ask_again, services
 from tests.line import speak
 from tests.speech import Speaker
+from tests.standins.cartesia import CartesiaVoice, run_cartesia_voice
 from tests.standins.elevenlabs import ElevenLabsVoice, run_elevenlabs_voice
 from tests.standins.faults import WORD_SECS
 from tests.standins.openai_server import Fault, OpenAIStandin, always
@@ -28,18 +30,26 @@ REASONS = {
 
 LONG = " ".join(["We are open all day long and every caller is welcome here today."] * 4)
 
+Voice: TypeAlias = tuple[str, ElevenLabsVoice | CartesiaVoice]
 
-@pytest.fixture
-async def voice() -> AsyncIterator[ElevenLabsVoice]:
+
+@pytest.fixture(params=["elevenlabs", "cartesia"])
+async def voice(request: pytest.FixtureRequest) -> AsyncIterator[Voice]:
+    """A provider, by its name, and what is in its place."""
+    if request.param == "cartesia":
+        async with run_cartesia_voice(CartesiaVoice(KEY)) as cartesia:
+            yield request.param, cartesia
+        return
     async with run_elevenlabs_voice(ElevenLabsVoice(KEY)) as standin:
-        yield standin
+        yield request.param, standin
 
 
-def address(voice: ElevenLabsVoice, fault: str) -> str:
+def address(voice: Voice, fault: str) -> dict[str, str]:
+    name, standin = voice
     if fault == REFUSED:
-        return NOBODY.replace("http", "ws")
-    voice.fault = Fault(fault)
-    return voice.url
+        return {name: NOBODY.replace("http", "ws")}
+    standin.fault = Fault(fault)
+    return {name: standin.url}
 
 
 @asynccontextmanager
@@ -61,17 +71,17 @@ class TestAVoiceWithASocketThatFails:
         speaker: Speaker,
         first: OpenAIStandin,
         second: OpenAIStandin,
-        voice: ElevenLabsVoice,
+        voice: Voice,
         fault: str,
     ) -> None:
-        tts = {"elevenlabs": address(voice, fault), "backup": second.url}
+        tts = {**address(voice, fault), "backup": second.url}
         async with calling(tmp_path, speaker, **services(first, tts=tts)) as call:
             answer = await call.ask()
         assert answer.said.heard == FIRST
         assert second.spoken == [FIRST]
         assert answer.wait_secs < LONGEST_SECS
         [failure] = answer.failures
-        assert (failure.provider, failure.successor) == ("elevenlabs", "backup")
+        assert (failure.provider, failure.successor) == (voice[0], "backup")
         assert failure.reason == REASONS.get(fault, failure.reason)
 
     @pytest.mark.parametrize("fault", first_of(["401", "hang", "stall", "garbage"]))
@@ -80,17 +90,17 @@ class TestAVoiceWithASocketThatFails:
         tmp_path: Path,
         speaker: Speaker,
         first: OpenAIStandin,
-        voice: ElevenLabsVoice,
+        voice: Voice,
         fault: str,
     ) -> None:
-        tts = {"elevenlabs": address(voice, fault)}
+        tts = address(voice, fault)
         async with calling(tmp_path, speaker, **services(first, tts=tts)) as call:
             answer = await call.ask()
             begun = "On Friday we" if fault == "stall" else ""
             assert answer.said.heard == f"{begun} {NO_VOICE}".strip()
             assert answer.said.generated == FIRST
             assert answer.wait_secs < LONGEST_SECS
-            voice.fault = None
+            voice[1].fault = None
             assert await ask_again(call, first) == [answer.said.heard]
 
 
@@ -100,24 +110,24 @@ class TestAVoiceWithASocket:
         tmp_path: Path,
         speaker: Speaker,
         first: OpenAIStandin,
-        voice: ElevenLabsVoice,
+        voice: Voice,
     ) -> None:
         first.faults["tts"] = Fault.STALLS
-        tts = {"openai": first.url, "elevenlabs": voice.url}
+        tts = {"openai": first.url, voice[0]: voice[1].url}
         async with calling(tmp_path, speaker, **services(first, tts=tts)) as call:
             answer = await call.ask()
         assert answer.said.heard == FIRST
-        assert [said.strip() for said in voice.spoken.values()] == [FIRST]
+        assert [said.strip() for said in voice[1].spoken.values()] == [FIRST]
 
     async def test_has_those_words_heard_whose_sound_was_played(
         self,
         tmp_path: Path,
         speaker: Speaker,
         first: OpenAIStandin,
-        voice: ElevenLabsVoice,
+        voice: Voice,
     ) -> None:
         first.reply = always(LONG)
-        tts = {"elevenlabs": voice.url}
+        tts = {voice[0]: voice[1].url}
         async with calling(tmp_path, speaker, **services(first, tts=tts)) as call:
             ear = call.line.ear
             async with speaking(call):

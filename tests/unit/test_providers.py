@@ -26,7 +26,7 @@ from bots.registry import load_bot, with_changes
 from bots.settings import DEFAULT_CONFIG, load_settings
 from bots.tools.desk import TOOL_SECS
 from processors.realtime_session import RealtimeSession
-from processors.voice_failover import watched_tts
+from processors.watched_voice import watched_tts
 
 KEY = "sk-test"
 OPENAI = {"OPENAI_API_KEY": KEY}
