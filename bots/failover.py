@@ -6,14 +6,20 @@ from typing import TypeVar, cast
 
 from pipecat.pipeline.service_switcher import ServiceSwitcher
 from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
 
 from bots.config import AnnouncementConfig, FailoverConfig, Kind, ServiceConfig, TimeoutConfig
 from bots.meter import Meter
 from bots.sounds import no_voice
 from processors.circuit import Circuit, CircuitRecord
 from processors.failover import FailoverSwitcher, Failure, Watch
+from processors.hearing_failover import WatchedSTT
 from processors.llm_failover import WatchedLLM, Words
-from processors.speech_failover import WatchedSTT, WatchedTTS
+from processors.speech_failover import Hears
+from processors.streamed_hearing import StreamedSTT
+from processors.voice_failover import Voice
+from processors.watched_voice import WatchedTTS
 
 Report = Callable[[Failure], Awaitable[None]]
 Service = TypeVar("Service", bound=FrameProcessor)
@@ -89,7 +95,7 @@ class Supervision:
 
     def watch(self, kind: Kind, provider: str, service: FrameProcessor) -> None:
         """Watch a service, if it can be; one on this machine has all the time that it takes."""
-        if not isinstance(service, WatchedLLM | WatchedTTS | WatchedSTT):
+        if not isinstance(service, WatchedLLM | WatchedTTS | WatchedSTT | StreamedSTT):
             return
         timeouts: TimeoutConfig = getattr(self.config, kind)
         is_local = provider == "local"
@@ -105,27 +111,47 @@ class Supervision:
             case WatchedLLM():
                 words = Words(self.announcements.lost_thread, self.announcements.cannot_answer)
                 service.words = words
-            case WatchedTTS():
-                service.recording = no_voice
-            case WatchedSTT():
+            case WatchedSTT() | StreamedSTT():
                 service.cannot_hear = self.announcements.cannot_hear
 
 
-def speech_in_turn(services: Sequence[FrameProcessor]) -> FrameProcessor:
-    """Return what stands in the pipeline for speech services: the only one as it is.
+def voice_by(services: Sequence[TTSService]) -> TTSService:
+    """Return what says a reply by services for it: the only one itself, if it is not watched.
 
     Args:
-        services: In order of preference; the first does its work by all of them.
+        services: In order of preference.
     """
-    match services:
-        case [WatchedTTS() as first, _, *_]:
-            first.successors = cast(Sequence[WatchedTTS], services[1:])
-        case [WatchedSTT() as first, _, *_]:
-            first.successors = cast(Sequence[WatchedSTT], services[1:])
-        case _:
-            return services[0]
-    # It sets the others up and ends them.
-    return ServiceSwitcher(list(services))
+    first = services[0]
+    return Voice(cast(Sequence[WatchedTTS], services), no_voice) if _is_watched(first) else first
+
+
+def hearing_by(services: Sequence[STTService]) -> STTService:
+    """Return what recognises speech by services for it: the first, which asks the others.
+
+    Args:
+        services: In order of preference.
+    """
+    first, *others = services
+    if isinstance(first, WatchedSTT | StreamedSTT):
+        first.successors = cast(Sequence[Hears], others)
+    if isinstance(first, StreamedSTT):
+        first.has_microphone = True
+    return first
+
+
+def with_help(speech: FrameProcessor, services: Sequence[FrameProcessor]) -> FrameProcessor:
+    """Return what stands in the pipeline for one that has its work done by services.
+
+    Args:
+        speech: The one; may be one of the services.
+        services: They are set up and ended with it.
+    """
+    others = [service for service in services if service is not speech]
+    return ServiceSwitcher([speech, *others]) if others else speech
+
+
+def _is_watched(service: FrameProcessor) -> bool:
+    return isinstance(service, WatchedTTS) and service.watch is not None
 
 
 def in_turn(services: Sequence[Service]) -> Service | FailoverSwitcher:

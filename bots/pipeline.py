@@ -35,7 +35,7 @@ from pipecat.utils.context.llm_context_summarization import (
 from bots import providers
 from bots.agents.factory import AgentCall
 from bots.config import AnnouncementConfig, InterruptionConfig, TurnConfig, VadConfig
-from bots.failover import Report, Supervision, speech_in_turn
+from bots.failover import Report, Supervision, hearing_by, voice_by, with_help
 from bots.meter import Meter
 from bots.mind import Read, make_mind
 from bots.registry import Bot
@@ -167,7 +167,7 @@ def make_chained(
             speed=settings.speed(voiced.voice_profile),
         ),
     )
-    tts = voices[0]
+    stt, tts = hearing_by(stts), voice_by(voices)
     # What it is given to say, it hands on as it would say it.
     for transform in text_transforms(bot.lexicon):
         tts.add_text_transformer(transform)
@@ -178,7 +178,7 @@ def make_chained(
         user_params=user_params(
             resources.speech,
             output,
-            own_turns=stts[0].service_metadata_frame().user_turn_strategies,
+            own_turns=stt.service_metadata_frame().user_turn_strategies,
             read_along=partial(_read_along, mind.read, context) if mind.read else None,
             ahead_from=mind.ahead_from,
             vad=realtime.vad,
@@ -195,12 +195,12 @@ def make_chained(
             holder.rehearsal = rehearsal
 
     processors = [
-        speech_in_turn(stts),
+        with_help(stt, stts),
         turns.user(),
         *([] if is_recorded else [MicrophoneSinkProcessor()]),
         *mind.processors,
         *_filler(realtime.announcements),
-        speech_in_turn(voices),
+        with_help(tts, voices),
     ]
     prefill = partial(mind.read, context) if mind.read else clients.open_connections
     return Brain(processors, turns.user(), turns.assistant(), prefill)

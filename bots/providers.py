@@ -17,8 +17,8 @@ from pipecat.services.ai_service import AIService
 from pipecat.services.llm_service import LLMService
 from pipecat.services.openai.realtime import events
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
-from pipecat.services.stt_service import SegmentedSTTService, STTService
-from pipecat.services.tts_service import TTSService, WebsocketTTSService
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
 
 from bots.cloud_clients import CloudClients
@@ -28,9 +28,11 @@ from bots.local import LocalServices
 from bots.registry import Bot
 from bots.settings import Settings
 from bots.tools.desk import TOOL_SECS
+from processors.hearing_failover import watched_stt
 from processors.llm_failover import watched_llm
+from processors.own_connection import OwnConnection
 from processors.realtime_session import RealtimeSession
-from processors.speech_failover import WatchedTTS, watched_stt, watched_tts
+from processors.watched_voice import watched_tts
 
 _BASES: dict[Kind, type[AIService]] = {
     "stt": STTService,
@@ -71,9 +73,8 @@ def services_for(kind: Kind, bot: Bot, settings: Settings) -> list[tuple[str, Se
     """Choose a service for a bot, and those that stand in for it when it fails.
 
     They are the others in the cloud that can be made: an offline model takes memory, and is not
-    loaded in case another fails. Of speech services, those stand in and are stood in for that give
-    what they make to whoever asks, and do not send it by a connection of their own. A bot's wishes
-    for a model are for the first alone.
+    loaded in case another fails. Of speech services, those stand in and are stood in for that say
+    when they are done with a piece of work. A bot's wishes for a model are for the first alone.
 
     Returns:
         Providers and configurations in order of preference, as `service_for` does.
@@ -312,9 +313,9 @@ def _make(
         arguments.setdefault("http_client", clients.http)
     if kind == "llm":
         arguments.setdefault("function_call_timeout_secs", TOOL_SECS)
-    if kind == "tts" and issubclass(service, WatchedTTS):
-        # Its circuit says when it is left alone, and when it is tried again.
-        arguments.setdefault("max_consecutive_zero_audio_contexts", 0)
+    if issubclass(service, OwnConnection) and "reconnect_on_error" in _parameters(service):
+        # It is told of at once, and `OwnConnection` makes another connection when one is needed.
+        arguments.setdefault("reconnect_on_error", False)
     try:
         return service(**arguments)
     except (TypeError, ValueError) as error:
@@ -322,12 +323,12 @@ def _make(
 
 
 def _watched(service: type[AIService]) -> type[AIService]:
-    """Return the class with a watch, if it gives what it makes to whoever asks for it."""
+    """Return the class with a watch, if it says when it is done with a piece of work."""
     if issubclass(service, LLMService):
         return watched_llm(service)
-    if issubclass(service, TTSService) and not issubclass(service, WebsocketTTSService):
+    if issubclass(service, TTSService):
         return watched_tts(service)
-    return watched_stt(service) if issubclass(service, SegmentedSTTService) else service
+    return watched_stt(service) if issubclass(service, STTService) else service
 
 
 def _service_class(kind: Kind, provider: str, name: str | None) -> type[AIService]:
@@ -392,11 +393,11 @@ def _arguments(
         settings[key] = value
     parameters = _parameters(service)
     arguments = dict(config.options)
-    for key in ("api_key", "base_url"):
+    for key, names in (("api_key", {"api_key"}), ("base_url", {"base_url", "url"})):
         if value := getattr(config, key):
-            if key not in parameters:
+            if not names & parameters:
                 raise ServiceUnavailable(f"{where}: {service.__name__} takes no {key}")
-            arguments[key] = value
+            arguments[min(names & parameters)] = value
     return {**arguments, "settings": settings_class(**settings)}
 
 

@@ -9,7 +9,7 @@ from piper import PiperVoice
 from sounds import FOLDER, RATE_HZ, write
 
 from bots.models import ModelStore, default_models_dir, load_manifest
-from processors.speech_failover import NO_VOICE
+from processors.voice_failover import NO_VOICE
 
 
 def main() -> None:

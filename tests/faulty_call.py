@@ -62,6 +62,11 @@ def address(standin: OpenAIStandin, stage: str, fault: str) -> str:
     return standin.url
 
 
+OF_PROVIDER: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    **{(kind, "backup"): {"pipecat": "openai"} for kind in ("stt", "llm", "tts")},
+}
+"""What the settings of a provider say beside its address."""
+
 Services = Mapping[str, str]
 """Addresses by provider, in order of preference."""
 
@@ -153,9 +158,7 @@ async def resources_for(
     providers: dict[str, dict[str, Any]] = {}
     for kind, urls in services.items():
         for provider, url in urls.items():
-            config = {"api_key": KEY, "base_url": url}
-            if provider == "backup":
-                config["pipecat"] = "openai"
+            config = {"api_key": KEY, "base_url": url, **OF_PROVIDER.get((kind, provider), {})}
             providers.setdefault(provider, {})[kind] = config
     realtime = {
         "failover": failover,

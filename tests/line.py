@@ -38,6 +38,7 @@ class Ear(BaseOutputTransport):
         ended_at: When the user's last turn ended, by `time.monotonic()`.
         heard_at: When the answer to it was heard.
         heard: Set from then on, until somebody clears it.
+        played_secs: How much it has played.
         passed: Grows with each `Mark` that has come through the pipeline.
     """
 
@@ -45,6 +46,7 @@ class Ear(BaseOutputTransport):
         super().__init__(params)
         self.ended_at = self.heard_at = 0.0
         self.heard = asyncio.Event()
+        self.played_secs = 0.0
         self.passed = asyncio.Semaphore(0)
 
     async def start(self, frame: StartFrame) -> None:
@@ -62,7 +64,9 @@ class Ear(BaseOutputTransport):
         if not self.heard.is_set():
             self.heard_at = time.monotonic()
             self.heard.set()
-        await asyncio.sleep(len(frame.audio) / 2 / frame.sample_rate)
+        secs = len(frame.audio) / 2 / frame.sample_rate
+        await asyncio.sleep(secs)
+        self.played_secs += secs
         return True
 
 

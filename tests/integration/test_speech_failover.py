@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bots.config import AnnouncementConfig
-from processors.speech_failover import NO_VOICE
+from processors.voice_failover import NO_VOICE
 from tests.faulty_call import LONGEST_SECS, REFUSED, FaultyCall, address, calling, first_of
 from tests.integration.conftest import FIRST, SECOND_HEARD
 from tests.speech import Speaker

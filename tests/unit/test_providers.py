@@ -5,7 +5,9 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.elevenlabs.stt import ElevenLabsRealtimeSTTService
+from pipecat.services.neuphonic.tts import NeuphonicTTSService
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.openai.stt import OpenAISTTService
 
@@ -24,6 +26,7 @@ from bots.registry import load_bot, with_changes
 from bots.settings import DEFAULT_CONFIG, load_settings
 from bots.tools.desk import TOOL_SECS
 from processors.realtime_session import RealtimeSession
+from processors.watched_voice import watched_tts
 
 KEY = "sk-test"
 OPENAI = {"OPENAI_API_KEY": KEY}
@@ -123,9 +126,14 @@ class TestCloudServices:
         keys["AZURE_OPENAI_ENDPOINT"] = "https://azure.example"
         assert standing_in("llm", {**OPENAI, **keys}) == ["openai", "azure"]
 
-    def test_a_voice_with_a_connection_of_its_own_has_none_that_stands_in(self) -> None:
-        assert standing_in("tts", {**OPENAI, **ELEVENLABS}) == ["elevenlabs"]
-        assert standing_in("tts", OPENAI) == ["openai"]
+    def test_voices_with_and_without_a_connection_of_their_own_stand_in_for_each_other(
+        self,
+    ) -> None:
+        assert standing_in("tts", {**OPENAI, **ELEVENLABS}) == ["elevenlabs", "openai"]
+
+    def test_a_voice_that_does_not_tell_where_a_sentence_ends_is_not_watched(self) -> None:
+        assert watched_tts(NeuphonicTTSService) is NeuphonicTTSService
+        assert watched_tts(CartesiaTTSService) is not CartesiaTTSService
 
     def test_an_offline_model_does_not_stand_in(self) -> None:
         assert standing_in("llm", OPENAI) == ["openai"]

@@ -1,0 +1,82 @@
+"""How much of a sentence has been heard, by the times at which a voice says its words."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from pipecat.frames.frames import TTSAudioRawFrame
+from pipecat.utils.context.word_completion_tracker import WordCompletionTracker
+
+SAMPLE_BYTES = 2
+
+
+class HeardWords:
+    """Puts the words of a sentence between the pieces of its sound, each behind its own.
+
+    A voice that breaks off is followed by another, which begins anew; what is said a second time
+    is told once.
+
+    Args:
+        text: The sentence, as it stands in the conversation.
+        spoken: As it is given to the voices, which tell its words.
+    """
+
+    def __init__(self, text: str, spoken: str) -> None:
+        self._text = text
+        self._spoken = spoken
+        self._told = 0
+        self.begin()
+
+    @property
+    def rest(self) -> str:
+        """What has not been told of the sentence."""
+        return self._text[self._told :].strip()
+
+    def begin(self) -> None:
+        """Take that a voice begins to say it."""
+        self._tracker = WordCompletionTracker(self._spoken, user_facing_text=self._text)
+        self._heard_secs = 0.0
+        self._last: str | None = None
+        self._over: deque[tuple[float, str]] = deque()
+
+    def word(self, word: str, begins_at: float) -> None:
+        """Take the next word; the one before it is over by then.
+
+        Args:
+            word: As the voice tells it.
+            begins_at: In the sound of the sentence, in seconds.
+        """
+        if self._last is not None:
+            self._over.append((begins_at, self._last))
+        self._last = word
+
+    def sound(self, frame: TTSAudioRawFrame) -> Iterator[TTSAudioRawFrame | str]:
+        """Yield the next sound in pieces, and between them those words that are over by then."""
+        width = SAMPLE_BYTES * frame.num_channels
+        total = len(frame.audio)
+        begun_at, done = self._heard_secs, 0
+        self._heard_secs += total / width / frame.sample_rate
+        while self._over and self._over[0][0] <= self._heard_secs:
+            at, word = self._over.popleft()
+            end = min(max(done, round((at - begun_at) * frame.sample_rate) * width), total)
+            if end > done:
+                yield _piece(frame, done, end)
+                done = end
+            if text := self._tell(word):
+                yield text
+        if done < total:
+            yield _piece(frame, done, total)
+
+    def _tell(self, word: str) -> str:
+        """Return what of the text is told with a word, and was not before."""
+        if not self._tracker.word_belongs_here(word):
+            return ""
+        self._tracker.add_word_and_check_complete(word)
+        before, self._told = (
+            self._told,
+            max(self._told, len(self._tracker.get_accumulated_user_facing_text())),
+        )
+        return self._text[before : self._told].strip()
+
+
+def _piece(frame: TTSAudioRawFrame, start: int, end: int) -> TTSAudioRawFrame:
+    return TTSAudioRawFrame(frame.audio[start:end], frame.sample_rate, frame.num_channels)

@@ -1,0 +1,372 @@
+"""A speech recognition that is given sound as it comes, and what is done where it fails."""
+
+import asyncio
+import io
+import wave
+from collections import deque
+from collections.abc import Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from pipecat.audio.utils import pcm_to_wav
+from pipecat.frames.frames import (
+    CancelFrame,
+    EndFrame,
+    ErrorFrame,
+    Frame,
+    InputAudioRawFrame,
+    InterimTranscriptionFrame,
+    StartFrame,
+    TranscriptionFrame,
+    TTSSpeakFrame,
+    UserAudioRawFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
+)
+from pipecat.metrics.metrics import STTUsage
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.services.stt_service import STTService
+from pipecat.utils.errors import ErrorCategory
+
+from processors.circuit import CircuitState
+from processors.failover import Watch
+from processors.own_connection import OwnConnection
+from processors.speech_failover import (
+    Frames,
+    Hears,
+    SpeechFailed,
+    first_that_works,
+    timed,
+    watch_of,
+)
+
+BEFORE_SECS = 1.0
+"""So much of the sound before speech is noticed belongs to it."""
+
+BEHIND_SECS = 0.5
+"""Of silence behind it: a model garbles a last word that the sound ends with."""
+
+WORDLESS_SECS = 1.0
+"""Shorter speech may have been none: of a service that does not confirm what it has heard, it is no
+failure that nothing comes of it."""
+
+SENT_SECS = 0.1
+"""Of sound that is sent at once."""
+
+TAIL_SECS = 0.3
+"""So long after a transcript, or the word that there is no more, another is waited for."""
+
+
+@dataclass
+class _Piece:
+    """Speech between two pauses.
+
+    Attributes:
+        speech_secs: How long it is.
+        sound: All of it that is not transcribed yet, as 16-bit PCM.
+        is_live: Whether the service was given it as it came.
+        is_confirmed: Whether the service has said that it has heard all of it; None for one that
+            does not say so.
+        is_answered: Whether a transcript has come since it began.
+        error: Why the service has not understood it.
+        changed: Set when one of these changes.
+    """
+
+    is_live: bool
+    speech_secs: float = 0.0
+    sound: bytes = b""
+    is_confirmed: bool | None = None
+    is_answered: bool = False
+    error: SpeechFailed | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the service has done its work."""
+        return self.is_answered if self.is_confirmed is None else self.is_confirmed
+
+
+class StreamedSTT(OwnConnection, STTService):
+    """Goes before a service's class among the parents of one that is watched; see `watched_stt`.
+
+    While its connection is good, it hears the microphone, and its transcripts go their way. When
+    the speech pauses, it has to have understood it, in time; else the others are given the same
+    sound, but for what it has transcribed. While its connection is not good, every piece of speech
+    is given whole to the first that can hear it; where that is this one, it hears the microphone
+    again.
+
+    Attributes:
+        watch: How it is watched; None for not at all.
+        successors: Who listens in its place, in order of preference.
+        cannot_hear: What is said where nobody understands; "" for nothing.
+        has_microphone: Whether it is the one that hears the microphone.
+    """
+
+    watch: Watch | None = None
+    successors: Sequence[Hears] = ()
+    cannot_hear = ""
+    has_microphone = False
+    _is_open = False
+    _error: SpeechFailed | None = None
+    _asked: "asyncio.Queue[TranscriptionFrame | ErrorFrame | None] | None" = None
+    _end_of_asked: Frame | None = None
+    _speaking: _Piece | None = None
+    _hearing: asyncio.Task[None] | None = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._sound = bytearray()
+        self._unheard: deque[_Piece] = deque()
+        # Speech comes no faster than it is spoken, and each piece is given up after some time.
+        self._pieces: asyncio.Queue[_Piece] = asyncio.Queue()
+
+    async def start(self, frame: StartFrame) -> None:
+        """Begin to listen, if it has the microphone."""
+        await super().start(frame)
+        if self.has_microphone:
+            self._hearing = self.create_task(self._hear_pieces())
+            if watch_of(self).circuit.state is CircuitState.CLOSED:
+                self.connect_ahead()
+
+    async def stop(self, frame: EndFrame) -> None:
+        """End with the call."""
+        await self._stop_hearing()
+        await super().stop(frame)
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        """End at once."""
+        await self._stop_hearing()
+        await super().cancel(frame)
+
+    async def cleanup(self) -> None:
+        """Leave nothing running."""
+        await self._stop_hearing()
+        await super().cleanup()
+
+    async def _stop_hearing(self) -> None:
+        if self._hearing:
+            await self.cancel_task(self._hearing)
+            self._hearing = None
+
+    # Its connection
+
+    def connect_ahead(self) -> None:
+        """Connect, in the background."""
+        self._may_connect = True
+        self._begin(self._open())
+
+    async def _open(self) -> None:
+        self._error = None
+        await self._connect()
+        self._is_open = self._error is None
+
+    def hang_up(self) -> None:
+        """Give the connection up, in the background."""
+        self._is_open = False
+        super().hang_up()
+
+    async def push_error_frame(
+        self, error: ErrorFrame, force_treat_as_permanent: bool = False
+    ) -> None:
+        """Tell of an error, whoever waits for a transcript included; then connect anew."""
+        await super().push_error_frame(error, force_treat_as_permanent)
+        if self._is_hanging_up:
+            return
+        self._error = SpeechFailed(error.error, error.category or ErrorCategory.UNKNOWN)
+        if self._asked:
+            self._asked.put_nowait(error)
+        for piece in self._unheard:
+            piece.error = self._error
+            piece.changed.set()
+        self.hang_up()
+
+    # The microphone
+
+    @property
+    def _hears_microphone(self) -> bool:
+        """Whether it is given sound as it comes, and what it makes of it counts."""
+        if self._speaking:
+            return self._speaking.is_live and not self._speaking.error
+        is_closed = watch_of(self).circuit.state is CircuitState.CLOSED
+        return self._is_open and not self._asked and is_closed
+
+    async def process_audio_frame(
+        self, frame: InputAudioRawFrame, direction: FrameDirection
+    ) -> None:
+        """Keep the sound of speech, and hear it."""
+        if self.is_muted:
+            return
+        self._user_id = frame.user_id if isinstance(frame, UserAudioRawFrame) else ""
+        self._sound += frame.audio
+        if not self._speaking:
+            del self._sound[: -self._bytes(BEFORE_SECS)]
+        if self._hears_microphone:
+            await super().process_audio_frame(frame, direction)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Follow where speech begins and ends."""
+        match frame:
+            case VADUserStartedSpeakingFrame():
+                self._speaking = _Piece(is_live=self._hears_microphone)
+                self._unheard.append(self._speaking)
+                await super().process_frame(frame, direction)
+            case VADUserStoppedSpeakingFrame():
+                try:
+                    if self._hears_microphone:
+                        await super().process_frame(frame, direction)
+                    else:
+                        # The service is not to be told, but everybody else.
+                        await STTService.process_frame(self, frame, direction)
+                finally:
+                    self._end_piece()
+            case _:
+                await super().process_frame(frame, direction)
+
+    def _end_piece(self) -> None:
+        piece, self._speaking = self._speaking, None
+        if piece:
+            piece.speech_secs = len(self._sound) / self._bytes(1) - BEFORE_SECS
+            piece.sound = bytes(self._sound) + bytes(self._bytes(BEHIND_SECS))
+            self._pieces.put_nowait(piece)
+        self._sound.clear()
+
+    def request_finalize(self) -> None:
+        """Take that the service will say when it has heard all of a piece."""
+        super().request_finalize()
+        if self._speaking:
+            self._speaking.is_confirmed = False
+
+    def confirm_finalize(self) -> None:
+        """Take that it has."""
+        super().confirm_finalize()
+        if self._asked:
+            self._asked.put_nowait(None)
+        elif piece := next((it for it in self._unheard if it.is_confirmed is False), None):
+            piece.is_confirmed = True
+            piece.changed.set()
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Push a frame, but for transcripts that are late, or for who has asked."""
+        if frame is self._end_of_asked:
+            return
+        if isinstance(frame, TranscriptionFrame | InterimTranscriptionFrame):
+            if self._asked:
+                if isinstance(frame, TranscriptionFrame):
+                    self._asked.put_nowait(frame)
+                return
+            if not self._hears_microphone:
+                return
+            if isinstance(frame, TranscriptionFrame):
+                self._answer()
+        await super().push_frame(frame, direction)
+
+    def _answer(self) -> None:
+        """Take that something is transcribed: nobody else need hear that."""
+        self._sound.clear()
+        for piece in self._unheard:
+            piece.is_answered = True
+            piece.changed.set()
+
+    # Pieces of speech
+
+    async def _hear_pieces(self) -> None:
+        """Have each piece understood by the first that can."""
+        services: Sequence[Hears] = [self, *self.successors]
+        while True:
+            piece = await self._pieces.get()
+            async for frame in first_that_works(services, partial(self._heard_by, piece=piece)):
+                if isinstance(frame, ErrorFrame):
+                    await super().push_error_frame(frame)
+                    if self.cannot_hear:
+                        frame = TTSSpeakFrame(self.cannot_hear, append_to_context=True)
+                        await super().push_frame(frame)
+                elif frame:
+                    await super().push_frame(frame)
+            self._unheard.remove(piece)
+
+    async def _heard_by(self, service: Hears, piece: _Piece) -> Frames:
+        if service is self and piece.error:
+            raise piece.error
+        if service is self and piece.is_live:
+            await self._understand(piece)
+            return
+        async with aclosing(service.hear(pcm_to_wav(piece.sound, self.sample_rate))) as frames:
+            async for frame in frames:
+                yield frame
+
+    async def _understand(self, piece: _Piece) -> None:
+        """Wait until a piece that was heard as it came is understood.
+
+        Raises:
+            SpeechFailed: If it is not, in time.
+        """
+        secs = watch_of(self).first_output_secs
+        try:
+            async with asyncio.timeout(secs):
+                while not piece.is_heard and not piece.error:
+                    piece.changed.clear()
+                    await piece.changed.wait()
+        except TimeoutError as error:
+            if piece.is_confirmed is None and piece.speech_secs < WORDLESS_SECS:
+                return
+            self.hang_up()
+            why = f"nothing came for {secs} s"
+            raise SpeechFailed(why, ErrorCategory.CONNECTIVITY, is_late=True) from error
+        if piece.error:
+            raise piece.error
+
+    async def hear(self, audio: bytes) -> Frames:
+        """Transcribe a piece of speech, a WAV file, and tell that it was heard here.
+
+        Raises:
+            SpeechFailed: If it cannot be.
+        """
+        with wave.open(io.BytesIO(audio)) as file:
+            pcm = file.readframes(file.getnframes())
+        self._asked = asyncio.Queue()
+        try:
+            async for frame in timed(self._transcript(pcm, self._asked), self, watch_of(self)):
+                yield frame
+            await self.start_stt_usage_metrics(STTUsage(audio_seconds=len(pcm) / self._bytes(1)))
+        except SpeechFailed:
+            self.hang_up()
+            raise
+        finally:
+            self._asked = None
+
+    async def _transcript(
+        self, pcm: bytes, asked: "asyncio.Queue[TranscriptionFrame | ErrorFrame | None]"
+    ) -> Frames:
+        await self.settle()
+        if not self._is_open:
+            self.connect_ahead()
+            await self.settle()
+        size = self._bytes(SENT_SECS)
+        for start in range(0, len(pcm), size):
+            async for frame in self.run_stt(pcm[start : start + size]):
+                yield frame
+        self._end_of_asked = VADUserStoppedSpeakingFrame()
+        await super().process_frame(self._end_of_asked, FrameDirection.DOWNSTREAM)
+        said: list[TranscriptionFrame] = []
+        tail_secs = None
+        with suppress(TimeoutError):
+            while not (said and said[-1].finalized):
+                async with asyncio.timeout(tail_secs):
+                    item = await asked.get()
+                if isinstance(item, ErrorFrame):
+                    yield item
+                elif item:
+                    said.append(item)
+                tail_secs = TAIL_SECS
+        if said:
+            last = said[-1]
+            last.text = " ".join(frame.text.strip() for frame in said)
+            last.finalized = True
+            yield last
+
+    def _bytes(self, secs: float) -> int:
+        return round(secs * self.sample_rate) * 2
