@@ -66,9 +66,12 @@ def _has_failed(task: "asyncio.Task[Any]") -> bool:
 
 
 async def _open_file(path: Path, stack: AsyncExitStack) -> "BaseCheckpointSaver[Any]":
-    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+    import aiosqlite
 
-    saver = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(path)))
+    from bots.agents.whole_writes import WholeWritesSaver
+
+    saver = WholeWritesSaver(await stack.enter_async_context(aiosqlite.connect(path)))
+    stack.push_async_callback(saver.written)
     await saver.setup()
     return saver
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class House:
         bot: Whose brains they are.
         recorded: What tools have done.
         is_away: Whether nothing can be recorded.
+        has_recorded: Set when something was.
     """
 
     openai: OpenAIStandin
@@ -57,11 +58,13 @@ class House:
     bot: Bot
     recorded: list[ToolCall]
     is_away: bool = False
+    has_recorded: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def record(self, call: ToolCall) -> None:
         if self.is_away:
             raise DatabaseUnavailable("the database is away")
         self.recorded.append(call)
+        self.has_recorded.set()
 
     @asynccontextmanager
     async def agent(self, thread: str = "a") -> AsyncIterator[TextAgent]:
@@ -122,8 +125,13 @@ async def answer(agent: TextAgent, message: str, history: Sequence[Any] = ()) ->
     return [chunk for chunk in chunks if not isinstance(chunk, TokensUsed)]
 
 
-async def stopped(agent: TextAgent, message: str, at: Callable[[Chunk], bool]) -> None:
-    """Have an answer begun, and stop it at a piece."""
+async def stopped(
+    agent: TextAgent,
+    message: str,
+    at: Callable[[Chunk], bool],
+    behind: asyncio.Event | None = None,
+) -> None:
+    """Have an answer begun, and stop it at a piece, and behind something else, if there is that."""
     reached = asyncio.Event()
 
     async def read() -> None:
@@ -133,6 +141,8 @@ async def stopped(agent: TextAgent, message: str, at: Callable[[Chunk], bool]) -
 
     reading = asyncio.create_task(read())
     await reached.wait()
+    if behind:
+        await behind.wait()
     await asyncio.sleep(WORD_SECS / 2)
     reading.cancel()
     await asyncio.wait({reading})
@@ -219,7 +229,8 @@ async def test_a_tool_that_was_stopped_has_one_result(house: House) -> None:
     house.bot = replace(SLOW_BOT, agent=house.bot.agent)
     house.openai.reply = lambda _: ("wait_for_ever", {})
     async with house.agent() as agent:
-        await stopped(agent, "Do it.", lambda chunk: isinstance(chunk, ToolStarted))
+        begins = house.has_recorded
+        await stopped(agent, "Do it.", lambda chunk: isinstance(chunk, ToolStarted), begins)
         [begun] = house.recorded
         house.openai.reply = always("All right.")
         await answer(agent, "Stop that.", [said("user", "Do it.")])
