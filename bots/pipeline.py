@@ -36,6 +36,7 @@ from bots import providers
 from bots.agents.factory import AgentCall
 from bots.config import AnnouncementConfig, InterruptionConfig, TurnConfig, VadConfig
 from bots.failover import Report, Supervision, hearing_by, voice_by, with_help
+from bots.heard_text import filter_transcripts
 from bots.meter import Meter
 from bots.mind import Read, make_mind
 from bots.registry import Bot
@@ -168,8 +169,9 @@ def make_chained(
         ),
     )
     stt, tts = hearing_by(stts), voice_by(voices)
+    filter_transcripts(stt, realtime.transcripts, bot.transcript_filters)
     # What it is given to say, it hands on as it would say it.
-    for transform in text_transforms(bot.lexicon):
+    for transform in (*bot.text_transforms, *text_transforms(bot.lexicon)):
         tts.add_text_transformer(transform)
 
     context = LLMContext(list(messages), tools=list(mind.tools))

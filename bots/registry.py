@@ -6,8 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipecat.utils.text.transforms import TextTransform
+
 from bots.config import BotChanges, Mode
 from bots.errors import ParlanteError
+from bots.heard_text import TranscriptFilter
 from bots.settings import Settings
 
 BOTS_DIR = Path(__file__).parent
@@ -55,6 +58,9 @@ class Bot:
             a bot that answers alone. With them, the conversation is held by the chained pipeline.
         own_voices: Whether each specialist has its own voice; else all have this bot's.
         mcp: Names of MCP servers of voice.yaml whose tools it has as well; see docs/tools.md.
+        text_transforms: Change its words before they are spoken, in this order.
+        transcript_filters: Change what users say before anybody is told of it, in this order. As
+            those before, functions of a module: bots are sent to other processes.
     """
 
     description: str
@@ -83,6 +89,8 @@ class Bot:
     specialists: tuple[str, ...] = ()
     own_voices: bool = False
     mcp: tuple[str, ...] = ()
+    text_transforms: tuple[TextTransform, ...] = ()
+    transcript_filters: tuple[TranscriptFilter, ...] = ()
 
     def mode_in(self, settings: Settings) -> Mode:
         """Return how a conversation is held where these settings are in force."""

@@ -26,6 +26,7 @@ from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from bots import providers
 from bots.errors import ConfigError, ParlanteError, ServiceUnavailable
 from bots.facts import read_knowledge
+from bots.heard_text import filter_transcripts
 from bots.meter import Meter
 from bots.pipeline import Brain, KeepToolCall, interruptions_of
 from bots.registry import Bot
@@ -77,6 +78,7 @@ def make_speech_to_speech(
         tools=tools,
     )
     meter.watch("realtime", provider, config, session)
+    filter_transcripts(session, realtime.transcripts, bot.transcript_filters)
     context = LLMContext(list(messages), tools=tools)
     if not messages and not bot.greeting:
         session.listen_first(context)

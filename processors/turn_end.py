@@ -206,7 +206,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         return ProcessFrameResult.CONTINUE
 
     async def _handle_transcript(self, frame: TranscriptionFrame) -> None:
-        self._segments.append(frame.text)
+        if frame.text.strip():
+            self._segments.append(frame.text)
         self._speech_ending = _ending_in(frame.result)
         if not self._speaking and not self._ahead_from:
             await self._speculate("")

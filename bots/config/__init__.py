@@ -13,6 +13,7 @@ from bots.config.conversation import (
     LimitConfig,
     SoundConfig,
     TimeoutConfig,
+    TranscriptConfig,
     TurnConfig,
     VadConfig,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "SoundConfig",
     "SpeechToSpeechConfig",
     "TimeoutConfig",
+    "TranscriptConfig",
     "Transport",
     "TurnConfig",
     "VadConfig",

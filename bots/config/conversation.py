@@ -44,6 +44,18 @@ class TurnConfig(Section):
         return self
 
 
+class TranscriptConfig(Section):
+    """What is left out of what users say; both know English.
+
+    Attributes:
+        drop_fillers: Whether "um" and the like are.
+        mask_profanity: Whether swear words are, but for their first letter.
+    """
+
+    drop_fillers: bool = False
+    mask_profanity: bool = False
+
+
 class InterruptionConfig(Section):
     """When a user may stop the bot.
 

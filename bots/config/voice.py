@@ -11,6 +11,7 @@ from bots.config.conversation import (
     FailoverConfig,
     InterruptionConfig,
     LimitConfig,
+    TranscriptConfig,
     TurnConfig,
     VadConfig,
 )
@@ -153,6 +154,7 @@ class RealtimeConfig(Section):
     vad: VadConfig = VadConfig()
     turn_detection: TurnConfig = TurnConfig()
     interruptions: InterruptionConfig = InterruptionConfig()
+    transcripts: TranscriptConfig = TranscriptConfig()
     agent: AgentConfig = AgentConfig()
     speech_to_speech: SpeechToSpeechConfig = SpeechToSpeechConfig()
     audio: AudioConfig = AudioConfig()

@@ -44,6 +44,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, openai_port: int) -> Iterato
         "PARLANTE_BOTS__SLOW__MODULE": "tests.slow_bot",
         "PARLANTE_BOTS__ECHO__MODULE": "bots.receptionist",
         "PARLANTE_BOTS__ECHO__AGENT": "tests.echo_agent:make_agent",
+        "PARLANTE_BOTS__EDITING__MODULE": "tests.editing_bot",
+        "PARLANTE_VOICE__REALTIME__TRANSCRIPTS__DROP_FILLERS": "true",
+        "PARLANTE_VOICE__REALTIME__TRANSCRIPTS__MASK_PROFANITY": "true",
         "PARLANTE_BOTS__READER__MODULE": "bots.receptionist",
         "PARLANTE_BOTS__READER__LEXICON": '{"Dana": "Day na"}',
     }

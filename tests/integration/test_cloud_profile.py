@@ -75,6 +75,30 @@ async def test_a_booking_is_heard_made_in_the_table_and_confirmed(
     assert row == (BOOKING["name"], BOOKING["reason"])
 
 
+async def test_what_is_filtered_out_of_a_transcript_nobody_is_told(
+    cloud: SharedService, openai_port: int, speaker: Speaker
+) -> None:
+    standin = OpenAIStandin(
+        key="sk-standin",
+        heard="Um, my damn card is, uh, 4000 1234 5678 9010.",
+        reply=always("You have called the WFC now."),
+    )
+    kept = "My d*** card is [card number]."
+    async with (
+        run_openai_standin(standin, openai_port),
+        cloud.alone() as service,
+        connect(service.url, bot="editing") as peer,
+    ):
+        await peer.hear_out(timeout=20)
+        heard, _, _ = await ask(peer, speaker, "This is the number of my card.")
+        transcript = await read_when(service.url, peer.session_id, entries(3))
+
+    assert heard == kept
+    assert standin.chats[-1]["messages"][-1]["content"] == kept
+    assert transcript["entries"][1]["heard"] == kept
+    assert standin.spoken[-1].strip() == "You have called the W F C now."
+
+
 async def test_the_connection_to_the_language_model_is_there_before_the_first_question(
     cloud: SharedService, openai_port: int, speaker: Speaker
 ) -> None:

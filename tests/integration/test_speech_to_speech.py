@@ -60,6 +60,7 @@ def environment(openai_port: int, realtime_port: int) -> dict[str, str]:
         "OPENAI_BASE_URL": f"http://127.0.0.1:{openai_port}/v1",
         "PARLANTE_VOICE__PROVIDERS__OPENAI__REALTIME__BASE_URL": realtime_url,
         "PARLANTE_VOICE__REALTIME__SPEECH_TO_SPEECH__START_TIMEOUT": str(START_TIMEOUT_SECS),
+        "PARLANTE_VOICE__REALTIME__TRANSCRIPTS__DROP_FILLERS": "true",
     }
 
 
@@ -73,7 +74,9 @@ def shared(
 
 
 def realtime_standin() -> RealtimeStandin:
-    return RealtimeStandin(key=KEY, model="gpt-realtime", heard=[WISH, QUESTION], reply=reply)
+    # Fillers are left out of transcripts here.
+    heard = [WISH, f"Um, {QUESTION[0].lower()}{QUESTION[1:]}"]
+    return RealtimeStandin(key=KEY, model="gpt-realtime", heard=heard, reply=reply)
 
 
 @pytest.fixture
