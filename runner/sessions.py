@@ -31,6 +31,7 @@ from runner.errors import (
     Overloaded,
     RoomUnavailable,
     ServiceDraining,
+    SessionLimitExceeded,
     SessionNotFound,
     SessionsDisabled,
 )
@@ -523,7 +524,7 @@ class SessionManager:
         Raises:
             ParlanteError: If it does not get there.
         """
-        async with self._connecting(session):
+        async with self._connecting(session, is_client=False):
             await self._launcher.attend(self._plan(session), bot, ends_with_client=is_phone)
 
     def _send_another(self, session: Session, reason: EndReason) -> None:
@@ -548,7 +549,7 @@ class SessionManager:
                 return
             try:
                 return await self._attend(session, await maker.enter(self._room_plan(session)))
-            except (RoomUnavailable, DatabaseUnavailable) as error:
+            except (RoomUnavailable, DatabaseUnavailable, SessionLimitExceeded) as error:
                 logger.warning("session {} has no bot yet: {}", session.id, error.message)
             except ServiceDraining:
                 return
@@ -564,13 +565,17 @@ class SessionManager:
         await self._rooms.close(session.transport, session.room_name)
 
     @asynccontextmanager
-    async def _connecting(self, session: Session) -> AsyncIterator[None]:
-        """Have a line for the client of a session; its session may end while it gets there.
+    async def _connecting(self, session: Session, *, is_client: bool = True) -> AsyncIterator[None]:
+        """Have a line for who comes into a session; it may end while they get there.
+
+        Args:
+            session: Into which.
+            is_client: Whether its client comes, who is waited for where that fails; else its bot.
 
         Raises:
             SessionNotFound: If it does.
-            SessionLimitExceeded: If the client comes back when all lines are busy.
-            ServiceDraining: If it comes when the service is about to stop.
+            SessionLimitExceeded: If they come when all lines are busy.
+            ServiceDraining: If they come when the service is about to stop.
         """
         was_empty = session.is_empty
         if not self._launcher.has_call(session.id):
@@ -584,6 +589,8 @@ class SessionManager:
             if self._launcher.has_call(session.id):
                 session.is_empty = False
                 session.stop_waiting()
+            elif not is_client:
+                session.is_empty = was_empty
             elif session.id in self._sessions and (was_empty or session.has_begun):
                 self._leave_empty(session, EndReason.CLIENT_LEFT)
         if session.id not in self._sessions:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bots.errors import DatabaseUnavailable
 from runner import keeper, sessions
 from runner.errors import SessionTaken
 from runner.host import CallPlan
@@ -189,14 +190,18 @@ async def test_of_two_services_that_look_at_once_one_sends_a_bot_into_each_room_
 class Rooms(Line):
     """In place of the host: holds the calls of bots in rooms elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, away: int = 0) -> None:
         super().__init__(lambda: None)
         self.attended: list[str] = []
+        self.away = away
 
     def has_call(self, session_id: str) -> bool:
         return session_id in self.attended
 
     async def attend(self, plan: CallPlan, *_: Any, **__: Any) -> None:
+        if self.away:
+            self.away -= 1
+            raise DatabaseUnavailable("it is away")
         self.attended.append(plan.session_id)
 
 
@@ -221,6 +226,54 @@ async def test_a_room_that_lets_no_bot_in_is_tried_again(
             assert rooms.attended == ["lost"]
             assert not daily.faults
             assert manager._sessions["lost"].expiry is None
+
+
+async def test_a_bot_that_is_sent_again_while_the_database_is_away_keeps_its_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "ENTRY_PAUSES_SECS", (0.01,))
+    async with run_daily_standin() as daily:
+        voice = {"realtime": {"daily": daily_config(daily), "limits": {"sessions": 1}}}
+        async with service(voice=voice) as http:
+            manager = manager_of(http)
+            manager._launcher = rooms = Rooms()  # type: ignore[assignment]
+            name = (await make(http, transport="daily"))["session_id"]
+            session = manager._sessions[name]
+            session.has_begun = True
+            rooms.attended.clear()
+            rooms.away = 3
+            manager._call_ended(name, EndReason.CRASHED)
+            waiting = session.expiry
+            while rooms.away:
+                assert (manager.count, session.expiry) == (1, waiting)
+                await asyncio.sleep(0)
+            await asyncio.gather(*manager._sending)
+            assert (rooms.attended, session.expiry) == ([name], None)
+
+
+async def test_a_room_that_has_nobody_is_entered_when_a_line_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "ENTRY_PAUSES_SECS", (0.01,))
+    async with run_daily_standin() as daily:
+        async with making_daily(daily) as maker:
+            await maker.make(replace(PLAN, name="room"))
+        voice = {"realtime": {"daily": daily_config(daily), "limits": {"sessions": 1}}}
+        async with service(voice=voice) as http:
+            manager = manager_of(http)
+            manager._launcher = rooms = Rooms()  # type: ignore[assignment]
+            other = (await make(http, transport="daily"))["session_id"]
+            begun = datetime.now(UTC) - timedelta(minutes=1)
+            row = session_row(
+                "lost", room_name="room", transport="daily", created_at=begun, seen_at=begun
+            )
+            await store_of(http).add(row)
+            await Keeper(manager, store_of(http))._take_up_lost()
+            [sending] = manager._sending
+            assert not (await asyncio.wait({sending}, timeout=0.1))[0]
+            await manager.end(other, EndReason.DELETED)
+            await asyncio.gather(sending)
+            assert rooms.attended == [other, "lost"]
 
 
 async def test_a_room_whose_bot_dies_as_the_service_stops_is_left_to_the_next_one(
