@@ -157,9 +157,10 @@ def make_chained(
         providers.services_for("stt", bot, settings),
         partial(providers.make_stt, local=local, clients=clients),
     )
+    spoken_by = providers.services_for("tts", voiced, settings)
     voices = supervision.in_order(
         "tts",
-        providers.services_for("tts", voiced, settings),
+        spoken_by,
         partial(
             providers.make_tts,
             local=local,
@@ -169,7 +170,7 @@ def make_chained(
     )
     stt, tts = hearing_by(stts), voice_by(voices)
     # What it is given to say, it hands on as it would say it.
-    for transform in text_transforms(bot.lexicon):
+    for transform in text_transforms(bot.lexicon, spoken_by[0][1].language):
         tts.add_text_transformer(transform)
 
     context = LLMContext(list(messages), tools=list(mind.tools))

@@ -25,6 +25,7 @@ from bots.cloud_clients import CloudClients
 from bots.config import KINDS, Kind, ServiceConfig, SpeechToSpeechConfig
 from bots.errors import ConfigError, ServiceUnavailable
 from bots.local import LocalServices
+from bots.local_files import check_language
 from bots.registry import Bot
 from bots.settings import Settings
 from bots.tools.desk import TOOL_SECS
@@ -50,14 +51,15 @@ def service_for(kind: Kind, bot: Bot, settings: Settings) -> tuple[str, ServiceC
     """Choose a service for a bot.
 
     Returns:
-        The provider's name, and its configuration with the models and the voice that the bot wants.
+        The provider's name, and its configuration with the model, the voice and the language that
+        the bot wants.
 
     Raises:
         ConfigError: If no provider can be used.
         ServiceUnavailable: If the bot wants another offline model than is loaded.
     """
     provider, config = settings.service(kind)
-    config = _with_voice(kind, provider, config, bot, settings)
+    config = _as_wanted(kind, provider, config, bot, settings)
     wishes = {"model": getattr(bot, f"{kind}_model")}
     if kind == "tts":
         wishes["voice"] = bot.tts_voice
@@ -87,22 +89,27 @@ def services_for(kind: Kind, bot: Bot, settings: Settings) -> list[tuple[str, Se
     if kind != "llm" and not _is_watched(kind, *first):
         return [first]
     others = [
-        (provider, _with_voice(kind, provider, config, bot, settings))
+        (provider, _as_wanted(kind, provider, config, bot, settings))
         for provider, config in settings.usable(kind)
         if provider != first[0] and _is_watched(kind, provider, config)
     ]
     return [first, *others]
 
 
-def _with_voice(
+def _as_wanted(
     kind: Kind, provider: str, config: ServiceConfig, bot: Bot, settings: Settings
 ) -> ServiceConfig:
-    """Return the configuration with the voice of a bot's profile, if the provider has it."""
+    """Return the configuration with what a bot wants of any provider.
+
+    That is its language, and the voice of its profile, if the provider has it.
+    """
+    wanted: dict[str, str | None] = {}
+    if bot.language and kind != "llm":
+        wanted["language"] = bot.language
     profile = settings.voice.voice_profiles.get(bot.voice_profile)
     if kind == "tts" and profile and profile.provider == provider != "local":
-        voice = {"voice": profile.voice_id, "model": profile.model_id or config.model}
-        return config.model_copy(update=voice)
-    return config
+        wanted |= {"voice": profile.voice_id, "model": profile.model_id or config.model}
+    return config.model_copy(update=wanted)
 
 
 def _is_watched(kind: Kind, provider: str, config: ServiceConfig) -> bool:
@@ -123,10 +130,14 @@ def check_bot(bot: Bot, settings: Settings) -> None:
 
     Raises:
         ConfigError: If there is no provider for one.
-        ServiceUnavailable: If one lacks a package or a setting, or is not loaded.
+        ServiceUnavailable: If one lacks a package or a setting, is not loaded, or does not know the
+            bot's language.
     """
     for kind in KINDS:
-        check(kind, *service_for(kind, bot, settings))
+        provider, config = service_for(kind, bot, settings)
+        check(kind, provider, config)
+        if provider == "local":
+            check_language(kind, config, settings)
     if bot.mode_in(settings) == "speech_to_speech":
         # Without a key for it the others do.
         with suppress(ConfigError):
@@ -258,12 +269,12 @@ def make_realtime(
 
 
 def _sound(config: ServiceConfig, rules: SpeechToSpeechConfig) -> events.AudioConfiguration:
-    vad = rules.server_vad
+    vad, language = rules.server_vad, _language(config)
     return events.AudioConfiguration(
         input=events.AudioInput(
             format=events.PCMAudioFormat(),
             transcription=events.InputAudioTranscription(
-                model=rules.transcription, language=config.language
+                model=rules.transcription, language=language and language.partition("-")[0]
             ),
             turn_detection=events.TurnDetection(
                 threshold=vad.threshold,
@@ -289,8 +300,10 @@ def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
     """Make sure, before any call, that a service can be made.
 
     Raises:
-        ServiceUnavailable: If the provider, its extra or a setting is missing.
+        ServiceUnavailable: If the provider, its extra or a setting is missing, or nobody knows the
+            language.
     """
+    _language(config)
     if provider != "local":
         service = _service_class(kind, config.pipecat or provider, config.service)
         _arguments(service, kind, provider, config, {})
@@ -411,14 +424,17 @@ def _parameters(service: type[AIService]) -> set[str]:
 
 
 def _language(config: ServiceConfig) -> Language | None:
-    """Turn a tag into Pipecat's language.
+    """Turn the name of a language into Pipecat's.
 
     Raises:
-        ServiceUnavailable: If Pipecat does not know the tag.
+        ServiceUnavailable: If Pipecat does not know it.
     """
     if config.language is None:
         return None
     try:
         return Language(config.language)
     except ValueError as error:
-        raise ServiceUnavailable(f"language '{config.language}' is not known") from error
+        raise ServiceUnavailable(
+            f"language '{config.language}' is not known: name one as Pipecat does, like 'de' or "
+            "'en-GB'"
+        ) from error

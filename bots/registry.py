@@ -44,6 +44,7 @@ class Bot:
         llm_model: Replaces that of voice.yaml.
         tts_model: Replaces that of the profile and of voice.yaml.
         tts_voice: Replaces that of the profile and of voice.yaml.
+        language: What is heard and spoken; replaces that of the providers in voice.yaml.
         allow_interruptions: Replaces that of voice.yaml.
         enable_thinking_sound: Replaces that of voice.yaml.
         thinking_volume: Replaces that of voice.yaml.
@@ -74,6 +75,7 @@ class Bot:
     llm_model: str | None = None
     tts_model: str | None = None
     tts_voice: str | None = None
+    language: str | None = None
     allow_interruptions: bool | None = None
     enable_thinking_sound: bool | None = None
     thinking_volume: float | None = None

@@ -94,9 +94,13 @@ def make_team(
 
 
 def _as_wished(bot: Bot, settings: Settings) -> dict[str, Bot]:
-    """Return the specialists, who have the language model that is wanted of the bot."""
+    """Return the specialists, with the language model and the language that the bot has."""
     return {
-        name: replace(it, llm_model=bot.llm_model or it.llm_model)
+        name: replace(
+            it,
+            llm_model=bot.llm_model or it.llm_model,
+            language=bot.language or it.language,
+        )
         for name, it in specialists_of(bot, settings).items()
     }
 

@@ -16,6 +16,8 @@ class ServiceWishes(Section):
         llm_model: For the language model; None keeps that of voice.yaml.
         tts_model: For the voice; None keeps that of voice.yaml.
         tts_voice: The voice; None keeps that of the bot's profile, or of voice.yaml.
+        language: What is spoken, as Pipecat names it ("de", "en-GB"); None keeps that of the
+            providers in voice.yaml.
         allow_interruptions: Whether the user may stop the bot; None keeps that of voice.yaml.
         enable_thinking_sound: Whether it is heard that the bot thinks; None keeps that of
             voice.yaml.
@@ -26,6 +28,7 @@ class ServiceWishes(Section):
     llm_model: str | None = None
     tts_model: str | None = None
     tts_voice: str | None = None
+    language: str | None = None
     allow_interruptions: bool | None = None
     enable_thinking_sound: bool | None = None
     thinking_volume: Share | None = None

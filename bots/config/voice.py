@@ -40,7 +40,8 @@ class ServiceConfig(Section):
     Attributes:
         model: Model name; for `local` a name from `runner models list` or a path.
         voice: Voice id or, for `local`, a name or a path to an .onnx file.
-        language: BCP 47 tag of what is spoken; None leaves it to the service.
+        language: What is spoken where a bot does not say, as Pipecat names it ("de", "en-GB"); None
+            leaves it to the service.
         api_key: Usually `${PROVIDER_API_KEY}`; None if the service needs none.
         base_url: Address of a compatible server; None for the provider's own.
         temperature: For an LLM; None leaves it to the bot.

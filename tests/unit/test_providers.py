@@ -115,6 +115,26 @@ class TestCloudServices:
         assert wanted("stt", OPENAI, stt_model="whisper-1").model == "whisper-1"
         assert wanted("llm", OPENAI).model == "gpt-4.1-mini"
 
+    def test_the_language_of_a_bot_reaches_all_that_hear_and_speak(self) -> None:
+        assert wanted("stt", OPENAI, language="de").language == "de"
+        assert wanted("tts", OPENAI, language="de").language == "de"
+        assert wanted("llm", OPENAI, language="de").language is None
+        with patch.dict(os.environ, {**OPENAI, **ELEVENLABS}):
+            settings = load_settings(DEFAULT_CONFIG)
+            bot = with_changes(load_bot("receptionist", settings), BotChanges(language="de"))
+            for kind in ("stt", "tts"):
+                choices = providers.services_for(kind, bot, settings)  # type: ignore[arg-type]
+                assert [it.language for _, it in choices] == ["de", "de"], "who stands in, too"
+
+    def test_a_service_is_told_the_language_in_its_own_words(self) -> None:
+        ear = make_stt("openai", ServiceConfig(api_key=KEY, language="de"))
+        assert isinstance(ear, OpenAISTTService)
+        assert ear._settings.language == "de"
+        config = ServiceConfig(api_key=KEY, voice="v", language="de-AT")
+        voice = providers.make_tts("cartesia", config, None, clients=CloudClients(), speed=1.0)
+        assert isinstance(voice, CartesiaTTSService)
+        assert voice._settings.language == "de-AT"
+
     def test_an_offline_model_can_only_be_the_one_that_is_loaded(self) -> None:
         assert wanted("llm", {}, llm_model="qwen2.5-coder-0.5b").model == "qwen2.5-coder-0.5b"
         for wish in ("stt_model", "llm_model", "tts_model", "tts_voice"):
@@ -195,8 +215,8 @@ class TestProblems:
             make_llm("google", ServiceConfig(model="gemini", api_key=KEY))
 
     def test_an_unknown_language_is_told(self) -> None:
-        with pytest.raises(ServiceUnavailable, match="language 'klingon' is not known"):
-            make_stt("openai", ServiceConfig(api_key=KEY, language="klingon"))
+        with pytest.raises(ServiceUnavailable, match=r"language 'klingon' is not known: .*'en-GB'"):
+            providers.check("stt", "openai", ServiceConfig(api_key=KEY, language="klingon"))
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_every_provider_of_the_projects_settings_is_one_of_pipecats(self, kind: Kind) -> None:
@@ -220,7 +240,7 @@ class TestSpeechToSpeech:
             server_vad=ServerVadConfig(threshold=0.6, prefix_padding=0.2, silence=0.7),
             transcription="whisper-1",
         )
-        config = ServiceConfig(model="gpt-realtime", voice="marin", api_key=KEY, language="en")
+        config = ServiceConfig(model="gpt-realtime", voice="marin", api_key=KEY, language="en-GB")
         session = make_realtime("openai", config, rules)._settings.session_properties
         assert session.instructions == "Be brief."
         assert session.model == "gpt-realtime"

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -212,6 +213,7 @@ CONFIG = {
     "llm_model": None,
     "tts_model": None,
     "tts_voice": None,
+    "language": None,
     "allow_interruptions": None,
     "enable_thinking_sound": None,
     "thinking_volume": None,
@@ -249,6 +251,7 @@ async def test_what_a_user_wants_is_in_their_next_session_and_in_nobody_elses(
     ("wishes", "words"),
     [
         ({"llm_model": "gpt-5"}, "loaded on this machine"),
+        ({"language": "klingon"}, "name one as Pipecat does"),
         ({"allow_interruptions": "perhaps"}, "allow_interruptions"),
         ({"thinking_volume": 1.5}, "thinking_volume"),
         ({"wings": 2}, "wings"),
@@ -263,3 +266,20 @@ async def test_what_cannot_be_had_is_not_kept(wishes: Any, words: str) -> None:
         assert (await http.get(f"{BASE}/config")).json() == CONFIG
         refused = await http.post(f"{BASE}/session", json={**WISH, "agent_config": wishes or 1})
         assert refused.status_code == 422
+
+
+async def test_a_language_that_the_offline_models_do_not_know_is_refused_before_the_call(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "voice.onnx").touch()
+    (tmp_path / "voice.onnx.json").write_text('{"language": {"family": "en"}}')
+    local = {"tts": {"voice": str(tmp_path / "voice.onnx")}}
+    async with service(voice={"providers": {"local": local}}) as http:
+        for wish in ({"language": "de"}, {"language": "klingon"}):
+            refused = await http.post(f"{BASE}/session", json={**WISH, "agent_config": wish})
+            assert refused.status_code == 422
+            error = refused.json()["error"]
+            assert error["code"] == "INVALID_REQUEST"
+            assert wish["language"] in error["message"]
+        assert (await http.get("/ready")).json()["sessions"] == 0
+        await make(http, agent_config={"language": "en-GB"})
