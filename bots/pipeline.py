@@ -165,7 +165,7 @@ def make_chained(
             providers.make_tts,
             local=local,
             clients=clients,
-            speed=settings.speed(voiced.voice_profile),
+            speed=voiced.speed_in(settings),
         ),
     )
     stt, tts = hearing_by(stts), voice_by(voices)

@@ -42,6 +42,18 @@ _BASES: dict[Kind, type[AIService]] = {
     "realtime": OpenAIRealtimeLLMService,
 }
 
+SPEED_SETTINGS = ("speed", "speaking_rate", "prosody_speed")
+"""By these names voices are told how fast to speak."""
+
+SPEEDS = {
+    "cartesia": (0.6, 1.5),
+    "deepgram": (0.7, 1.5),
+    "elevenlabs": (0.7, 1.2),
+    "soniox": (0.7, 1.3),
+    "xai": (0.7, 1.5),
+}
+"""The slowest and the fastest that a service takes, where that is less than what a bot may want."""
+
 REALTIME_PATH = "/realtime"
 AZURE_PATH = "/openai/v1"
 """Of an Azure resource, where OpenAI's protocols are spoken."""
@@ -130,14 +142,18 @@ def check_bot(bot: Bot, settings: Settings) -> None:
 
     Raises:
         ConfigError: If there is no provider for one.
-        ServiceUnavailable: If one lacks a package or a setting, is not loaded, or does not know the
-            bot's language.
+        ServiceUnavailable: If one lacks a package or a setting, is not loaded, does not know the
+            bot's language, or cannot speak at another speed.
     """
     for kind in KINDS:
         provider, config = service_for(kind, bot, settings)
         check(kind, provider, config)
         if provider == "local":
             check_language(kind, config, settings)
+        elif kind == "tts" and bot.speed and not _pace(provider, config, bot.speed):
+            raise ServiceUnavailable(
+                f"tts: {provider} has no speed of speech: leave it out, or take another voice"
+            )
     if bot.mode_in(settings) == "speech_to_speech":
         # Without a key for it the others do.
         with suppress(ConfigError):
@@ -214,17 +230,15 @@ def make_tts(
         config: What the settings say about it.
         local: Makes those on the offline models.
         clients: Of those in the cloud.
-        speed: 1 for as fast as the voice is; not every provider has it.
+        speed: 1 for as fast as the voice is; a voice goes as near to it as it can.
 
     Raises:
         ServiceUnavailable: If the provider, its extra or a setting is missing.
     """
     if provider == "local":
         return local.make_tts(speed)
-    wishes: dict[str, Any] = {"language": _language(config)}
-    if speed != 1.0:
-        wishes["speed"] = speed
-    return _make("tts", provider, config, clients, **wishes)  # type: ignore[return-value]
+    pace = _pace(provider, config, speed) if speed != 1.0 else {}
+    return _make("tts", provider, config, clients, language=_language(config), **pace)  # type: ignore[return-value]
 
 
 def make_realtime(
@@ -266,6 +280,19 @@ def make_realtime(
         return watched(**arguments)
     except (TypeError, ValueError) as error:
         raise ServiceUnavailable(f"voice.providers.{provider}.realtime: {error}") from error
+
+
+def _pace(provider: str, config: ServiceConfig, speed: float) -> dict[str, Any]:
+    """Return the settings with which a voice speaks at a speed; none if it has no such setting."""
+    protocol = config.pipecat or provider
+    service = _service_class("tts", protocol, config.service)
+    slowest, fastest = SPEEDS.get(protocol, (speed, speed))
+    speed = min(max(speed, slowest), fastest)
+    if protocol == "cartesia":
+        from pipecat.services.cartesia.tts import GenerationConfig
+
+        return {"generation_config": GenerationConfig(speed=speed)}
+    return {name: speed for name in SPEED_SETTINGS if name in _fields(service)}
 
 
 def _sound(config: ServiceConfig, rules: SpeechToSpeechConfig) -> events.AudioConfiguration:
@@ -389,8 +416,7 @@ def _arguments(
     A wish that the service does not know is left out; what is written in voice.yaml must fit.
     """
     where = f"voice.providers.{provider}.{kind}"
-    settings_class = service.Settings  # type: ignore[attr-defined]
-    known = {field.name for field in fields(settings_class)}
+    known = _fields(service)
     settings = {k: v for k, v in wishes.items() if k in known and v is not None}
     if kind == "realtime":
         # Its voice is a property of the session.
@@ -411,7 +437,12 @@ def _arguments(
             if not names & parameters:
                 raise ServiceUnavailable(f"{where}: {service.__name__} takes no {key}")
             arguments[min(names & parameters)] = value
-    return {**arguments, "settings": settings_class(**settings)}
+    return {**arguments, "settings": service.Settings(**settings)}  # type: ignore[attr-defined]
+
+
+def _fields(service: type[AIService]) -> set[str]:
+    """Return what the settings of a service have."""
+    return {field.name for field in fields(service.Settings)}  # type: ignore[attr-defined]
 
 
 def _parameters(service: type[AIService]) -> set[str]:

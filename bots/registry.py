@@ -45,6 +45,7 @@ class Bot:
         tts_model: Replaces that of the profile and of voice.yaml.
         tts_voice: Replaces that of the profile and of voice.yaml.
         language: What is heard and spoken; replaces that of the providers in voice.yaml.
+        speed: How fast its voice speaks; replaces that of the profile.
         allow_interruptions: Replaces that of voice.yaml.
         enable_thinking_sound: Replaces that of voice.yaml.
         thinking_volume: Replaces that of voice.yaml.
@@ -76,6 +77,7 @@ class Bot:
     tts_model: str | None = None
     tts_voice: str | None = None
     language: str | None = None
+    speed: float | None = None
     allow_interruptions: bool | None = None
     enable_thinking_sound: bool | None = None
     thinking_volume: float | None = None
@@ -91,6 +93,11 @@ class Bot:
         if self.specialists or self.remote:
             return "chained"
         return self.mode or settings.voice.realtime.mode
+
+    def speed_in(self, settings: Settings) -> float:
+        """Return how fast it speaks where these settings are in force; 1 is its voice's own."""
+        profile = settings.voice.voice_profiles.get(self.voice_profile)
+        return self.speed or (profile.speed if profile else 1.0)
 
     def system_instruction(self, *, small: bool) -> str:
         """Return who the bot is, as the language model is told.

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bots.config.section import Section, Share
+from bots.config.section import Section, Share, Speed
 from bots.config.voice import Mode
 
 
@@ -18,6 +18,8 @@ class ServiceWishes(Section):
         tts_voice: The voice; None keeps that of the bot's profile, or of voice.yaml.
         language: What is spoken, as Pipecat names it ("de", "en-GB"); None keeps that of the
             providers in voice.yaml.
+        speed: How fast the voice speaks; None keeps that of the bot's profile. A voice that takes
+            less of it goes as near as it can, and one that takes none is refused.
         allow_interruptions: Whether the user may stop the bot; None keeps that of voice.yaml.
         enable_thinking_sound: Whether it is heard that the bot thinks; None keeps that of
             voice.yaml.
@@ -29,6 +31,7 @@ class ServiceWishes(Section):
     tts_model: str | None = None
     tts_voice: str | None = None
     language: str | None = None
+    speed: Speed | None = None
     allow_interruptions: bool | None = None
     enable_thinking_sound: bool | None = None
     thinking_volume: Share | None = None

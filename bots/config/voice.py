@@ -15,7 +15,7 @@ from bots.config.conversation import (
     VadConfig,
 )
 from bots.config.prices import PriceConfig
-from bots.config.section import Seconds, Section, Share
+from bots.config.section import Seconds, Section, Share, Speed
 from bots.config.service import (
     DailyConfig,
     IceServerConfig,
@@ -98,7 +98,7 @@ class VoiceProfile(Section):
     provider: str
     voice_id: str
     model_id: str | None = None
-    speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+    speed: Speed = 1.0
 
 
 class ServerVadConfig(Section):

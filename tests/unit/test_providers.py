@@ -135,6 +135,48 @@ class TestCloudServices:
         assert isinstance(voice, CartesiaTTSService)
         assert voice._settings.language == "de-AT"
 
+    @pytest.mark.parametrize(
+        ("provider", "speed", "told"),
+        [
+            ("openai", 2.0, 2.0),
+            ("elevenlabs", 1.1, 1.1),
+            ("elevenlabs", 2.0, 1.2),
+            ("elevenlabs", 0.5, 0.7),
+            ("elevenlabs", 1.0, None),
+        ],
+    )
+    def test_a_voice_speaks_as_fast_as_it_is_wanted_or_as_it_can(
+        self, provider: str, speed: float, told: float | None
+    ) -> None:
+        config = ServiceConfig(api_key=KEY, voice="v")
+        voice = providers.make_tts(provider, config, None, clients=CloudClients(), speed=speed)
+        assert voice._settings.speed == told
+
+    def test_cartesia_is_told_the_speed_in_its_own_way(self) -> None:
+        config = ServiceConfig(api_key=KEY, voice="v")
+        voice = providers.make_tts("cartesia", config, None, clients=CloudClients(), speed=2.0)
+        assert isinstance(voice, CartesiaTTSService)
+        assert voice._settings.generation_config.model_dump(exclude_none=True) == {"speed": 1.5}
+
+    def test_a_speed_of_its_own_goes_before_that_of_the_profile(self) -> None:
+        settings = load_settings(DEFAULT_CONFIG)
+        professional = BotChanges(voice_profile="professional")
+        bot = with_changes(load_bot("receptionist", settings), professional)
+        assert bot.speed_in(settings) == 0.95
+        assert with_changes(bot, BotChanges(speed=1.5)).speed_in(settings) == 1.5
+
+    def test_a_voice_without_a_speed_is_refused_before_any_call(self) -> None:
+        rime = {"rime": {"tts": {"api_key": KEY, "voice": "v"}}}
+        profiles = {"one": {"tts": ["rime"]}}
+        settings = load_settings(
+            DEFAULT_CONFIG,
+            {"profile": "one", "profiles": profiles, "voice": {"providers": rime}},
+        )
+        bot = load_bot("receptionist", settings)
+        providers.check_bot(bot, settings)
+        with pytest.raises(ServiceUnavailable, match="rime has no speed"):
+            providers.check_bot(with_changes(bot, BotChanges(speed=1.2)), settings)
+
     def test_an_offline_model_can_only_be_the_one_that_is_loaded(self) -> None:
         assert wanted("llm", {}, llm_model="qwen2.5-coder-0.5b").model == "qwen2.5-coder-0.5b"
         for wish in ("stt_model", "llm_model", "tts_model", "tts_voice"):

@@ -214,6 +214,7 @@ CONFIG = {
     "tts_model": None,
     "tts_voice": None,
     "language": None,
+    "speed": None,
     "allow_interruptions": None,
     "enable_thinking_sound": None,
     "thinking_volume": None,
@@ -252,6 +253,7 @@ async def test_what_a_user_wants_is_in_their_next_session_and_in_nobody_elses(
     [
         ({"llm_model": "gpt-5"}, "loaded on this machine"),
         ({"language": "klingon"}, "name one as Pipecat does"),
+        ({"speed": 2.1}, "speed"),
         ({"allow_interruptions": "perhaps"}, "allow_interruptions"),
         ({"thinking_volume": 1.5}, "thinking_volume"),
         ({"wings": 2}, "wings"),
