@@ -42,6 +42,13 @@ _BASES: dict[Kind, type[AIService]] = {
     "realtime": OpenAIRealtimeLLMService,
 }
 
+TEMPERATURE = 0.7
+"""Of a language model, where neither a bot nor the settings say anything about it."""
+
+MAX_REALTIME_TOKENS = 4096
+MAX_REALTIME_SPEED = 1.5
+"""The most that OpenAI's Realtime protocol takes."""
+
 SPEED_SETTINGS = ("speed", "speaking_rate", "prosody_speed")
 """By these names voices are told how fast to speak."""
 
@@ -63,8 +70,8 @@ def service_for(kind: Kind, bot: Bot, settings: Settings) -> tuple[str, ServiceC
     """Choose a service for a bot.
 
     Returns:
-        The provider's name, and its configuration with the model, the voice and the language that
-        the bot wants.
+        The provider's name, and its configuration with the model, the voice, the language and the
+        temperature that the bot wants.
 
     Raises:
         ConfigError: If no provider can be used.
@@ -73,8 +80,8 @@ def service_for(kind: Kind, bot: Bot, settings: Settings) -> tuple[str, ServiceC
     provider, config = settings.service(kind)
     config = _as_wanted(kind, provider, config, bot, settings)
     wishes = {"model": getattr(bot, f"{kind}_model")}
-    if kind == "tts":
-        wishes["voice"] = bot.tts_voice
+    if kind in ("tts", "realtime"):
+        wishes["voice"] = getattr(bot, f"{kind}_voice")
     changes = {key: it for key, it in wishes.items() if it and it != getattr(config, key)}
     if changes and provider == "local":
         raise ServiceUnavailable(
@@ -113,10 +120,13 @@ def _as_wanted(
 ) -> ServiceConfig:
     """Return the configuration with what a bot wants of any provider.
 
-    That is its language, and the voice of its profile, if the provider has it.
+    That is its language, its temperature, and the voice of its profile, if the provider has it.
     """
-    wanted: dict[str, str | None] = {}
-    if bot.language and kind != "llm":
+    wanted: dict[str, Any] = {}
+    if kind == "llm":
+        choices = (bot.temperature, config.temperature, TEMPERATURE)
+        wanted["temperature"] = next(it for it in choices if it is not None)
+    elif bot.language:
         wanted["language"] = bot.language
     profile = settings.voice.voice_profiles.get(bot.voice_profile)
     if kind == "tts" and profile and profile.provider == provider != "local":
@@ -157,7 +167,7 @@ def check_bot(bot: Bot, settings: Settings) -> None:
     if bot.mode_in(settings) == "speech_to_speech":
         # Without a key for it the others do.
         with suppress(ConfigError):
-            check("realtime", *settings.service("realtime"))
+            check("realtime", *service_for("realtime", bot, settings))
 
 
 def make_stt(
@@ -186,7 +196,6 @@ def make_llm(
     *,
     clients: CloudClients,
     instructions: str,
-    temperature: float,
     max_tokens: int,
     retries: bool = True,
 ) -> LLMService[Any]:
@@ -194,11 +203,10 @@ def make_llm(
 
     Args:
         provider: Its name.
-        config: What the settings say about it; its temperature wins over the bot's.
+        config: What the settings say about it, and the bot's temperature.
         local: Makes those on the offline models.
         clients: Of those in the cloud.
         instructions: Who the bot is.
-        temperature: 0 for the most likely words, up to 2.
         max_tokens: Longest reply.
         retries: Whether what fails is tried again, where the provider's client can do that.
 
@@ -207,7 +215,7 @@ def make_llm(
     """
     wishes = {
         "system_instruction": instructions,
-        "temperature": temperature if config.temperature is None else config.temperature,
+        "temperature": config.temperature,
         "max_tokens": max_tokens,
     }
     if provider == "local":
@@ -248,6 +256,8 @@ def make_realtime(
     *,
     instructions: str,
     tools: list[Any],
+    max_tokens: int | None,
+    speed: float,
 ) -> RealtimeSession:
     """Make the speech-to-speech service of one session.
 
@@ -257,6 +267,8 @@ def make_realtime(
         rules: When it takes turns for begun and ended, and what transcribes them.
         instructions: Who the bot is, and what it knows.
         tools: Async functions that it may call.
+        max_tokens: Longest answer; None for the service's own.
+        speed: 1 for as fast as the voice is; a service goes as near to it as it can.
 
     Raises:
         ServiceUnavailable: If the provider, its extra or a setting is missing.
@@ -271,7 +283,9 @@ def make_realtime(
         {
             "system_instruction": instructions,
             "session_properties": events.SessionProperties(
-                audio=_sound(config, rules), tools=tools or None
+                audio=_sound(config, rules, speed),
+                tools=tools or None,
+                max_output_tokens=max_tokens and min(max_tokens, MAX_REALTIME_TOKENS),
             ),
         },
     )
@@ -295,7 +309,9 @@ def _pace(provider: str, config: ServiceConfig, speed: float) -> dict[str, Any]:
     return {name: speed for name in SPEED_SETTINGS if name in _fields(service)}
 
 
-def _sound(config: ServiceConfig, rules: SpeechToSpeechConfig) -> events.AudioConfiguration:
+def _sound(
+    config: ServiceConfig, rules: SpeechToSpeechConfig, speed: float
+) -> events.AudioConfiguration:
     vad, language = rules.server_vad, _language(config)
     return events.AudioConfiguration(
         input=events.AudioInput(
@@ -309,7 +325,11 @@ def _sound(config: ServiceConfig, rules: SpeechToSpeechConfig) -> events.AudioCo
                 silence_duration_ms=round(vad.silence * 1000),
             ),
         ),
-        output=events.AudioOutput(format=events.PCMAudioFormat(), voice=config.voice),
+        output=events.AudioOutput(
+            format=events.PCMAudioFormat(),
+            voice=config.voice,
+            speed=None if speed == 1.0 else min(speed, MAX_REALTIME_SPEED),
+        ),
     )
 
 

@@ -13,6 +13,9 @@ from bots.settings import Settings
 BOTS_DIR = Path(__file__).parent
 PROMPTS_DIR = BOTS_DIR / "prompts"
 
+REPLY_TOKENS = 150
+"""The longest reply that a language model may write for a bot that says nothing about it."""
+
 
 class UnknownBot(ParlanteError):
     """There is no bot of that name, or its module is broken."""
@@ -33,8 +36,9 @@ class Bot:
             examples of answers, there or in `offline_knowledge`.
         tools: Async functions that the language model may call.
         voice_profile: One of `voice.voice_profiles`.
-        temperature: For the language model.
-        max_tokens: Longest reply.
+        temperature: For the language model; None for that of its provider in voice.yaml, or 0.7.
+        max_tokens: Longest reply; None for `REPLY_TOKENS`, and speech to speech for the service's
+            own.
         offline_prompt: File in bots/prompts, added where a small model cannot use tools.
         offline_knowledge: File in bots/knowledge, with facts and examples for small models.
         nothing_known: What a small model says where no fact answers the question.
@@ -44,6 +48,8 @@ class Bot:
         llm_model: Replaces that of voice.yaml.
         tts_model: Replaces that of the profile and of voice.yaml.
         tts_voice: Replaces that of the profile and of voice.yaml.
+        realtime_model: Replaces that of voice.yaml.
+        realtime_voice: Replaces that of voice.yaml.
         language: What is heard and spoken; replaces that of the providers in voice.yaml.
         speed: How fast its voice speaks; replaces that of the profile.
         allow_interruptions: Replaces that of voice.yaml.
@@ -65,8 +71,8 @@ class Bot:
     knowledge: str | None = None
     tools: tuple[Any, ...] = ()
     voice_profile: str = "default"
-    temperature: float = 0.7
-    max_tokens: int = 150
+    temperature: float | None = None
+    max_tokens: int | None = None
     offline_prompt: str | None = None
     offline_knowledge: str | None = None
     nothing_known: str = "I am sorry, I do not know that."
@@ -76,6 +82,8 @@ class Bot:
     llm_model: str | None = None
     tts_model: str | None = None
     tts_voice: str | None = None
+    realtime_model: str | None = None
+    realtime_voice: str | None = None
     language: str | None = None
     speed: float | None = None
     allow_interruptions: bool | None = None

@@ -9,13 +9,15 @@ from bots.config.voice import Mode
 
 
 class ServiceWishes(Section):
-    """Which models and voice answer, of the providers that the profile has chosen, and how.
+    """Which models and voices answer, of the providers that the profile has chosen, and how.
 
     Attributes:
         stt_model: For the speech recognition; None keeps that of voice.yaml.
         llm_model: For the language model; None keeps that of voice.yaml.
         tts_model: For the voice; None keeps that of voice.yaml.
         tts_voice: The voice; None keeps that of the bot's profile, or of voice.yaml.
+        realtime_model: For speech to speech; None keeps that of voice.yaml.
+        realtime_voice: The voice in that; None keeps that of voice.yaml.
         language: What is spoken, as Pipecat names it ("de", "en-GB"); None keeps that of the
             providers in voice.yaml.
         speed: How fast the voice speaks; None keeps that of the bot's profile. A voice that takes
@@ -30,6 +32,8 @@ class ServiceWishes(Section):
     llm_model: str | None = None
     tts_model: str | None = None
     tts_voice: str | None = None
+    realtime_model: str | None = None
+    realtime_voice: str | None = None
     language: str | None = None
     speed: Speed | None = None
     allow_interruptions: bool | None = None
@@ -50,8 +54,9 @@ class BotChanges(ServiceWishes):
         greeting: Its first words; "" for none; None keeps the bot's own.
         instructions: Replaces the bot's prompt; None keeps it.
         voice_profile: One of `voice.voice_profiles`; None keeps the bot's own.
-        temperature: For the LLM; None keeps the bot's own.
-        max_tokens: Longest reply; None keeps the bot's own.
+        temperature: For the LLM, before that of its provider; None keeps the bot's own.
+        max_tokens: Longest reply; None keeps the bot's own. Speech to speech, speech is counted,
+            some 20 tokens for a second, and what is longer is cut off.
         lexicon: Words, and how to write them so that the voice speaks them right; None keeps the
             bot's own.
         mode: How the conversation is held; None keeps the bot's own, or that of voice.yaml.

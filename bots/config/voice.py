@@ -44,7 +44,7 @@ class ServiceConfig(Section):
             leaves it to the service.
         api_key: Usually `${PROVIDER_API_KEY}`; None if the service needs none.
         base_url: Address of a compatible server; None for the provider's own.
-        temperature: For an LLM; None leaves it to the bot.
+        temperature: For an LLM, where a bot says nothing about it; None for 0.7.
         context_tokens: For an LLM: how much of a conversation it is given at once, estimated by
             four characters a token; the older part is summarised then. `local` has 4,096 with
             everything, and forgets the older half.

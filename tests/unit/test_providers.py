@@ -62,24 +62,25 @@ def make_llm(provider: str, config: ServiceConfig) -> object:
         None,
         clients=CloudClients(),
         instructions="Be brief.",
-        temperature=0.7,
         max_tokens=150,
     )
 
 
 class TestCloudServices:
     def test_a_bots_wishes_reach_the_language_model(self) -> None:
-        llm = make_llm("openai", ServiceConfig(model="gpt-4.1-mini", api_key=KEY))
+        config = ServiceConfig(model="gpt-4.1-mini", api_key=KEY, temperature=0.7)
+        llm = make_llm("openai", config)
         assert isinstance(llm, OpenAILLMService)
         assert llm._settings.model == "gpt-4.1-mini"
         assert llm._settings.temperature == 0.7
         assert llm._settings.max_tokens == 150
         assert llm._settings.system_instruction == "Be brief."
 
-    def test_a_temperature_in_the_settings_wins_over_the_bots(self) -> None:
-        llm = make_llm("openai", ServiceConfig(model="m", api_key=KEY, temperature=0.1))
-        assert isinstance(llm, OpenAILLMService)
-        assert llm._settings.temperature == 0.1
+    def test_a_temperature_that_is_wanted_goes_before_that_of_the_provider(self) -> None:
+        assert wanted("llm", {}).temperature == 0.0, "the offline model's"
+        assert wanted("llm", {}, temperature=0.4).temperature == 0.4
+        assert wanted("llm", OPENAI).temperature == 0.7
+        assert wanted("llm", OPENAI, temperature=0.0).temperature == 0.0
 
     @pytest.mark.parametrize(
         ("options", "secs"), [({}, TOOL_SECS), ({"function_call_timeout_secs": 3}, 3)]
@@ -114,6 +115,8 @@ class TestCloudServices:
         assert wanted("llm", OPENAI, llm_model="gpt-5").model == "gpt-5"
         assert wanted("stt", OPENAI, stt_model="whisper-1").model == "whisper-1"
         assert wanted("llm", OPENAI).model == "gpt-4.1-mini"
+        realtime = wanted("realtime", OPENAI, realtime_model="mini", realtime_voice="marin")
+        assert (realtime.model, realtime.voice) == ("mini", "marin")
 
     def test_the_language_of_a_bot_reaches_all_that_hear_and_speak(self) -> None:
         assert wanted("stt", OPENAI, language="de").language == "de"
@@ -210,7 +213,7 @@ class TestCloudServices:
 
     async def test_a_client_leaves_it_to_others_to_try_again(self) -> None:
         clients, config = CloudClients(), ServiceConfig(model="m", api_key=KEY)
-        wishes = {"instructions": "", "temperature": 0.7, "max_tokens": 150, "clients": clients}
+        wishes = {"instructions": "", "max_tokens": 150, "clients": clients}
         patient = providers.make_llm("openai", config, None, **wishes)
         hasty = providers.make_llm("openai", config, None, retries=False, **wishes)
         assert (patient._client.max_retries, hasty._client.max_retries) == (2, 0)
@@ -270,10 +273,22 @@ class TestProblems:
 
 
 def make_realtime(
-    provider: str, config: ServiceConfig, rules: SpeechToSpeechConfig | None = None
+    provider: str,
+    config: ServiceConfig,
+    rules: SpeechToSpeechConfig | None = None,
+    *,
+    max_tokens: int | None = None,
+    speed: float = 1.0,
 ) -> RealtimeSession:
-    rules = rules or SpeechToSpeechConfig()
-    return providers.make_realtime(provider, config, rules, instructions="Be brief.", tools=[])
+    return providers.make_realtime(
+        provider,
+        config,
+        rules or SpeechToSpeechConfig(),
+        instructions="Be brief.",
+        tools=[],
+        max_tokens=max_tokens,
+        speed=speed,
+    )
 
 
 class TestSpeechToSpeech:
@@ -291,6 +306,19 @@ class TestSpeechToSpeech:
         assert (sound.transcription.model, sound.transcription.language) == ("whisper-1", "en")
         vad = sound.turn_detection
         assert (vad.threshold, vad.prefix_padding_ms, vad.silence_duration_ms) == (0.6, 200, 700)
+
+    @pytest.mark.parametrize(
+        ("wanted", "told"),
+        [((None, 1.0), (None, None)), ((500, 0.8), (500, 0.8)), ((9000, 2.0), (4096, 1.5))],
+    )
+    def test_it_says_as_much_and_as_fast_as_it_is_wanted_or_as_it_can(
+        self, wanted: tuple[int | None, float], told: tuple[int | None, float | None]
+    ) -> None:
+        max_tokens, speed = wanted
+        config = ServiceConfig(model="m", api_key=KEY)
+        service = make_realtime("openai", config, max_tokens=max_tokens, speed=speed)
+        session = service._settings.session_properties
+        assert (session.max_output_tokens, session.audio.output.speed) == told
 
     @pytest.mark.parametrize(
         ("provider", "given", "used"),

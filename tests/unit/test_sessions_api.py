@@ -89,7 +89,7 @@ async def test_what_holds_for_every_bot_gives_way_to_what_is_said_of_one() -> No
         manager = http.app.state.sessions  # type: ignore[attr-defined]
         made = [await make(http, bot=name) for name in ("receptionist", "sales")]
         one, other = [(await manager.admit(session["token"])).bot for session in made]
-    assert (one.greeting, one.temperature, one.max_tokens) == ("", 0.2, 150)
+    assert (one.greeting, one.temperature, one.max_tokens) == ("", 0.2, None)
     assert (other.greeting, other.temperature) == ("", 0.1)
 
 
@@ -213,6 +213,8 @@ CONFIG = {
     "llm_model": None,
     "tts_model": None,
     "tts_voice": None,
+    "realtime_model": None,
+    "realtime_voice": None,
     "language": None,
     "speed": None,
     "allow_interruptions": None,
