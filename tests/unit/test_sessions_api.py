@@ -272,6 +272,17 @@ async def test_what_cannot_be_had_is_not_kept(wishes: Any, words: str) -> None:
         assert refused.status_code == 422
 
 
+async def test_pipecats_clients_may_want_the_same_of_a_session() -> None:
+    async with service() as http:
+        body = {"bot": "sales", "temperature": 0.4, "greeting": "Hi!", "theme": "dark"}
+        made = (await http.post("/start", json={"body": body})).json()
+        manager = http.app.state.sessions  # type: ignore[attr-defined]
+        bot = (await manager.admit(made["sessionId"])).bot
+        assert (bot.greeting, bot.temperature) == ("Hi!", 0.4)
+        refused = await http.post("/start", json={"body": {"temperature": 3}})
+        assert (refused.status_code, "temperature" in refused.text) == (422, True)
+
+
 async def test_a_language_that_the_offline_models_do_not_know_is_refused_before_the_call(
     tmp_path: Path,
 ) -> None:
