@@ -283,6 +283,26 @@ async def test_pipecats_clients_may_want_the_same_of_a_session() -> None:
         assert (refused.status_code, "temperature" in refused.text) == (422, True)
 
 
+async def test_what_does_not_get_to_a_bot_in_another_process_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    settings = {
+        "bus": {"redis_url": "redis://127.0.0.1:9"},
+        "bots": {"sales": {"remote": True, "temperature": 0.1}},
+        "voice": LINES,
+    }
+    async with service(**settings) as http:
+        for wish in ({"instructions": "Be brief."}, {"max_tokens": 9}, {"llm_model": "gpt-5"}):
+            body = {**WISH, "bot": "sales", "agent_config": wish}
+            refused = await http.post(f"{BASE}/session", json=body)
+            assert refused.status_code == 422
+            assert "thinks in another process" in refused.json()["error"]["message"]
+        await make(http, bot="sales", agent_config={"greeting": "Hi!", "speed": 1.2})
+        await http.put(f"{BASE}/config", json={"llm_model": "gpt-5"})
+        await make(http, bot="sales")
+
+
 async def test_a_language_that_the_offline_models_do_not_know_is_refused_before_the_call(
     tmp_path: Path,
 ) -> None:
