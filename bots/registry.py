@@ -63,6 +63,8 @@ class Bot:
             a bot that answers alone. With them, the conversation is held by the chained pipeline.
         own_voices: Whether each specialist has its own voice; else all have this bot's.
         mcp: Names of MCP servers of voice.yaml whose tools it has as well; see docs/tools.md.
+        budget: What a session with it may cost, in the currency of `voice.prices`; replaces that of
+            `limits`.
     """
 
     description: str
@@ -95,6 +97,7 @@ class Bot:
     specialists: tuple[str, ...] = ()
     own_voices: bool = False
     mcp: tuple[str, ...] = ()
+    budget: float | None = None
 
     def mode_in(self, settings: Settings) -> Mode:
         """Return how a conversation is held where these settings are in force."""
@@ -149,6 +152,7 @@ def load_bot(name: str, settings: Settings) -> Bot:
         specialists=bot.specialists if entry.specialists is None else (*entry.specialists,),
         own_voices=own_voices,
         mcp=bot.mcp if entry.mcp is None else (*entry.mcp,),
+        budget=entry.budget or bot.budget,
     )
     for specialist in bot.specialists:
         if specialist == name or specialist not in settings.bots:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bots.config.section import Section, Share, Speed
+from bots.config.section import Money, Section, Share, Speed
 from bots.config.voice import Mode
 
 
@@ -82,12 +82,14 @@ class BotEntry(BotChanges):
         specialists: Bots that it puts callers through to; None keeps the bot's own.
         own_voices: Whether each of them has its own voice; None keeps the bot's own choice.
         mcp: MCP servers whose tools it has; None keeps the bot's own.
+        budget: What a session with it may cost; None keeps `limits.budget`.
     """
 
     module: str
-    # Only whoever installs bots says which code runs: it is none of `BotChanges`.
+    # Only whoever installs bots says which code runs, and what it may cost: none of `BotChanges`.
     agent: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
     remote: bool = False
     specialists: list[str] | None = None
     own_voices: bool | None = None
     mcp: list[str] | None = None
+    budget: Money | None = None

@@ -82,7 +82,7 @@ async def test_a_session_that_is_ended_frees_its_line_and_stays_on_record() -> N
 
 async def test_what_holds_for_every_bot_gives_way_to_what_is_said_of_one() -> None:
     settings = {
-        "bots": {"sales": {"temperature": 0.1}},
+        "bots": {"sales": {"temperature": 0.1, "budget": 0.5}},
         "voice": {"realtime": {"agent": {"initial_greeting": False, "temperature": 0.2}}},
     }
     async with service(**settings) as http:
@@ -91,6 +91,7 @@ async def test_what_holds_for_every_bot_gives_way_to_what_is_said_of_one() -> No
         one, other = [(await manager.admit(session["token"])).bot for session in made]
     assert (one.greeting, one.temperature, one.max_tokens) == ("", 0.2, None)
     assert (other.greeting, other.temperature) == ("", 0.1)
+    assert (one.budget, other.budget) == (None, 0.5)
 
 
 async def test_how_a_session_ended_is_known_as_soon_as_it_has() -> None:
