@@ -185,8 +185,8 @@ def make_stt(
         ServiceUnavailable: If the provider, its extra or a setting is missing.
     """
     if provider == "local":
-        return local.make_stt(_language(config))
-    return _make("stt", provider, config, clients, language=_language(config))  # type: ignore[return-value]
+        return local.make_stt(_language("stt", config))
+    return _make("stt", provider, config, clients, language=_language("stt", config))  # type: ignore[return-value]
 
 
 def make_llm(
@@ -246,7 +246,7 @@ def make_tts(
     if provider == "local":
         return local.make_tts(speed)
     pace = _pace(provider, config, speed) if speed != 1.0 else {}
-    return _make("tts", provider, config, clients, language=_language(config), **pace)  # type: ignore[return-value]
+    return _make("tts", provider, config, clients, language=_language("tts", config), **pace)  # type: ignore[return-value]
 
 
 def make_realtime(
@@ -312,7 +312,7 @@ def _pace(provider: str, config: ServiceConfig, speed: float) -> dict[str, Any]:
 def _sound(
     config: ServiceConfig, rules: SpeechToSpeechConfig, speed: float
 ) -> events.AudioConfiguration:
-    vad, language = rules.server_vad, _language(config)
+    vad, language = rules.server_vad, _language("realtime", config)
     return events.AudioConfiguration(
         input=events.AudioInput(
             format=events.PCMAudioFormat(),
@@ -350,7 +350,7 @@ def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
         ServiceUnavailable: If the provider, its extra or a setting is missing, or nobody knows the
             language.
     """
-    _language(config)
+    _language(kind, config)
     if provider != "local":
         service = _service_class(kind, config.pipecat or provider, config.service)
         _arguments(service, kind, provider, config, {})
@@ -474,7 +474,7 @@ def _parameters(service: type[AIService]) -> set[str]:
     }
 
 
-def _language(config: ServiceConfig) -> Language | None:
+def _language(kind: Kind, config: ServiceConfig) -> Language | None:
     """Turn the name of a language into Pipecat's.
 
     Raises:
@@ -486,6 +486,6 @@ def _language(config: ServiceConfig) -> Language | None:
         return Language(config.language)
     except ValueError as error:
         raise ServiceUnavailable(
-            f"language '{config.language}' is not known: name one as Pipecat does, like 'de' or "
-            "'en-GB'"
+            f"{kind}: language '{config.language}' is not known: name one as Pipecat does, like "
+            "'de' or 'en-GB'"
         ) from error

@@ -260,7 +260,9 @@ class TestProblems:
             make_llm("google", ServiceConfig(model="gemini", api_key=KEY))
 
     def test_an_unknown_language_is_told(self) -> None:
-        with pytest.raises(ServiceUnavailable, match=r"language 'klingon' is not known: .*'en-GB'"):
+        with pytest.raises(
+            ServiceUnavailable, match=r"stt: language 'klingon' is not known: .*'en-GB'"
+        ):
             providers.check("stt", "openai", ServiceConfig(api_key=KEY, language="klingon"))
 
     @pytest.mark.parametrize("kind", KINDS)
