@@ -18,10 +18,7 @@ from pipecat.frames.frames import (
     TTSSpeakFrame,
 )
 from pipecat.observers.function_call_observer import FunctionCallEvent, FunctionCallObserver
-from pipecat.observers.service_metrics_observer import (
-    ServiceMetricsObserver,
-    ServiceUsageRecord,
-)
+from pipecat.observers.service_metrics_observer import ServiceUsageRecord
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContextMessage, LLMStandardMessage
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
@@ -46,6 +43,7 @@ from bots.sounds import make_background
 from bots.speech_to_speech import SpeechToSpeech
 from bots.transports import make_transport, room_lost_event
 from processors.background_audio import BackgroundAudio
+from processors.estimates import UsageObserver
 from processors.hang_up import HangUpObserver
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
@@ -213,7 +211,7 @@ class Conversation:
         self._hang_up_observer = HangUpObserver(self._hang_up)
         tools = FunctionCallObserver(include_results=True)
         tools.add_event_handler("on_function_call_event", self._on_tool)
-        metrics = ServiceMetricsObserver()
+        metrics = UsageObserver()
         metrics.add_event_handler("on_service_usage", self._on_usage)
         self._worker = PipelineWorker(
             self._pipeline,

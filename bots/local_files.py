@@ -1,7 +1,10 @@
 """Where the files of the offline models are that the settings ask for."""
 
+import json
 import os
+import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bots.config import KINDS, Kind, ServiceConfig
@@ -11,6 +14,12 @@ from bots.settings import Settings
 
 ENCODER = "minilm-l6"
 """In the manifest: finds the facts for a small language model."""
+
+
+MULTILINGUAL_TOKENS = 51_865
+"""A Whisper model that knows more than English has so many tokens, or more."""
+
+_LANGUAGE_TOKEN = re.compile(r"<\|([a-z]{2,3})\|>")
 
 
 @dataclass(frozen=True)
@@ -58,9 +67,7 @@ def find_local_files(settings: Settings) -> LocalFiles:
 
     def path_of(kind: Kind) -> Path | None:
         choice = chosen.get(kind)
-        if isinstance(choice, str):
-            return store.path(choice) if kind == "stt" else store.file(choice)
-        return choice
+        return _path_in(store, kind, choice) if isinstance(choice, str) else choice
 
     llm = chosen.get("llm")
     return LocalFiles(
@@ -70,6 +77,65 @@ def find_local_files(settings: Settings) -> LocalFiles:
         encoder=store.path(ENCODER) if small else None,
         tts=path_of("tts"),
     )
+
+
+def check_language(kind: Kind, config: ServiceConfig, settings: Settings) -> None:
+    """Make sure that an offline model hears or speaks the language that is wanted of it.
+
+    Of language models, which do not say what they know, and of those that have yet to be pulled,
+    nothing is made sure of.
+
+    Args:
+        kind: What the model is for.
+        config: The model, and the language; None for that of the model.
+        settings: Where models are.
+
+    Raises:
+        ServiceUnavailable: If it does not, or its files cannot be read.
+    """
+    if kind == "llm" or config.language is None:
+        return
+    choice = _name_or_path(kind, config)
+    if isinstance(choice, str):
+        store = ModelStore(settings.models_dir or default_models_dir(), load_manifest())
+        if store.status(choice) is not ModelStatus.PRESENT:
+            return
+        choice = _path_in(store, kind, choice)
+    try:
+        known = _languages_heard(choice) if kind == "stt" else _languages_spoken(choice)
+    except (OSError, ValueError, KeyError) as error:
+        raise ServiceUnavailable(f"{kind}: which language {choice} knows cannot be read") from error
+    if config.language.partition("-")[0] not in known:
+        raise ServiceUnavailable(
+            f"{kind}: {config.model or config.voice} is loaded on this machine, and does not know "
+            f"the language '{config.language}': name another in voice.providers.local.{kind}, or "
+            "take a provider that does"
+        )
+
+
+@cache
+def _languages_heard(whisper: Path) -> frozenset[str]:
+    """Return what a model in the form of CTranslate2 knows, which goes by the size of its words."""
+    listed = whisper / "vocabulary.json"
+    tokens: list[str] = (
+        json.loads(listed.read_bytes())
+        if listed.exists()
+        else (whisper / "vocabulary.txt").read_text("utf-8").removesuffix("\n").split("\n")
+    )
+    if len(tokens) < MULTILINGUAL_TOKENS:
+        return frozenset({"en"})
+    return frozenset(found[1] for token in tokens if (found := _LANGUAGE_TOKEN.fullmatch(token)))
+
+
+@cache
+def _languages_spoken(piper: Path) -> frozenset[str]:
+    """Return what a voice speaks, which is told by the file beside it."""
+    voice = json.loads(piper.with_name(f"{piper.name}.json").read_bytes())
+    return frozenset({voice["language"]["family"]})
+
+
+def _path_in(store: ModelStore, kind: Kind, name: str) -> Path:
+    return store.path(name) if kind == "stt" else store.file(name)
 
 
 def _name_or_path(kind: Kind, config: ServiceConfig) -> str | Path:

@@ -6,6 +6,7 @@ from pipecat.observers.service_metrics_observer import ServiceUsageRecord
 from pipecat.processors.frame_processor import FrameProcessor
 
 from bots.config import Kind, PriceConfig, ServiceConfig
+from processors.estimates import EstimatedRecord
 from processors.usage import Amounts, Used
 
 UNKNOWN = "unknown"
@@ -67,6 +68,7 @@ def amounts_of(record: ServiceUsageRecord) -> Amounts:
         audio_cached_tokens=record.cache_read_input_audio_tokens or 0,
         completion_tokens=completion,
         audio_completion_tokens=record.output_audio_tokens or 0,
+        estimated_tokens=prompt + completion if isinstance(record, EstimatedRecord) else 0,
         characters=record.characters or 0,
         audio_secs=record.audio_seconds or 0.0,
     )

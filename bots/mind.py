@@ -16,6 +16,7 @@ from bots.config import ServiceConfig
 from bots.facts import make_knowledge
 from bots.failover import Supervision, in_turn
 from bots.local import LocalServices
+from bots.registry import REPLY_TOKENS
 from bots.toolbox import tools_of
 from processors.agent_bridge import AgentLLMService
 from processors.eager_turn import WORTH_ASKING
@@ -91,8 +92,7 @@ def _with_language_model(
             local=local,
             clients=resources.cloud_clients,
             instructions=instructions,
-            temperature=bot.temperature,
-            max_tokens=bot.max_tokens,
+            max_tokens=bot.max_tokens or REPLY_TOKENS,
             retries=len(choices) == 1,
         ),
     )

@@ -158,20 +158,22 @@ def make_chained(
         providers.services_for("stt", bot, settings),
         partial(providers.make_stt, local=local, clients=clients),
     )
+    spoken_by = providers.services_for("tts", voiced, settings)
     voices = supervision.in_order(
         "tts",
-        providers.services_for("tts", voiced, settings),
+        spoken_by,
         partial(
             providers.make_tts,
             local=local,
             clients=clients,
-            speed=settings.speed(voiced.voice_profile),
+            speed=voiced.speed_in(settings),
         ),
     )
     stt, tts = hearing_by(stts), voice_by(voices)
     filter_transcripts(stt, realtime.transcripts, bot.transcript_filters)
     # What it is given to say, it hands on as it would say it.
-    for transform in (*bot.text_transforms, *text_transforms(bot.lexicon)):
+    spoken = text_transforms(bot.lexicon, spoken_by[0][1].language)
+    for transform in (*bot.text_transforms, *spoken):
         tts.add_text_transformer(transform)
 
     context = LLMContext(list(messages), tools=list(mind.tools))

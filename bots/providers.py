@@ -25,6 +25,7 @@ from bots.cloud_clients import CloudClients
 from bots.config import KINDS, Kind, ServiceConfig, SpeechToSpeechConfig
 from bots.errors import ConfigError, ServiceUnavailable
 from bots.local import LocalServices
+from bots.local_files import check_language
 from bots.registry import Bot
 from bots.settings import Settings
 from bots.tools.desk import TOOL_SECS
@@ -41,6 +42,25 @@ _BASES: dict[Kind, type[AIService]] = {
     "realtime": OpenAIRealtimeLLMService,
 }
 
+TEMPERATURE = 0.7
+"""Of a language model, where neither a bot nor the settings say anything about it."""
+
+MAX_REALTIME_TOKENS = 4096
+MAX_REALTIME_SPEED = 1.5
+"""The most that OpenAI's Realtime protocol takes."""
+
+SPEED_SETTINGS = ("speed", "speaking_rate", "prosody_speed")
+"""By these names voices are told how fast to speak."""
+
+SPEEDS = {
+    "cartesia": (0.6, 1.5),
+    "deepgram": (0.7, 1.5),
+    "elevenlabs": (0.7, 1.2),
+    "soniox": (0.7, 1.3),
+    "xai": (0.7, 1.5),
+}
+"""The slowest and the fastest that a service takes, where that is less than what a bot may want."""
+
 REALTIME_PATH = "/realtime"
 AZURE_PATH = "/openai/v1"
 """Of an Azure resource, where OpenAI's protocols are spoken."""
@@ -50,17 +70,18 @@ def service_for(kind: Kind, bot: Bot, settings: Settings) -> tuple[str, ServiceC
     """Choose a service for a bot.
 
     Returns:
-        The provider's name, and its configuration with the models and the voice that the bot wants.
+        The provider's name, and its configuration with the model, the voice, the language and the
+        temperature that the bot wants.
 
     Raises:
         ConfigError: If no provider can be used.
         ServiceUnavailable: If the bot wants another offline model than is loaded.
     """
     provider, config = settings.service(kind)
-    config = _with_voice(kind, provider, config, bot, settings)
+    config = _as_wanted(kind, provider, config, bot, settings)
     wishes = {"model": getattr(bot, f"{kind}_model")}
-    if kind == "tts":
-        wishes["voice"] = bot.tts_voice
+    if kind in ("tts", "realtime"):
+        wishes["voice"] = getattr(bot, f"{kind}_voice")
     changes = {key: it for key, it in wishes.items() if it and it != getattr(config, key)}
     if changes and provider == "local":
         raise ServiceUnavailable(
@@ -87,22 +108,30 @@ def services_for(kind: Kind, bot: Bot, settings: Settings) -> list[tuple[str, Se
     if kind != "llm" and not _is_watched(kind, *first):
         return [first]
     others = [
-        (provider, _with_voice(kind, provider, config, bot, settings))
+        (provider, _as_wanted(kind, provider, config, bot, settings))
         for provider, config in settings.usable(kind)
         if provider != first[0] and _is_watched(kind, provider, config)
     ]
     return [first, *others]
 
 
-def _with_voice(
+def _as_wanted(
     kind: Kind, provider: str, config: ServiceConfig, bot: Bot, settings: Settings
 ) -> ServiceConfig:
-    """Return the configuration with the voice of a bot's profile, if the provider has it."""
+    """Return the configuration with what a bot wants of any provider.
+
+    That is its language, its temperature, and the voice of its profile, if the provider has it.
+    """
+    wanted: dict[str, Any] = {}
+    if kind == "llm":
+        choices = (bot.temperature, config.temperature, TEMPERATURE)
+        wanted["temperature"] = next(it for it in choices if it is not None)
+    elif bot.language:
+        wanted["language"] = bot.language
     profile = settings.voice.voice_profiles.get(bot.voice_profile)
     if kind == "tts" and profile and profile.provider == provider != "local":
-        voice = {"voice": profile.voice_id, "model": profile.model_id or config.model}
-        return config.model_copy(update=voice)
-    return config
+        wanted |= {"voice": profile.voice_id, "model": profile.model_id or config.model}
+    return config.model_copy(update=wanted)
 
 
 def _is_watched(kind: Kind, provider: str, config: ServiceConfig) -> bool:
@@ -123,14 +152,22 @@ def check_bot(bot: Bot, settings: Settings) -> None:
 
     Raises:
         ConfigError: If there is no provider for one.
-        ServiceUnavailable: If one lacks a package or a setting, or is not loaded.
+        ServiceUnavailable: If one lacks a package or a setting, is not loaded, does not know the
+            bot's language, or cannot speak at another speed.
     """
     for kind in KINDS:
-        check(kind, *service_for(kind, bot, settings))
+        provider, config = service_for(kind, bot, settings)
+        check(kind, provider, config)
+        if provider == "local":
+            check_language(kind, config, settings)
+        elif kind == "tts" and bot.speed and not _pace(provider, config, bot.speed):
+            raise ServiceUnavailable(
+                f"tts: {provider} has no speed of speech: leave it out, or take another voice"
+            )
     if bot.mode_in(settings) == "speech_to_speech":
         # Without a key for it the others do.
         with suppress(ConfigError):
-            check("realtime", *settings.service("realtime"))
+            check("realtime", *service_for("realtime", bot, settings))
 
 
 def make_stt(
@@ -148,8 +185,8 @@ def make_stt(
         ServiceUnavailable: If the provider, its extra or a setting is missing.
     """
     if provider == "local":
-        return local.make_stt(_language(config))
-    return _make("stt", provider, config, clients, language=_language(config))  # type: ignore[return-value]
+        return local.make_stt(_language("stt", config))
+    return _make("stt", provider, config, clients, language=_language("stt", config))  # type: ignore[return-value]
 
 
 def make_llm(
@@ -159,7 +196,6 @@ def make_llm(
     *,
     clients: CloudClients,
     instructions: str,
-    temperature: float,
     max_tokens: int,
     retries: bool = True,
 ) -> LLMService[Any]:
@@ -167,11 +203,10 @@ def make_llm(
 
     Args:
         provider: Its name.
-        config: What the settings say about it; its temperature wins over the bot's.
+        config: What the settings say about it, and the bot's temperature.
         local: Makes those on the offline models.
         clients: Of those in the cloud.
         instructions: Who the bot is.
-        temperature: 0 for the most likely words, up to 2.
         max_tokens: Longest reply.
         retries: Whether what fails is tried again, where the provider's client can do that.
 
@@ -180,7 +215,7 @@ def make_llm(
     """
     wishes = {
         "system_instruction": instructions,
-        "temperature": temperature if config.temperature is None else config.temperature,
+        "temperature": config.temperature,
         "max_tokens": max_tokens,
     }
     if provider == "local":
@@ -203,17 +238,15 @@ def make_tts(
         config: What the settings say about it.
         local: Makes those on the offline models.
         clients: Of those in the cloud.
-        speed: 1 for as fast as the voice is; not every provider has it.
+        speed: 1 for as fast as the voice is; a voice goes as near to it as it can.
 
     Raises:
         ServiceUnavailable: If the provider, its extra or a setting is missing.
     """
     if provider == "local":
         return local.make_tts(speed)
-    wishes: dict[str, Any] = {"language": _language(config)}
-    if speed != 1.0:
-        wishes["speed"] = speed
-    return _make("tts", provider, config, clients, **wishes)  # type: ignore[return-value]
+    pace = _pace(provider, config, speed) if speed != 1.0 else {}
+    return _make("tts", provider, config, clients, language=_language("tts", config), **pace)  # type: ignore[return-value]
 
 
 def make_realtime(
@@ -223,6 +256,8 @@ def make_realtime(
     *,
     instructions: str,
     tools: list[Any],
+    max_tokens: int | None,
+    speed: float,
 ) -> RealtimeSession:
     """Make the speech-to-speech service of one session.
 
@@ -232,6 +267,8 @@ def make_realtime(
         rules: When it takes turns for begun and ended, and what transcribes them.
         instructions: Who the bot is, and what it knows.
         tools: Async functions that it may call.
+        max_tokens: Longest answer; None for the service's own.
+        speed: 1 for as fast as the voice is; a service goes as near to it as it can.
 
     Raises:
         ServiceUnavailable: If the provider, its extra or a setting is missing.
@@ -246,7 +283,9 @@ def make_realtime(
         {
             "system_instruction": instructions,
             "session_properties": events.SessionProperties(
-                audio=_sound(config, rules), tools=tools or None
+                audio=_sound(config, rules, speed),
+                tools=tools or None,
+                max_output_tokens=max_tokens and min(max_tokens, MAX_REALTIME_TOKENS),
             ),
         },
     )
@@ -257,13 +296,28 @@ def make_realtime(
         raise ServiceUnavailable(f"voice.providers.{provider}.realtime: {error}") from error
 
 
-def _sound(config: ServiceConfig, rules: SpeechToSpeechConfig) -> events.AudioConfiguration:
-    vad = rules.server_vad
+def _pace(provider: str, config: ServiceConfig, speed: float) -> dict[str, Any]:
+    """Return the settings with which a voice speaks at a speed; none if it has no such setting."""
+    protocol = config.pipecat or provider
+    service = _service_class("tts", protocol, config.service)
+    slowest, fastest = SPEEDS.get(protocol, (speed, speed))
+    speed = min(max(speed, slowest), fastest)
+    if protocol == "cartesia":
+        from pipecat.services.cartesia.tts import GenerationConfig
+
+        return {"generation_config": GenerationConfig(speed=speed)}
+    return {name: speed for name in SPEED_SETTINGS if name in _fields(service)}
+
+
+def _sound(
+    config: ServiceConfig, rules: SpeechToSpeechConfig, speed: float
+) -> events.AudioConfiguration:
+    vad, language = rules.server_vad, _language("realtime", config)
     return events.AudioConfiguration(
         input=events.AudioInput(
             format=events.PCMAudioFormat(),
             transcription=events.InputAudioTranscription(
-                model=rules.transcription, language=config.language
+                model=rules.transcription, language=language and language.partition("-")[0]
             ),
             turn_detection=events.TurnDetection(
                 threshold=vad.threshold,
@@ -271,7 +325,11 @@ def _sound(config: ServiceConfig, rules: SpeechToSpeechConfig) -> events.AudioCo
                 silence_duration_ms=round(vad.silence * 1000),
             ),
         ),
-        output=events.AudioOutput(format=events.PCMAudioFormat(), voice=config.voice),
+        output=events.AudioOutput(
+            format=events.PCMAudioFormat(),
+            voice=config.voice,
+            speed=None if speed == 1.0 else min(speed, MAX_REALTIME_SPEED),
+        ),
     )
 
 
@@ -289,8 +347,10 @@ def check(kind: Kind, provider: str, config: ServiceConfig) -> None:
     """Make sure, before any call, that a service can be made.
 
     Raises:
-        ServiceUnavailable: If the provider, its extra or a setting is missing.
+        ServiceUnavailable: If the provider, its extra or a setting is missing, or nobody knows the
+            language.
     """
+    _language(kind, config)
     if provider != "local":
         service = _service_class(kind, config.pipecat or provider, config.service)
         _arguments(service, kind, provider, config, {})
@@ -376,8 +436,7 @@ def _arguments(
     A wish that the service does not know is left out; what is written in voice.yaml must fit.
     """
     where = f"voice.providers.{provider}.{kind}"
-    settings_class = service.Settings  # type: ignore[attr-defined]
-    known = {field.name for field in fields(settings_class)}
+    known = _fields(service)
     settings = {k: v for k, v in wishes.items() if k in known and v is not None}
     if kind == "realtime":
         # Its voice is a property of the session.
@@ -398,7 +457,12 @@ def _arguments(
             if not names & parameters:
                 raise ServiceUnavailable(f"{where}: {service.__name__} takes no {key}")
             arguments[min(names & parameters)] = value
-    return {**arguments, "settings": settings_class(**settings)}
+    return {**arguments, "settings": service.Settings(**settings)}  # type: ignore[attr-defined]
+
+
+def _fields(service: type[AIService]) -> set[str]:
+    """Return what the settings of a service have."""
+    return {field.name for field in fields(service.Settings)}  # type: ignore[attr-defined]
 
 
 def _parameters(service: type[AIService]) -> set[str]:
@@ -410,15 +474,18 @@ def _parameters(service: type[AIService]) -> set[str]:
     }
 
 
-def _language(config: ServiceConfig) -> Language | None:
-    """Turn a tag into Pipecat's language.
+def _language(kind: Kind, config: ServiceConfig) -> Language | None:
+    """Turn the name of a language into Pipecat's.
 
     Raises:
-        ServiceUnavailable: If Pipecat does not know the tag.
+        ServiceUnavailable: If Pipecat does not know it.
     """
     if config.language is None:
         return None
     try:
         return Language(config.language)
     except ValueError as error:
-        raise ServiceUnavailable(f"language '{config.language}' is not known") from error
+        raise ServiceUnavailable(
+            f"{kind}: language '{config.language}' is not known: name one as Pipecat does, like "
+            "'de' or 'en-GB'"
+        ) from error

@@ -16,6 +16,9 @@ from bots.settings import Settings
 BOTS_DIR = Path(__file__).parent
 PROMPTS_DIR = BOTS_DIR / "prompts"
 
+REPLY_TOKENS = 150
+"""The longest reply that a language model may write for a bot that says nothing about it."""
+
 
 class UnknownBot(ParlanteError):
     """There is no bot of that name, or its module is broken."""
@@ -36,8 +39,9 @@ class Bot:
             examples of answers, there or in `offline_knowledge`.
         tools: Async functions that the language model may call.
         voice_profile: One of `voice.voice_profiles`.
-        temperature: For the language model.
-        max_tokens: Longest reply.
+        temperature: For the language model; None for that of its provider in voice.yaml, or 0.7.
+        max_tokens: Longest reply; None for `REPLY_TOKENS`, and speech to speech for the service's
+            own.
         offline_prompt: File in bots/prompts, added where a small model cannot use tools.
         offline_knowledge: File in bots/knowledge, with facts and examples for small models.
         nothing_known: What a small model says where no fact answers the question.
@@ -47,6 +51,10 @@ class Bot:
         llm_model: Replaces that of voice.yaml.
         tts_model: Replaces that of the profile and of voice.yaml.
         tts_voice: Replaces that of the profile and of voice.yaml.
+        realtime_model: Replaces that of voice.yaml.
+        realtime_voice: Replaces that of voice.yaml.
+        language: What is heard and spoken; replaces that of the providers in voice.yaml.
+        speed: How fast its voice speaks; replaces that of the profile.
         allow_interruptions: Replaces that of voice.yaml.
         enable_thinking_sound: Replaces that of voice.yaml.
         thinking_volume: Replaces that of voice.yaml.
@@ -58,6 +66,8 @@ class Bot:
             a bot that answers alone. With them, the conversation is held by the chained pipeline.
         own_voices: Whether each specialist has its own voice; else all have this bot's.
         mcp: Names of MCP servers of voice.yaml whose tools it has as well; see docs/tools.md.
+        budget: What a session with it may cost, in the currency of `voice.prices`; replaces that of
+            `limits`.
         text_transforms: Change its words before they are spoken, in this order.
         transcript_filters: Change what users say before anybody is told of it, in this order. As
             those before, functions of a module: bots are sent to other processes.
@@ -69,8 +79,8 @@ class Bot:
     knowledge: str | None = None
     tools: tuple[Any, ...] = ()
     voice_profile: str = "default"
-    temperature: float = 0.7
-    max_tokens: int = 150
+    temperature: float | None = None
+    max_tokens: int | None = None
     offline_prompt: str | None = None
     offline_knowledge: str | None = None
     nothing_known: str = "I am sorry, I do not know that."
@@ -80,6 +90,10 @@ class Bot:
     llm_model: str | None = None
     tts_model: str | None = None
     tts_voice: str | None = None
+    realtime_model: str | None = None
+    realtime_voice: str | None = None
+    language: str | None = None
+    speed: float | None = None
     allow_interruptions: bool | None = None
     enable_thinking_sound: bool | None = None
     thinking_volume: float | None = None
@@ -89,6 +103,7 @@ class Bot:
     specialists: tuple[str, ...] = ()
     own_voices: bool = False
     mcp: tuple[str, ...] = ()
+    budget: float | None = None
     text_transforms: tuple[TextTransform, ...] = ()
     transcript_filters: tuple[TranscriptFilter, ...] = ()
 
@@ -97,6 +112,11 @@ class Bot:
         if self.specialists or self.remote:
             return "chained"
         return self.mode or settings.voice.realtime.mode
+
+    def speed_in(self, settings: Settings) -> float:
+        """Return how fast it speaks where these settings are in force; 1 is its voice's own."""
+        profile = settings.voice.voice_profiles.get(self.voice_profile)
+        return self.speed or (profile.speed if profile else 1.0)
 
     def system_instruction(self, *, small: bool) -> str:
         """Return who the bot is, as the language model is told.
@@ -140,6 +160,7 @@ def load_bot(name: str, settings: Settings) -> Bot:
         specialists=bot.specialists if entry.specialists is None else (*entry.specialists,),
         own_voices=own_voices,
         mcp=bot.mcp if entry.mcp is None else (*entry.mcp,),
+        budget=entry.budget or bot.budget,
     )
     for specialist in bot.specialists:
         if specialist == name or specialist not in settings.bots:

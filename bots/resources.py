@@ -185,7 +185,7 @@ async def _study(
         if not agent_of(bot):
             await study_facts(bot, encoder, local)
         if settings.service("tts")[0] == "local":
-            await study_sounds(bot, encoder, local.make_tts(settings.speed(bot.voice_profile)))
+            await study_sounds(bot, encoder, local.make_tts(bot.speed_in(settings)))
 
 
 def _tell_of_failure(studying: asyncio.Task[None]) -> None:

@@ -124,11 +124,6 @@ class Settings(BaseSettings):
         ]
         return [(name, config) for name, config in configs if config and not config.missing_env]
 
-    def speed(self, voice_profile: str) -> float:
-        """Return how fast a voice profile speaks: 1 where there is none of that name."""
-        profile = self.voice.voice_profiles.get(voice_profile)
-        return profile.speed if profile else 1.0
-
     @property
     def turn_detection(self) -> TurnConfig:
         """When a turn ends: as the provider of the speech recognition wants it, else all alike."""

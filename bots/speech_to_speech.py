@@ -69,13 +69,15 @@ def make_speech_to_speech(
     """
     realtime = resources.settings.voice.realtime
     tools: list[Any] = [*tools_of(bot, resources, keep_tool_call)]
-    provider, config = resources.settings.service("realtime")
+    provider, config = providers.service_for("realtime", bot, resources.settings)
     session = providers.make_realtime(
         provider,
         config,
         realtime.speech_to_speech,
         instructions=_instructions(bot),
         tools=tools,
+        max_tokens=bot.max_tokens,
+        speed=bot.speed_in(resources.settings),
     )
     meter.watch("realtime", provider, config, session)
     filter_transcripts(session, realtime.transcripts, bot.transcript_filters)

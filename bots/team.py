@@ -94,9 +94,14 @@ def make_team(
 
 
 def _as_wished(bot: Bot, settings: Settings) -> dict[str, Bot]:
-    """Return the specialists, who have the language model that is wanted of the bot."""
+    """Return the specialists, with the language model, the language and the speed of the bot."""
     return {
-        name: replace(it, llm_model=bot.llm_model or it.llm_model)
+        name: replace(
+            it,
+            llm_model=bot.llm_model or it.llm_model,
+            language=bot.language or it.language,
+            speed=bot.speed or it.speed,
+        )
         for name, it in specialists_of(bot, settings).items()
     }
 

@@ -34,6 +34,8 @@ from pipecat.services.settings import LLMSettings
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.types import is_given
 
+from processors.estimates import EstimatedUsage
+
 FIRST_SECS = 15.0
 """How long an agent may take to begin: an answer, or what it says behind a tool."""
 
@@ -104,11 +106,13 @@ class TokensUsed:
         prompt: Tokens that it has read.
         completion: Tokens that it has written.
         cached: Of `prompt`, those that it had read before.
+        is_estimated: Whether the model has not told, and it was estimated.
     """
 
     prompt: int
     completion: int
     cached: int = 0
+    is_estimated: bool = False
 
 
 Chunk = str | ToolStarted | ToolFinished | Handoff | TokensUsed
@@ -321,8 +325,9 @@ class AgentLLMService(LLMService[Any]):
                 wait_secs = self._tool_secs
 
     async def _count(self, used: TokensUsed) -> None:
+        form = EstimatedUsage if used.is_estimated else LLMTokenUsage
         await self.start_llm_usage_metrics(
-            LLMTokenUsage(
+            form(
                 prompt_tokens=used.prompt,
                 completion_tokens=used.completion,
                 total_tokens=used.prompt + used.completion,

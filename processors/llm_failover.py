@@ -28,6 +28,7 @@ from pipecat.turns.speculation_gate import SpeculationState
 from pipecat.utils.context.llm_context_summarization import LLMContextSummarizationUtil
 from pipecat.utils.errors import ErrorCategory
 
+from processors.estimates import EstimatedUsage
 from processors.failover import StageFailedFrame, Watch, failure
 
 LLM = TypeVar("LLM", bound=LLMService[Any])
@@ -310,7 +311,7 @@ def _continued(context: LLMContext, said: str, words: Words) -> LLMContext:
     return LLMContext(cast(Any, messages), context.tools, context.tool_choice)
 
 
-def _estimated(context: LLMContext, instructions: str | None, written: str) -> LLMTokenUsage:
+def _estimated(context: LLMContext, instructions: str | None, written: str) -> EstimatedUsage:
     """Estimate what a language model has consumed that does not tell, by Pipecat's estimate.
 
     Args:
@@ -321,6 +322,6 @@ def _estimated(context: LLMContext, instructions: str | None, written: str) -> L
     util = LLMContextSummarizationUtil
     prompt = util.estimate_context_tokens(context) + util.estimate_tokens(instructions or "")
     completion = util.estimate_tokens(written)
-    return LLMTokenUsage(
+    return EstimatedUsage(
         prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
     )

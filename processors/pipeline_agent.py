@@ -37,6 +37,7 @@ from processors.agent_bridge import (
     ToolFinished,
     ToolStarted,
 )
+from processors.estimates import EstimatedUsage
 from processors.switchboard import MAX_TRANSFERS, TOOL, transfer_tool, transfers_since_asked
 
 MAX_WAITING = 100
@@ -206,7 +207,10 @@ class PipelineAgent:
 
 def _tokens_of(used: LLMTokenUsage) -> TokensUsed:
     return TokensUsed(
-        used.prompt_tokens, used.completion_tokens, cached=used.cache_read_input_tokens or 0
+        used.prompt_tokens,
+        used.completion_tokens,
+        cached=used.cache_read_input_tokens or 0,
+        is_estimated=isinstance(used, EstimatedUsage),
     )
 
 

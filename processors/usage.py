@@ -15,6 +15,8 @@ class Amounts:
         audio_cached_tokens: Of `cached_tokens`, sound.
         completion_tokens: What they wrote or, speech to speech, said.
         audio_completion_tokens: Of these, sound.
+        estimated_tokens: Of `prompt_tokens` and `completion_tokens`, those that no service told of:
+            of summaries, and of answers that were cut off.
         characters: What voices spoke.
         audio_secs: What speech recognition heard, in seconds.
     """
@@ -26,6 +28,7 @@ class Amounts:
     audio_cached_tokens: int = 0
     completion_tokens: int = 0
     audio_completion_tokens: int = 0
+    estimated_tokens: int = 0
     characters: int = 0
     audio_secs: float = 0.0
 

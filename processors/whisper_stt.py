@@ -174,7 +174,9 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
         return reading
 
     async def _read(self, audio: bytes) -> Reading:
-        return await self._engine.transcribe(pcm_to_samples(audio), self._language.value)
+        # Whisper knows languages, not where they are spoken.
+        language = self._language.partition("-")[0]
+        return await self._engine.transcribe(pcm_to_samples(audio), language)
 
     async def _withdraw(self) -> None:
         """Take back what was read at a pause: the user goes on."""

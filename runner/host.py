@@ -312,10 +312,13 @@ class SessionHost:
         if session_id in self._lines:
             raise SessionTaken("this session has its client: start a new one")
         conversation = Conversation(plan.bot, call)
+        limits = rules.limits
+        if plan.bot.budget:
+            limits = limits.model_copy(update={"budget": plan.bot.budget})
         line = Line(
             session_id,
             connection or InRoom(conversation),
-            rules.limits,
+            limits,
             rules.announcements,
             is_in_room=connection is None,
             age_secs=(datetime.now(UTC) - plan.created_at).total_seconds(),

@@ -63,7 +63,7 @@ from runner.telemetry import Telemetry
 from runner.transcripts import past
 from runner.usage import Bill, session_usage
 from runner.webhooks import Outbox
-from runner.wishes import Wish, changed_bot
+from runner.wishes import Wish, changed_bot, check_reach
 
 NOT_IN_ROOM_NAMES = re.compile(r"[^a-zA-Z0-9-]+")
 USER_IN_ROOM_NAMES = 40
@@ -227,6 +227,7 @@ class SessionManager:
         changes = BotChanges(**{**wanted, **wish.changes.model_dump(exclude_none=True)})
         bot_name = wish.bot_name or self._settings.default_bot
         bot = changed_bot(self._settings, bot_name, changes)
+        check_reach(bot, wish.changes)
         if wish.user != LOCAL.user and not wish.phone:
             theirs = sum(
                 session.user == wish.user and not session.is_empty

@@ -27,6 +27,8 @@ class ServiceUsage(BaseModel):
         audio_cached_tokens: Of `cached_tokens`, sound.
         completion_tokens: What it has written or, speech to speech, said.
         audio_completion_tokens: Of these, sound.
+        estimated_tokens: Of `prompt_tokens` and `completion_tokens`, those that no service told of:
+            of summaries, and of answers that were cut off.
         characters: What a voice has spoken.
         audio_secs: What speech recognition has heard, in seconds.
         cost: In the currency of the whole; null where it has no price.
@@ -42,6 +44,7 @@ class ServiceUsage(BaseModel):
     audio_cached_tokens: int
     completion_tokens: int
     audio_completion_tokens: int
+    estimated_tokens: int = 0
     characters: int
     audio_secs: float
     cost: float | None

@@ -14,6 +14,9 @@ from runner.errors import InvalidRequest
 
 AS_IT_IS = BotChanges()
 
+OF_THOUGHT = ("instructions", "llm_model", "temperature", "max_tokens")
+"""Changes of what thinks, which another process that thinks for a bot does not know."""
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -53,3 +56,16 @@ def changed_bot(settings: Settings, name: str, changes: BotChanges) -> Bot:
     except ServiceUnavailable as error:
         raise InvalidRequest(error.message) from error
     return bot
+
+
+def check_reach(bot: Bot, changes: BotChanges) -> None:
+    """See whether what is wanted of one session gets to where the bot thinks.
+
+    Raises:
+        InvalidRequest: If it does not.
+    """
+    lost = [name for name in OF_THOUGHT if getattr(changes, name) is not None]
+    if bot.remote and lost:
+        raise InvalidRequest(
+            f"{', '.join(lost)}: '{bot.remote}' thinks in another process, by its own settings"
+        )

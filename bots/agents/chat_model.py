@@ -8,7 +8,7 @@ from pipecat.services.azure.llm import DATED_API_VERSION, V1_ENDPOINT_PATH
 
 from bots.config import ServiceConfig
 from bots.errors import ServiceUnavailable
-from bots.registry import Bot
+from bots.registry import REPLY_TOKENS, Bot
 from bots.resources import Resources
 
 PROVIDERS = ("openai", "azure", "local")
@@ -21,17 +21,17 @@ def make_chat_model(
 
     Args:
         provider: One of `PROVIDERS`.
-        config: What the settings say about it; its temperature wins over the bot's. `settings` are
-            further arguments of LangChain's class; of `options`, Azure's are read.
-        bot: How warm and how long its replies are.
+        config: What the settings say about it, and the bot's temperature. `settings` are further
+            arguments of LangChain's class; of `options`, Azure's are read.
+        bot: How long its replies are.
         resources: What calls share.
 
     Raises:
         ServiceUnavailable: If a setting does not fit.
     """
     wishes = {
-        "temperature": bot.temperature if config.temperature is None else config.temperature,
-        "max_tokens": bot.max_tokens,
+        "temperature": config.temperature,
+        "max_tokens": bot.max_tokens or REPLY_TOKENS,
         "model": config.model,
         "api_key": config.api_key,
         # LangChain's own would be shared by all event loops, and never closed.

@@ -4,18 +4,24 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bots.config.section import Section, Share
+from bots.config.section import Money, Section, Share, Speed
 from bots.config.voice import Mode
 
 
 class ServiceWishes(Section):
-    """Which models and voice answer, of the providers that the profile has chosen, and how.
+    """Which models and voices answer, of the providers that the profile has chosen, and how.
 
     Attributes:
         stt_model: For the speech recognition; None keeps that of voice.yaml.
         llm_model: For the language model; None keeps that of voice.yaml.
         tts_model: For the voice; None keeps that of voice.yaml.
         tts_voice: The voice; None keeps that of the bot's profile, or of voice.yaml.
+        realtime_model: For speech to speech; None keeps that of voice.yaml.
+        realtime_voice: The voice in that; None keeps that of voice.yaml.
+        language: What is spoken, as Pipecat names it ("de", "en-GB"); None keeps that of the
+            providers in voice.yaml.
+        speed: How fast the voice speaks; None keeps that of the bot's profile. A voice that takes
+            less of it goes as near as it can, and one that takes none is refused.
         allow_interruptions: Whether the user may stop the bot; None keeps that of voice.yaml.
         enable_thinking_sound: Whether it is heard that the bot thinks; None keeps that of
             voice.yaml.
@@ -26,6 +32,10 @@ class ServiceWishes(Section):
     llm_model: str | None = None
     tts_model: str | None = None
     tts_voice: str | None = None
+    realtime_model: str | None = None
+    realtime_voice: str | None = None
+    language: str | None = None
+    speed: Speed | None = None
     allow_interruptions: bool | None = None
     enable_thinking_sound: bool | None = None
     thinking_volume: Share | None = None
@@ -44,8 +54,9 @@ class BotChanges(ServiceWishes):
         greeting: Its first words; "" for none; None keeps the bot's own.
         instructions: Replaces the bot's prompt; None keeps it.
         voice_profile: One of `voice.voice_profiles`; None keeps the bot's own.
-        temperature: For the LLM; None keeps the bot's own.
-        max_tokens: Longest reply; None keeps the bot's own.
+        temperature: For the LLM, before that of its provider; None keeps the bot's own.
+        max_tokens: Longest reply; None keeps the bot's own. Speech to speech, speech is counted,
+            some 20 tokens for a second, and what is longer is cut off.
         lexicon: Words, and how to write them so that the voice speaks them right; None keeps the
             bot's own.
         mode: How the conversation is held; None keeps the bot's own, or that of voice.yaml.
@@ -71,12 +82,14 @@ class BotEntry(BotChanges):
         specialists: Bots that it puts callers through to; None keeps the bot's own.
         own_voices: Whether each of them has its own voice; None keeps the bot's own choice.
         mcp: MCP servers whose tools it has; None keeps the bot's own.
+        budget: What a session with it may cost; None keeps `limits.budget`.
     """
 
     module: str
-    # Only whoever installs bots says which code runs: it is none of `BotChanges`.
+    # Only whoever installs bots says which code runs, and what it may cost: none of `BotChanges`.
     agent: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] | None = None
     remote: bool = False
     specialists: list[str] | None = None
     own_voices: bool | None = None
     mcp: list[str] | None = None
+    budget: Money | None = None

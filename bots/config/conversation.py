@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bots.config.section import Seconds, Section, Share
+from bots.config.section import Money, Seconds, Section, Share
 from processors.eager_turn import Preset
 
 
@@ -92,8 +92,8 @@ class LimitConfig(Section):
         empty_timeout: How long a session then waits for its client to come back; it holds no line,
             unless its bot waits in a room at Daily or LiveKit.
         participants: How many there may be in such a room, the bot included.
-        budget: What a session may cost, in the currency of `voice.prices`; it is ended behind the
-            answer that reaches this. None for whatever it costs.
+        budget: What a session may cost, with a bot that has no budget of its own; it is ended
+            behind the answer that reaches this. None for whatever it costs.
     """
 
     sessions: Annotated[int, Field(ge=1)] | None = None
@@ -108,7 +108,7 @@ class LimitConfig(Section):
     lost_peer_timeout: Annotated[float, Field(gt=0)] = 8
     empty_timeout: Annotated[float, Field(gt=0)] = 300
     participants: Annotated[int, Field(ge=2)] = 2
-    budget: Annotated[float, Field(gt=0)] | None = None
+    budget: Money | None = None
 
 
 class TimeoutConfig(Section):

@@ -16,7 +16,7 @@ from bots.config.conversation import (
     VadConfig,
 )
 from bots.config.prices import PriceConfig
-from bots.config.section import Seconds, Section, Share
+from bots.config.section import Seconds, Section, Share, Speed
 from bots.config.service import (
     DailyConfig,
     IceServerConfig,
@@ -41,10 +41,11 @@ class ServiceConfig(Section):
     Attributes:
         model: Model name; for `local` a name from `runner models list` or a path.
         voice: Voice id or, for `local`, a name or a path to an .onnx file.
-        language: BCP 47 tag of what is spoken; None leaves it to the service.
+        language: What is spoken where a bot does not say, as Pipecat names it ("de", "en-GB"); None
+            leaves it to the service.
         api_key: Usually `${PROVIDER_API_KEY}`; None if the service needs none.
         base_url: Address of a compatible server; None for the provider's own.
-        temperature: For an LLM; None leaves it to the bot.
+        temperature: For an LLM, where a bot says nothing about it; None for 0.7.
         context_tokens: For an LLM: how much of a conversation it is given at once, estimated by
             four characters a token; the older part is summarised then. `local` has 4,096 with
             everything, and forgets the older half.
@@ -98,7 +99,7 @@ class VoiceProfile(Section):
     provider: str
     voice_id: str
     model_id: str | None = None
-    speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+    speed: Speed = 1.0
 
 
 class ServerVadConfig(Section):

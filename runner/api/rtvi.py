@@ -10,9 +10,9 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCPatchRequest,
     SmallWebRTCRequest,
 )
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from bots.config import BotChanges, Mode
+from bots.config import BotChanges
 from bots.errors import ParlanteError
 from bots.registry import UnknownBot
 from runner.api.deps import Body, Caller, Sessions
@@ -31,7 +31,7 @@ from runner.rooms.ice import IceServer
 from runner.session import Session, not_found
 from runner.sessions import SessionManager
 from runner.sockets import SocketConnection, check_origin
-from runner.wishes import AS_IT_IS, Wish
+from runner.wishes import Wish
 
 OF_OFFERS = (
     SessionNotFound,
@@ -51,21 +51,21 @@ SOCKET_ROUTES = {"websocket": "client_socket", "eval": "evaluation_socket"}
 router = APIRouter(tags=["Pipecat clients"])
 
 
-class StartBody(Body):
-    """What a bot is told about a new session.
+class StartBody(Body, BotChanges):
+    """Which bot is wanted, and what is different about it. Keys of others' are ignored.
 
     Attributes:
         bot: Name of the bot; None for the default one.
-        mode: How the conversation is held; None for the bot's own way.
     """
 
+    model_config = ConfigDict(extra="ignore")
+
     bot: str | None = None
-    mode: Mode | None = None
 
     def to_wish(self, user: str, transport: str | None) -> Wish:
         """Return it as sessions are made from it."""
-        changes = BotChanges(mode=self.mode) if self.mode else AS_IT_IS
-        return Wish(user, transport, self.bot, changes)
+        changes = self.model_dump(exclude={"bot"}, exclude_none=True)
+        return Wish(user, transport, self.bot, BotChanges(**changes))
 
 
 class StartRequest(Body):

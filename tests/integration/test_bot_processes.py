@@ -235,7 +235,8 @@ async def test_a_call_that_has_cost_its_budget_is_ended_when_the_answer_was_hear
     settings = {
         **environment,
         "PARLANTE_VOICE__PRICES__PROVIDERS": json.dumps(prices),
-        "PARLANTE_VOICE__REALTIME__LIMITS__BUDGET": "0.4",
+        "PARLANTE_VOICE__REALTIME__LIMITS__BUDGET": "0.8",
+        "PARLANTE_BOTS__RECKLESS__BUDGET": "0.4",
     }
     with run_service(tmp_path, environment=settings) as service:
         async with connect(service.url, bot="reckless") as peer:

@@ -3,6 +3,8 @@
 import sqlite3
 from typing import Any
 
+import aiohttp
+
 from runner.peer import connect
 from tests.integration.test_call import ask
 from tests.integration.test_transcript import entries, read_when
@@ -116,3 +118,37 @@ async def test_the_connection_to_the_language_model_is_there_before_the_first_qu
     assert len(standin.ports) > 1
     assert set(standin.connected_from) == set(standin.ports)
     assert len(set(standin.ports)) == 1
+
+
+async def test_what_is_wanted_of_one_session_reaches_every_service(
+    cloud: SharedService, openai_port: int, speaker: Speaker
+) -> None:
+    standin = OpenAIStandin(key="sk-standin", heard="Was kostet das?", reply=always("Es sind $5."))
+    config = {
+        "instructions": "Du verkaufst Brot.",
+        "greeting": "Guten Tag.",
+        "language": "de",
+        "speed": 1.25,
+        "temperature": 0.1,
+        "max_tokens": 60,
+        "stt_model": "whisper-1",
+        "llm_model": "gpt-4.1",
+        "tts_voice": "nova",
+    }
+    wish = {"agent_type": "single_agent", "agent_config": config}
+    async with (
+        run_openai_standin(standin, openai_port),
+        cloud.alone() as service,
+        aiohttp.ClientSession(service.url) as http,
+        http.post("/voice/realtime/session", json=wish) as made,
+        connect(service.url, session_id=(await made.json())["token"]) as peer,
+    ):
+        await peer.hear_out(timeout=20)
+        await ask(peer, speaker, "May I come on Tuesday?")
+    assert [text.strip() for text in standin.spoken] == ["Guten Tag.", "Es sind $5."]
+    assert set(standin.languages) == {"de"}
+    assert set(standin.speeds) == {1.25}
+    assert set(standin.voices) == {"nova"}
+    chat = standin.chats[-1]
+    assert (chat["model"], chat["temperature"], chat["max_tokens"]) == ("gpt-4.1", 0.1, 60)
+    assert chat["messages"][0]["content"] == config["instructions"]

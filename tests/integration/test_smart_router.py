@@ -174,6 +174,7 @@ async def test_each_may_have_a_voice_of_their_own(tmp_path: Path, own_voices: st
     profile = "PARLANTE_VOICE__VOICE_PROFILES__CALLCENTER__"
     voices = {
         "PARLANTE_BOTS__SMART_ROUTER__OWN_VOICES": own_voices,
+        "PARLANTE_BOTS__SMART_ROUTER__SPEED": "1.25",
         f"{profile}PROVIDER": "openai",
         f"{profile}VOICE_ID": "echo",
         f"{profile}MODEL_ID": "gpt-4o-mini-tts",
@@ -198,3 +199,4 @@ async def test_each_may_have_a_voice_of_their_own(tmp_path: Path, own_voices: st
     *greeting, announced, answered, back = llm.voices
     assert set(greeting) == {"alloy"}
     assert (announced, answered, back) == ("alloy", his, his)
+    assert set(llm.speeds) == {1.25}, "also that of who had the caller when they came back"

@@ -174,6 +174,40 @@ async def test_a_booking_is_spoken_of_made_and_told_in_the_true_order(
     assert "book_appointment" in {tool["name"] for tool in session["tools"]}
 
 
+async def test_what_is_wanted_of_one_session_reaches_the_service(
+    shared: SharedService, realtime: RealtimeStandin, openai: OpenAIStandin
+) -> None:
+    realtime.model = "gpt-realtime-mini"
+    config = {
+        "instructions": "Du verkaufst Brot.",
+        "language": "de-AT",
+        "speed": 1.25,
+        "temperature": 0.1,
+        "max_tokens": 600,
+        "realtime_model": realtime.model,
+        "realtime_voice": "marin",
+    }
+    wish = {"agent_type": "single_agent", "mode": "speech_to_speech", "agent_config": config}
+    async with (
+        serve(shared) as service,
+        aiohttp.ClientSession(service.url) as http,
+        http.post("/voice/realtime/session", json=wish) as made,
+        connect(service.url, session_id=(await made.json())["token"]) as peer,
+    ):
+        await peer.hear_out(timeout=REPLY_SECS)
+        assert bot_said(peer) == GREETING
+    session = realtime.sessions[-1]
+    assert session["instructions"].startswith("Du verkaufst Brot.")
+    assert session["audio"]["input"]["transcription"]["language"] == "de"
+    assert (session["audio"]["output"]["voice"], session["audio"]["output"]["speed"]) == (
+        "marin",
+        1.25,
+    )
+    assert session["max_output_tokens"] == 600
+    assert "temperature" not in session
+    assert not realtime.wrong
+
+
 @pytest.mark.parametrize("fault", ["unauthorized", "hang", "refused"])
 async def test_the_chained_pipeline_takes_a_call_that_the_service_does_not(
     shared: SharedService,

@@ -62,3 +62,22 @@ async def test_who_stands_in_is_charged_and_not_who_was_refused(
     groq = charged["llm", "groq"]
     assert groq.amounts.prompt_tokens == 1000 * len(second.chats)
     assert {used.cost for used in call.witness.used if used.provider == "groq"} == {None}
+
+
+async def test_an_answer_that_is_cut_off_is_charged_by_an_estimate_that_says_so(
+    tmp_path: Path, speaker: Speaker, first: OpenAIStandin, second: OpenAIStandin
+) -> None:
+    llm = {"openai": address(first, "llm", "close"), "groq": second.url}
+    services = {"stt": {"openai": second.url}, "tts": {"openai": second.url}}
+    async with calling(
+        tmp_path, speaker, failover=FAILOVER, llm=llm, prices=PRICES, **services
+    ) as call:
+        await call.ask()
+        charged = bill(call.witness)
+    cut, told = charged["llm", "openai"], charged["llm", "groq"]
+    assert cut.amounts.completion_tokens > 0
+    assert cut.amounts.estimated_tokens == (
+        cut.amounts.prompt_tokens + cut.amounts.completion_tokens
+    )
+    assert cut.cost
+    assert told.amounts.estimated_tokens == 0

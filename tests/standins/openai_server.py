@@ -83,6 +83,8 @@ class OpenAIStandin:
         connected_from: From which ports it was asked which models it has.
         spoken: Texts that it was asked to speak.
         voices: In which voice, each of them.
+        speeds: How fast, each of them; None where that was not said.
+        languages: Of the recordings that it was asked to transcribe, as it was told.
         heard_secs: Lengths of the recordings that it was asked to transcribe.
         url: Its base address, once it runs.
     """
@@ -100,6 +102,8 @@ class OpenAIStandin:
     connected_from: list[int] = field(default_factory=list)
     spoken: list[str] = field(default_factory=list)
     voices: list[str] = field(default_factory=list)
+    speeds: list[float | None] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
     heard_secs: list[float] = field(default_factory=list)
     url: str = ""
 
@@ -158,6 +162,7 @@ class OpenAIStandin:
         form = await request.post()
         upload = form["file"]
         assert isinstance(upload, web.FileField)
+        self.languages.append(str(form["language"]))
         with upload.file as file:
             sound = file.read()
         with wave.open(io.BytesIO(sound)) as recording:
@@ -177,6 +182,7 @@ class OpenAIStandin:
         assert body["response_format"] == "pcm"
         self.spoken.append(body["input"])
         self.voices.append(body["voice"])
+        self.speeds.append(body.get("speed"))
         time = np.arange(SPEECH_RATE_HZ) / SPEECH_RATE_HZ
         tone = (8000 * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.int16)
         sound = tone.tobytes()

@@ -1,10 +1,18 @@
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from bots.config import Kind, ServiceConfig
 from bots.errors import ServiceUnavailable
-from bots.local_files import ENCODER, LocalFiles, find_local_files
+from bots.local_files import (
+    ENCODER,
+    MULTILINGUAL_TOKENS,
+    LocalFiles,
+    check_language,
+    find_local_files,
+)
 from bots.models import ModelMissing, load_manifest
 from bots.settings import DEFAULT_CONFIG, Settings, load_settings
 
@@ -72,3 +80,58 @@ def test_cloud_services_need_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     cloud = {"cloud": {kind: ["openai"] for kind in ("stt", "llm", "tts")}}
     settings = offline(tmp_path, profiles=cloud).model_copy(update={"profile": "cloud"})
     assert find_local_files(settings) == LocalFiles()
+
+
+def whisper(folder: Path, tokens: int) -> ServiceConfig:
+    """Make the words of a model that recognises speech; only their number tells what it knows."""
+    words = ["<|en|>", "<|de|>", *map(str, range(tokens - 2))]
+    (folder / "vocabulary.txt").write_text("".join(f"{word}\n" for word in words))
+    return ServiceConfig(model=str(folder))
+
+
+def piper(folder: Path, about: str) -> ServiceConfig:
+    (folder / "voice.onnx.json").write_text(about)
+    (folder / "voice.onnx").touch()
+    return ServiceConfig(voice=str(folder / "voice.onnx"))
+
+
+GERMAN = json.dumps({"language": {"code": "de_DE", "family": "de"}})
+
+
+def check_offline(kind: Kind, config: ServiceConfig, language: str | None) -> None:
+    spoken = config.model_copy(update={"language": language})
+    check_language(kind, spoken, load_settings(DEFAULT_CONFIG))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "known", "unknown"),
+    [(MULTILINGUAL_TOKENS - 1, "en-GB", "de"), (MULTILINGUAL_TOKENS, "de-AT", "tlh")],
+)
+def test_a_recognition_is_not_given_a_language_that_it_does_not_know(
+    tmp_path: Path, tokens: int, known: str, unknown: str
+) -> None:
+    config = whisper(tmp_path, tokens)
+    check_offline("stt", config, known)
+    with pytest.raises(ServiceUnavailable, match=rf"'{unknown}'.*voice\.providers\.local\.stt"):
+        check_offline("stt", config, unknown)
+
+
+def test_a_voice_speaks_the_language_that_its_file_tells(tmp_path: Path) -> None:
+    config = piper(tmp_path, GERMAN)
+    for language in ("de", "de-DE", None):
+        check_offline("tts", config, language)
+    with pytest.raises(ServiceUnavailable, match=r"'en'.*voice\.providers\.local\.tts"):
+        check_offline("tts", config, "en")
+
+
+@pytest.mark.parametrize("about", ["", "{}"])
+def test_a_voice_that_tells_nothing_is_not_given_any(tmp_path: Path, about: str) -> None:
+    with pytest.raises(ServiceUnavailable, match="cannot be read"):
+        check_offline("tts", piper(tmp_path, about), "de")
+
+
+def test_of_a_model_that_is_not_there_no_language_is_asked(tmp_path: Path) -> None:
+    settings = offline(tmp_path)
+    for kind in ("stt", "tts"):
+        _, config = settings.service(kind)  # type: ignore[arg-type]
+        check_language(kind, config.model_copy(update={"language": "de"}), settings)  # type: ignore[arg-type]

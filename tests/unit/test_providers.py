@@ -62,24 +62,25 @@ def make_llm(provider: str, config: ServiceConfig) -> object:
         None,
         clients=CloudClients(),
         instructions="Be brief.",
-        temperature=0.7,
         max_tokens=150,
     )
 
 
 class TestCloudServices:
     def test_a_bots_wishes_reach_the_language_model(self) -> None:
-        llm = make_llm("openai", ServiceConfig(model="gpt-4.1-mini", api_key=KEY))
+        config = ServiceConfig(model="gpt-4.1-mini", api_key=KEY, temperature=0.7)
+        llm = make_llm("openai", config)
         assert isinstance(llm, OpenAILLMService)
         assert llm._settings.model == "gpt-4.1-mini"
         assert llm._settings.temperature == 0.7
         assert llm._settings.max_tokens == 150
         assert llm._settings.system_instruction == "Be brief."
 
-    def test_a_temperature_in_the_settings_wins_over_the_bots(self) -> None:
-        llm = make_llm("openai", ServiceConfig(model="m", api_key=KEY, temperature=0.1))
-        assert isinstance(llm, OpenAILLMService)
-        assert llm._settings.temperature == 0.1
+    def test_a_temperature_that_is_wanted_goes_before_that_of_the_provider(self) -> None:
+        assert wanted("llm", {}).temperature == 0.0, "the offline model's"
+        assert wanted("llm", {}, temperature=0.4).temperature == 0.4
+        assert wanted("llm", OPENAI).temperature == 0.7
+        assert wanted("llm", OPENAI, temperature=0.0).temperature == 0.0
 
     @pytest.mark.parametrize(
         ("options", "secs"), [({}, TOOL_SECS), ({"function_call_timeout_secs": 3}, 3)]
@@ -114,6 +115,70 @@ class TestCloudServices:
         assert wanted("llm", OPENAI, llm_model="gpt-5").model == "gpt-5"
         assert wanted("stt", OPENAI, stt_model="whisper-1").model == "whisper-1"
         assert wanted("llm", OPENAI).model == "gpt-4.1-mini"
+        realtime = wanted("realtime", OPENAI, realtime_model="mini", realtime_voice="marin")
+        assert (realtime.model, realtime.voice) == ("mini", "marin")
+
+    def test_the_language_of_a_bot_reaches_all_that_hear_and_speak(self) -> None:
+        assert wanted("stt", OPENAI, language="de").language == "de"
+        assert wanted("tts", OPENAI, language="de").language == "de"
+        assert wanted("llm", OPENAI, language="de").language is None
+        with patch.dict(os.environ, {**OPENAI, **ELEVENLABS}):
+            settings = load_settings(DEFAULT_CONFIG)
+            bot = with_changes(load_bot("receptionist", settings), BotChanges(language="de"))
+            for kind in ("stt", "tts"):
+                choices = providers.services_for(kind, bot, settings)  # type: ignore[arg-type]
+                assert [it.language for _, it in choices] == ["de", "de"], "who stands in, too"
+
+    def test_a_service_is_told_the_language_in_its_own_words(self) -> None:
+        ear = make_stt("openai", ServiceConfig(api_key=KEY, language="de"))
+        assert isinstance(ear, OpenAISTTService)
+        assert ear._settings.language == "de"
+        config = ServiceConfig(api_key=KEY, voice="v", language="de-AT")
+        voice = providers.make_tts("cartesia", config, None, clients=CloudClients(), speed=1.0)
+        assert isinstance(voice, CartesiaTTSService)
+        assert voice._settings.language == "de-AT"
+
+    @pytest.mark.parametrize(
+        ("provider", "speed", "told"),
+        [
+            ("openai", 2.0, 2.0),
+            ("elevenlabs", 1.1, 1.1),
+            ("elevenlabs", 2.0, 1.2),
+            ("elevenlabs", 0.5, 0.7),
+            ("elevenlabs", 1.0, None),
+        ],
+    )
+    def test_a_voice_speaks_as_fast_as_it_is_wanted_or_as_it_can(
+        self, provider: str, speed: float, told: float | None
+    ) -> None:
+        config = ServiceConfig(api_key=KEY, voice="v")
+        voice = providers.make_tts(provider, config, None, clients=CloudClients(), speed=speed)
+        assert voice._settings.speed == told
+
+    def test_cartesia_is_told_the_speed_in_its_own_way(self) -> None:
+        config = ServiceConfig(api_key=KEY, voice="v")
+        voice = providers.make_tts("cartesia", config, None, clients=CloudClients(), speed=2.0)
+        assert isinstance(voice, CartesiaTTSService)
+        assert voice._settings.generation_config.model_dump(exclude_none=True) == {"speed": 1.5}
+
+    def test_a_speed_of_its_own_goes_before_that_of_the_profile(self) -> None:
+        settings = load_settings(DEFAULT_CONFIG)
+        professional = BotChanges(voice_profile="professional")
+        bot = with_changes(load_bot("receptionist", settings), professional)
+        assert bot.speed_in(settings) == 0.95
+        assert with_changes(bot, BotChanges(speed=1.5)).speed_in(settings) == 1.5
+
+    def test_a_voice_without_a_speed_is_refused_before_any_call(self) -> None:
+        rime = {"rime": {"tts": {"api_key": KEY, "voice": "v"}}}
+        profiles = {"one": {"tts": ["rime"]}}
+        settings = load_settings(
+            DEFAULT_CONFIG,
+            {"profile": "one", "profiles": profiles, "voice": {"providers": rime}},
+        )
+        bot = load_bot("receptionist", settings)
+        providers.check_bot(bot, settings)
+        with pytest.raises(ServiceUnavailable, match="rime has no speed"):
+            providers.check_bot(with_changes(bot, BotChanges(speed=1.2)), settings)
 
     def test_an_offline_model_can_only_be_the_one_that_is_loaded(self) -> None:
         assert wanted("llm", {}, llm_model="qwen2.5-coder-0.5b").model == "qwen2.5-coder-0.5b"
@@ -148,7 +213,7 @@ class TestCloudServices:
 
     async def test_a_client_leaves_it_to_others_to_try_again(self) -> None:
         clients, config = CloudClients(), ServiceConfig(model="m", api_key=KEY)
-        wishes = {"instructions": "", "temperature": 0.7, "max_tokens": 150, "clients": clients}
+        wishes = {"instructions": "", "max_tokens": 150, "clients": clients}
         patient = providers.make_llm("openai", config, None, **wishes)
         hasty = providers.make_llm("openai", config, None, retries=False, **wishes)
         assert (patient._client.max_retries, hasty._client.max_retries) == (2, 0)
@@ -195,8 +260,10 @@ class TestProblems:
             make_llm("google", ServiceConfig(model="gemini", api_key=KEY))
 
     def test_an_unknown_language_is_told(self) -> None:
-        with pytest.raises(ServiceUnavailable, match="language 'klingon' is not known"):
-            make_stt("openai", ServiceConfig(api_key=KEY, language="klingon"))
+        with pytest.raises(
+            ServiceUnavailable, match=r"stt: language 'klingon' is not known: .*'en-GB'"
+        ):
+            providers.check("stt", "openai", ServiceConfig(api_key=KEY, language="klingon"))
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_every_provider_of_the_projects_settings_is_one_of_pipecats(self, kind: Kind) -> None:
@@ -208,10 +275,22 @@ class TestProblems:
 
 
 def make_realtime(
-    provider: str, config: ServiceConfig, rules: SpeechToSpeechConfig | None = None
+    provider: str,
+    config: ServiceConfig,
+    rules: SpeechToSpeechConfig | None = None,
+    *,
+    max_tokens: int | None = None,
+    speed: float = 1.0,
 ) -> RealtimeSession:
-    rules = rules or SpeechToSpeechConfig()
-    return providers.make_realtime(provider, config, rules, instructions="Be brief.", tools=[])
+    return providers.make_realtime(
+        provider,
+        config,
+        rules or SpeechToSpeechConfig(),
+        instructions="Be brief.",
+        tools=[],
+        max_tokens=max_tokens,
+        speed=speed,
+    )
 
 
 class TestSpeechToSpeech:
@@ -220,7 +299,7 @@ class TestSpeechToSpeech:
             server_vad=ServerVadConfig(threshold=0.6, prefix_padding=0.2, silence=0.7),
             transcription="whisper-1",
         )
-        config = ServiceConfig(model="gpt-realtime", voice="marin", api_key=KEY, language="en")
+        config = ServiceConfig(model="gpt-realtime", voice="marin", api_key=KEY, language="en-GB")
         session = make_realtime("openai", config, rules)._settings.session_properties
         assert session.instructions == "Be brief."
         assert session.model == "gpt-realtime"
@@ -229,6 +308,19 @@ class TestSpeechToSpeech:
         assert (sound.transcription.model, sound.transcription.language) == ("whisper-1", "en")
         vad = sound.turn_detection
         assert (vad.threshold, vad.prefix_padding_ms, vad.silence_duration_ms) == (0.6, 200, 700)
+
+    @pytest.mark.parametrize(
+        ("wanted", "told"),
+        [((None, 1.0), (None, None)), ((500, 0.8), (500, 0.8)), ((9000, 2.0), (4096, 1.5))],
+    )
+    def test_it_says_as_much_and_as_fast_as_it_is_wanted_or_as_it_can(
+        self, wanted: tuple[int | None, float], told: tuple[int | None, float | None]
+    ) -> None:
+        max_tokens, speed = wanted
+        config = ServiceConfig(model="m", api_key=KEY)
+        service = make_realtime("openai", config, max_tokens=max_tokens, speed=speed)
+        session = service._settings.session_properties
+        assert (session.max_output_tokens, session.audio.output.speed) == told
 
     @pytest.mark.parametrize(
         ("provider", "given", "used"),

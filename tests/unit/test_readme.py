@@ -1,15 +1,21 @@
 """The README and docs/ tell the truth about paths, commands and settings."""
 
+import json
 import re
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
-from bots.config import BotEntry
+from bots.config import BotEntry, ModelPrice
+from bots.registry import load_bot
+from bots.settings import DEFAULT_CONFIG, load_settings
 from processors.eager_turn import HOLDS, OPEN, SURE
+from processors.usage import Amounts
 from runner.lines import EndReason
+from runner.usage import ServiceUsage
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -67,6 +73,22 @@ def test_the_bot_and_the_processor_that_are_shown_can_be_imported() -> None:
 def test_the_settings_that_are_shown_are_valid() -> None:
     [shown] = [yaml.safe_load(text) for language, text in BLOCKS if language == "yaml"]
     assert BotEntry(**shown["bots"]["baker"]).module == "bots.baker"
+
+
+def test_the_prices_that_are_shown_are_valid() -> None:
+    [shown] = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/cost.md").read_text(), re.DOTALL)
+    settings = load_settings(DEFAULT_CONFIG, yaml.safe_load(shown))
+    assert settings.voice.prices.currency == "EUR"
+    assert load_bot("sales", settings).budget == 0.5
+
+
+def test_the_usage_that_is_shown_is_what_is_told() -> None:
+    [shown] = re.findall(r"```text\n(.*?)```", (ROOT / "docs/cost.md").read_text(), re.DOTALL)
+    told = ServiceUsage(**json.loads(shown))
+    assert list(json.loads(shown)) == list(ServiceUsage.model_fields)
+    price = ModelPrice(prompt=0.4, cached=0.1, completion=1.6)
+    amounts = {field.name: getattr(told, field.name) for field in fields(Amounts)}
+    assert round(price.cost(Amounts(**amounts)) or 0, 6) == told.cost
 
 
 def test_the_silences_that_are_shown_are_those_of_the_presets() -> None:

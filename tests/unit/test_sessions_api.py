@@ -3,6 +3,7 @@
 import asyncio
 import re
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -81,15 +82,16 @@ async def test_a_session_that_is_ended_frees_its_line_and_stays_on_record() -> N
 
 async def test_what_holds_for_every_bot_gives_way_to_what_is_said_of_one() -> None:
     settings = {
-        "bots": {"sales": {"temperature": 0.1}},
+        "bots": {"sales": {"temperature": 0.1, "budget": 0.5}},
         "voice": {"realtime": {"agent": {"initial_greeting": False, "temperature": 0.2}}},
     }
     async with service(**settings) as http:
         manager = http.app.state.sessions  # type: ignore[attr-defined]
         made = [await make(http, bot=name) for name in ("receptionist", "sales")]
         one, other = [(await manager.admit(session["token"])).bot for session in made]
-    assert (one.greeting, one.temperature, one.max_tokens) == ("", 0.2, 150)
+    assert (one.greeting, one.temperature, one.max_tokens) == ("", 0.2, None)
     assert (other.greeting, other.temperature) == ("", 0.1)
+    assert (one.budget, other.budget) == (None, 0.5)
 
 
 async def test_how_a_session_ended_is_known_as_soon_as_it_has() -> None:
@@ -212,6 +214,10 @@ CONFIG = {
     "llm_model": None,
     "tts_model": None,
     "tts_voice": None,
+    "realtime_model": None,
+    "realtime_voice": None,
+    "language": None,
+    "speed": None,
     "allow_interruptions": None,
     "enable_thinking_sound": None,
     "thinking_volume": None,
@@ -249,6 +255,8 @@ async def test_what_a_user_wants_is_in_their_next_session_and_in_nobody_elses(
     ("wishes", "words"),
     [
         ({"llm_model": "gpt-5"}, "loaded on this machine"),
+        ({"language": "klingon"}, "name one as Pipecat does"),
+        ({"speed": 2.1}, "speed"),
         ({"allow_interruptions": "perhaps"}, "allow_interruptions"),
         ({"thinking_volume": 1.5}, "thinking_volume"),
         ({"wings": 2}, "wings"),
@@ -263,3 +271,51 @@ async def test_what_cannot_be_had_is_not_kept(wishes: Any, words: str) -> None:
         assert (await http.get(f"{BASE}/config")).json() == CONFIG
         refused = await http.post(f"{BASE}/session", json={**WISH, "agent_config": wishes or 1})
         assert refused.status_code == 422
+
+
+async def test_pipecats_clients_may_want_the_same_of_a_session() -> None:
+    async with service() as http:
+        body = {"bot": "sales", "temperature": 0.4, "greeting": "Hi!", "theme": "dark"}
+        made = (await http.post("/start", json={"body": body})).json()
+        manager = http.app.state.sessions  # type: ignore[attr-defined]
+        bot = (await manager.admit(made["sessionId"])).bot
+        assert (bot.greeting, bot.temperature) == ("Hi!", 0.4)
+        refused = await http.post("/start", json={"body": {"temperature": 3}})
+        assert (refused.status_code, "temperature" in refused.text) == (422, True)
+
+
+async def test_what_does_not_get_to_a_bot_in_another_process_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    settings = {
+        "bus": {"redis_url": "redis://127.0.0.1:9"},
+        "bots": {"sales": {"remote": True, "temperature": 0.1}},
+        "voice": LINES,
+    }
+    async with service(**settings) as http:
+        for wish in ({"instructions": "Be brief."}, {"max_tokens": 9}, {"llm_model": "gpt-5"}):
+            body = {**WISH, "bot": "sales", "agent_config": wish}
+            refused = await http.post(f"{BASE}/session", json=body)
+            assert refused.status_code == 422
+            assert "thinks in another process" in refused.json()["error"]["message"]
+        await make(http, bot="sales", agent_config={"greeting": "Hi!", "speed": 1.2})
+        await http.put(f"{BASE}/config", json={"llm_model": "gpt-5"})
+        await make(http, bot="sales")
+
+
+async def test_a_language_that_the_offline_models_do_not_know_is_refused_before_the_call(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "voice.onnx").touch()
+    (tmp_path / "voice.onnx.json").write_text('{"language": {"family": "en"}}')
+    local = {"tts": {"voice": str(tmp_path / "voice.onnx")}}
+    async with service(voice={"providers": {"local": local}}) as http:
+        for wish in ({"language": "de"}, {"language": "klingon"}):
+            refused = await http.post(f"{BASE}/session", json={**WISH, "agent_config": wish})
+            assert refused.status_code == 422
+            error = refused.json()["error"]
+            assert error["code"] == "INVALID_REQUEST"
+            assert wish["language"] in error["message"]
+        assert (await http.get("/ready")).json()["sessions"] == 0
+        await make(http, agent_config={"language": "en-GB"})

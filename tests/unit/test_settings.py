@@ -1,10 +1,11 @@
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from bots.config import BotChanges
+from bots.config import BotChanges, ServiceWishes
 from bots.errors import ConfigError
-from bots.registry import UnknownBot, load_bot, with_changes
+from bots.registry import Bot, UnknownBot, load_bot, with_changes
 from bots.settings import DEFAULT_CONFIG, load_settings
 from bots.specialist import only
 
@@ -209,3 +210,9 @@ class TestBotsInOtherProcesses:
         assert load_bot("receptionist", only("receptionist", settings)).remote is None
         with pytest.raises(UnknownBot):
             only("nobody", settings)
+
+
+def test_all_that_may_be_changed_about_a_bot_is_something_that_bots_have() -> None:
+    of_bots = {field.name: field.default for field in fields(Bot)}
+    assert set(BotChanges.model_fields) <= set(of_bots)
+    assert {of_bots[name] for name in ServiceWishes.model_fields} == {None}, "as voice.yaml has it"

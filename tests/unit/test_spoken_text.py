@@ -8,8 +8,8 @@ from bots.spoken_text import text_transforms
 from processors.knowledge import Knowledge
 
 
-async def spoken(text: str, **lexicon: str) -> str:
-    for transform in text_transforms(lexicon):
+async def spoken(text: str, language: str | None = None, **lexicon: str) -> str:
+    for transform in text_transforms(lexicon, language):
         text = await transform(text, "sentence")
     return text
 
@@ -31,6 +31,17 @@ async def spoken(text: str, **lexicon: str) -> str:
 )
 async def test_what_is_written_for_the_eye_is_spoken_for_the_ear(written: str, said: str) -> None:
     assert await spoken(written) == said
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en-GB", "That is nineteen dollars and fifty cents."),
+        ("de", "That is $19.50."),
+    ],
+)
+async def test_no_english_is_put_into_the_mouth_of_another_voice(language: str, said: str) -> None:
+    assert await spoken("**That** is $19.50. 😀", language) == f"{said} "
 
 
 async def test_a_lexicon_says_how_words_are_spoken() -> None:

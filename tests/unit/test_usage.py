@@ -1,5 +1,6 @@
 """What services consume, what that costs, and who did the work."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ from pipecat.observers.service_metrics_observer import ServiceUsageKind, Service
 
 from bots.config import ModelPrice, PriceConfig, ServiceConfig
 from bots.meter import Meter
+from processors.estimates import EstimatedRecord
 from processors.usage import Amounts, Used
 from runner.store import Store
 from runner.usage import Bill, session_usage
@@ -56,6 +58,14 @@ def test_a_cache_that_is_told_beside_the_prompt_is_counted_once() -> None:
     )
     assert used.amounts.prompt_tokens == 1000
     assert used.cost == pytest.approx((600 * 2 + 400 * 1 + 100 * 10) / 1e6)
+
+
+def test_what_no_service_told_of_is_marked_and_paid_for_all_the_same() -> None:
+    meter = Meter(PRICES)
+    told = record(watched(meter, "openai", "small"), prompt_tokens=600, completion_tokens=100)
+    used = meter.take(EstimatedRecord(**told.model_dump()))
+    assert used.amounts == replace(meter.take(told).amounts, estimated_tokens=700)
+    assert used.cost == pytest.approx((600 * 2 + 100 * 10) / 1e6)
 
 
 def test_what_has_no_price_costs_none_and_what_is_local_nothing() -> None:
