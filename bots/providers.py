@@ -170,6 +170,25 @@ def check_bot(bot: Bot, settings: Settings) -> None:
             check("realtime", *service_for("realtime", bot, settings))
 
 
+def without_price(bot: Bot, settings: Settings) -> set[str]:
+    """Return which models of a bot do not count for a budget, behind their provider's names.
+
+    Raises:
+        ConfigError: If there is no provider for one.
+        ServiceUnavailable: If the bot wants another offline model than is loaded.
+    """
+    services = [service_for(kind, bot, settings) for kind in KINDS]
+    if bot.mode_in(settings) == "speech_to_speech":
+        # Without a key for it the others do.
+        with suppress(ConfigError):
+            services.append(service_for("realtime", bot, settings))
+    return {
+        f"{provider}/{config.model or ''}"
+        for provider, config in services
+        if not settings.voice.prices.has(provider, config.model or "")
+    }
+
+
 def make_stt(
     provider: str, config: ServiceConfig, local: LocalServices, *, clients: CloudClients
 ) -> STTService:

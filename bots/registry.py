@@ -107,6 +107,10 @@ class Bot:
     text_transforms: tuple[TextTransform, ...] = ()
     transcript_filters: tuple[TranscriptFilter, ...] = ()
 
+    def budget_in(self, settings: Settings) -> float | None:
+        """Return what a session may cost where these settings are in force; None for anything."""
+        return self.budget or settings.voice.realtime.limits.budget
+
     def mode_in(self, settings: Settings) -> Mode:
         """Return how a conversation is held where these settings are in force."""
         if self.specialists or self.remote:

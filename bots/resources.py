@@ -151,6 +151,10 @@ def check_bots(settings: Settings) -> list[Bot]:
     for bot in bots:
         providers.check_bot(bot, settings)
         _check_agent(bot, settings)
+        if unpriced := bot.budget_in(settings) and providers.without_price(bot, settings):
+            logger.warning(
+                "voice.prices: {} cost nothing in the budget of a bot", ", ".join(sorted(unpriced))
+            )
     return bots
 
 

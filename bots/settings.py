@@ -310,6 +310,11 @@ def _inconsistencies(settings: Settings) -> list[str]:
     if settings.server.port == settings.voice.realtime.worker.port != 0:
         problems.append("voice.realtime.worker.port: is that of the service (server.port)")
     known = settings.voice.providers
+    problems += [
+        f"voice.prices.providers: '{provider}' is none of {sorted(known)}"
+        for provider in settings.voice.prices.providers
+        if provider not in known
+    ]
     for name, profile in settings.profiles.items():
         for kind in (*KINDS, "realtime"):
             problems += [

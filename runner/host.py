@@ -312,9 +312,8 @@ class SessionHost:
         if session_id in self._lines:
             raise SessionTaken("this session has its client: start a new one")
         conversation = Conversation(plan.bot, call)
-        limits = rules.limits
-        if plan.bot.budget:
-            limits = limits.model_copy(update={"budget": plan.bot.budget})
+        budget = plan.bot.budget_in(self._resources.settings)
+        limits = rules.limits.model_copy(update={"budget": budget})
         line = Line(
             session_id,
             connection or InRoom(conversation),

@@ -44,7 +44,8 @@ def changed_bot(settings: Settings, name: str, changes: BotChanges) -> Bot:
         UnknownBot: If there is no such bot.
         InvalidRequest: If it cannot be changed in such a way, or its agent cannot be made.
     """
-    bot = with_changes(load_bot(name, settings), changes)
+    as_it_is = load_bot(name, settings)
+    bot = with_changes(as_it_is, changes)
     voices = settings.voice.voice_profiles
     if changes.voice_profile not in (None, *voices):
         raise InvalidRequest(f"voice_profile is none of {sorted(voices)}")
@@ -53,9 +54,23 @@ def changed_bot(settings: Settings, name: str, changes: BotChanges) -> Bot:
         # As it is, the rest of a bot was looked at when the service started.
         if changes.model_fields_set:
             providers.check_bot(bot, settings)
+            _check_prices(as_it_is, bot, settings)
     except ServiceUnavailable as error:
         raise InvalidRequest(error.message) from error
     return bot
+
+
+def _check_prices(as_it_is: Bot, bot: Bot, settings: Settings) -> None:
+    """See whether a bot that is different goes by its budget as well as it did before.
+
+    Raises:
+        InvalidRequest: If it does not.
+    """
+    if not bot.budget_in(settings):
+        return
+    free = providers.without_price(bot, settings) - providers.without_price(as_it_is, settings)
+    if free:
+        raise InvalidRequest(f"{', '.join(sorted(free))}: has no price, and there is a budget")
 
 
 def check_reach(bot: Bot, changes: BotChanges) -> None:

@@ -77,13 +77,19 @@ class PriceConfig(Section):
     currency: str = "USD"
     providers: dict[str, dict[str, ModelPrice]] = Field(default={})
 
+    def has(self, provider: str, model: str) -> bool:
+        """Say whether a model has a price, or needs none."""
+        return provider == "local" or self._of(provider, model) is not None
+
     def cost(self, provider: str, model: str, used: Amounts) -> float | None:
         """Return what a service has cost; None if it has no price."""
-        prices = self.providers.get(provider, {})
-        price = prices.get(model) or prices.get("*")
-        if price:
+        if price := self._of(provider, model):
             return price.cost(used)
         return 0.0 if provider == "local" else None
+
+    def _of(self, provider: str, model: str) -> ModelPrice | None:
+        prices = self.providers.get(provider, {})
+        return prices.get(model) or prices.get("*")
 
 
 def _first(own: float | None, other: float | None) -> float | None:

@@ -94,6 +94,27 @@ async def test_what_holds_for_every_bot_gives_way_to_what_is_said_of_one() -> No
     assert (one.budget, other.budget) == (None, 0.5)
 
 
+async def test_a_session_is_not_held_by_a_model_that_costs_nothing_in_its_budget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-nobody-asks")
+    small = {"gpt-4.1-mini": {"prompt": 0.4, "completion": 1.6}}
+    voice = {
+        "prices": {"providers": {"openai": small}},
+        "realtime": {"limits": {"budget": 1.0}},
+    }
+    async with service(voice=voice) as http:
+        await make(http, agent_config={"llm_model": "gpt-4.1-mini", "greeting": ""})
+        wish = {**WISH, "agent_config": {"llm_model": "gpt-4.1"}}
+        answer = await http.post(f"{BASE}/session", json=wish)
+        assert answer.status_code == 422
+        assert "openai/gpt-4.1: has no price" in answer.json()["error"]["message"]
+        answer = await http.put(f"{BASE}/config", json={"llm_model": "gpt-4.1"})
+        assert answer.status_code == 422
+    async with service(voice={**voice, "realtime": {}}) as http:
+        await make(http, agent_config={"llm_model": "gpt-4.1"})
+
+
 async def test_how_a_session_ended_is_known_as_soon_as_it_has() -> None:
     async with service(voice=LINES) as http:
         made = await make(http)

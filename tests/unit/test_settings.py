@@ -138,9 +138,11 @@ class TestProblems:
         assert message.count("\n  - ") == 3
 
     def test_a_name_that_points_nowhere_is_told_with_the_choices(self, tmp_path: Path) -> None:
-        message = problems_of(tmp_path, "profile: cloud\ndefault_bot: nobody")
+        prices = "voice: {prices: {providers: {opnai: {}}}}"
+        message = problems_of(tmp_path, f"profile: cloud\ndefault_bot: nobody\n{prices}")
         assert "profile: 'cloud' is none of ['auto']" in message
         assert "default_bot: 'nobody' is none of ['receptionist']" in message
+        assert "voice.prices.providers: 'opnai' is none of ['local']" in message
 
     def test_a_minimum_above_its_maximum_is_refused(self, tmp_path: Path) -> None:
         text = "voice: {realtime: {turn_detection: {min_delay: 2, max_delay: 1}}}"
