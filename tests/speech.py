@@ -62,6 +62,7 @@ class Listener:
 def open_listener() -> Iterator[Listener]:
     store = ModelStore(default_models_dir(), load_manifest())
     engine = WhisperEngine(store.path("whisper-tiny.en"), threads=1)
+    engine.warm_up()
     try:
         yield Listener(engine)
     finally:
