@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.speech import Speaker
 from tests.standins.openai_realtime import RealtimeStandin, run_realtime_standin
@@ -38,17 +38,30 @@ DOLLARS = {190: "one hundred and ninety", 1900: "one thousand nine hundred"}
 PLANS = " ".join(
     f"{plan} is a plan that has a good many things in it." for plan in ("Solo", "Team", "Business")
 )
+
+
+class Exchange(NamedTuple):
+    """What a caller asks, and what they hear, with a word of it that Whisper does not mistake."""
+
+    question: str
+    answer: str
+    word: str
+
+
 ROUND = (
-    (
+    Exchange(
         "My name is Dana, and I need an appointment on Tuesday at ten.",
         "You are booked for Tuesday at ten.",
+        "tuesday",
     ),
-    ("Please write to me about the team plan.", "They will write to you about invoices."),
-    ("And I forgot my password.", "Click on forgotten password."),
-    ("When is my appointment?", "You come on Tuesday, Dana."),
+    Exchange(
+        "Please write to me about the team plan.", "They will write to you about invoices.", "write"
+    ),
+    Exchange("And I forgot my password.", "Click on forgotten password.", "forgotten"),
+    Exchange("When is my appointment?", "You come on Tuesday, Dana.", "tuesday"),
 )
-"""What callers of the router ask one after the other, and what they hear: by the clinic at last,
-what they have said to it at first."""
+"""A call to the router: to the clinic, to sales, to the support, and to the clinic again, which
+tells what it was told at first."""
 
 TO_SAY = re.compile(r'in exactly these words and no others: \\*"(.*?)\\*"')
 
