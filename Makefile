@@ -7,8 +7,8 @@ BIN := .venv/bin
 MODELS ?= default
 CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/*.ts client/*.json -type f 2>/dev/null)
 
-.PHONY: help run setup models client test client-test lint format unit integration e2e soak load \
-  bench answers costs latency faults interruptions accuracy migration lock clean
+.PHONY: help run setup models client test client-test lint format unit integration e2e evals \
+  evals-live soak load bench answers costs latency faults interruptions accuracy migration lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,12 @@ integration: setup ## run the tests of the service with the offline models
 
 e2e: setup .make/test-tools ## run the tests with a real browser
 	$(BIN)/pytest tests/e2e
+
+evals: setup ## hold the conversations that every bot must get right, with offline models
+	$(BIN)/pytest tests/integration/test_evals.py
+
+evals-live: setup ## hold them with the real services whose keys are set
+	$(BIN)/pytest tests/live
 
 lint: .venv/installed client/node_modules/installed ## check style and types
 	$(BIN)/ruff check .

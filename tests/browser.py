@@ -12,7 +12,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 
 from bots.loopback import is_alone
 from runner.peer import Pcm
-from runner.talk import write_audio
+from runner.talk import read_audio, write_audio
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 QUIET = (
@@ -33,6 +33,9 @@ LOOPBACK = "--allow-loopback-in-peer-connection"
 
 PAUSE_MS = 700
 """Silence after which the bot has said what it had to say."""
+
+LATE_SECS = 10
+"""How much later than it is sent the bot may be heard, on a machine that is busy."""
 
 LOUD = 0.005
 """Root mean square of samples from -1 to 1: a voice is above, a silent line below."""
@@ -59,12 +62,31 @@ EARS = """
     const context = new AudioContext();
     const analyser = new AnalyserNode(context, { fftSize: 2048 });
     const samples = new Float32Array(analyser.fftSize);
+    const heard = context.createMediaStreamDestination();
+    analyser.connect(heard);
+    ears.record = () => record(heard.stream);
     setInterval(() => {
       analyser.getFloatTimeDomainData(samples);
       const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
       ears.levels.push([performance.now(), Math.sqrt(power)]);
     }, 40);
     return { context, analyser };
+  }
+
+  function record(stream) {
+    const recorder = new MediaRecorder(stream);
+    const whole = new Promise((resolve) => {
+      recorder.ondataavailable = ({ data }) => {
+        const reader = new FileReader();
+        reader.onload = () => resolve(reader.result.split(",")[1]);
+        reader.readAsDataURL(data);
+      };
+    });
+    recorder.start();
+    ears.recorded = () => {
+      recorder.stop();
+      return whole;
+    };
   }
 
   window.RTCPeerConnection = class extends RTCPeerConnection {
@@ -279,6 +301,22 @@ class Tab:
             if message["type"] not in ("metrics", "bot-llm-text"):
                 lines.append(f"{message['at']:9.0f} {message['type']} {message.get('data', '')}")
         return "\n".join(lines)
+
+    async def record(self) -> None:
+        """Begin to keep what the bot says, which must have been heard before."""
+        await self.page.evaluate("window.__ears.record()")
+
+    async def recorded(self, tmp_path: Path) -> Pcm:
+        """Return what it has said since, once it is not heard any more."""
+        await self.until(
+            """([pause, loud]) => !window.__ears.levels.some(
+              ([at, level]) => at > performance.now() - pause && level > loud)""",
+            LATE_SECS,
+            [PAUSE_MS, LOUD],
+        )
+        webm = tmp_path / "heard.webm"
+        webm.write_bytes(base64.b64decode(await self.page.evaluate("window.__ears.recorded()")))
+        return read_audio(webm)
 
     async def voiced_secs(self, span: Span) -> float:
         """Return for how long the bot was heard in a span."""

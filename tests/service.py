@@ -24,6 +24,12 @@ START_SECS = 60
 STOP_SECS = 30
 LOGGED_SECS = 20
 
+OFFLINE_SPEECH = {
+    "PARLANTE_PROFILES__AUTO__STT": '["local"]',
+    "PARLANTE_PROFILES__AUTO__TTS": '["local"]',
+}
+"""Ears and a voice of its own, whatever keys a service has."""
+
 
 @dataclass
 class Service:

@@ -10,6 +10,8 @@ import soxr
 from piper import PiperVoice, SynthesisConfig
 
 from bots.models import ModelStore, default_models_dir, load_manifest
+from engines.whisper import SAMPLE_RATE_HZ as WHISPER_RATE_HZ
+from engines.whisper import WhisperEngine, pcm_to_samples
 from runner.peer import SAMPLE_RATE_HZ, Pcm
 
 LOUD_RMS = 300
@@ -41,6 +43,30 @@ class Speaker:
 def open_speaker() -> Iterator[Speaker]:
     store = ModelStore(default_models_dir(), load_manifest())
     yield Speaker(PiperVoice.load(store.file("piper-joe")))
+
+
+class Listener:
+    """Writes down what is said, with the offline model."""
+
+    def __init__(self, engine: WhisperEngine) -> None:
+        self._engine = engine
+
+    async def hear(self, pcm: Pcm) -> str:
+        """Return the words in at most 28 s of 16-bit mono audio at 48 kHz, in small letters."""
+        samples = soxr.resample(pcm, SAMPLE_RATE_HZ, WHISPER_RATE_HZ)
+        reading = await self._engine.transcribe(pcm_to_samples(samples.tobytes()), "en")
+        return reading.text.lower()
+
+
+@contextmanager
+def open_listener() -> Iterator[Listener]:
+    store = ModelStore(default_models_dir(), load_manifest())
+    engine = WhisperEngine(store.path("whisper-tiny.en"), threads=1)
+    engine.warm_up()
+    try:
+        yield Listener(engine)
+    finally:
+        engine.close()
 
 
 def silence(secs: float) -> Pcm:

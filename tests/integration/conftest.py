@@ -7,7 +7,6 @@ import pytest
 from tests.faulty_call import KEY, QUESTION
 from tests.shared_service import SharedService
 from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin
-from tests.standins.serving import reserved_port
 
 SECOND_HEARD = "Could you say when you are open on Friday?"
 FIRST = "On Friday we are open from eight to six."
@@ -26,13 +25,6 @@ async def second() -> AsyncIterator[OpenAIStandin]:
     """Another, which hears and answers in other words."""
     async with run_openai_standin(OpenAIStandin(KEY, SECOND_HEARD, always(SECOND))) as standin:
         yield standin
-
-
-@pytest.fixture(scope="session")
-def openai_port() -> Iterator[int]:
-    """Where `cloud` looks for OpenAI: for a stand-in of each test."""
-    with reserved_port() as port:
-        yield port
 
 
 @pytest.fixture(scope="session")

@@ -2,29 +2,25 @@
 
 import sqlite3
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import numpy as np
 import pytest
 
 from runner.peer import Peer, connect
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_lifecycle import until_no_session
 from tests.integration.test_transcript import entries, read_when
+from tests.script import BOOKING, LEAD, ONE_MOMENT, ROUND
 from tests.service import Service, run_service
-from tests.speech import Speaker
+from tests.speech import Listener, Speaker, words_wrong
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
 
 WISH = "I need an appointment on Tuesday at ten, for my knee. Dana Whitfield, 555 0134."
 PROBLEM = "And I cannot log in to Quill, I forgot my password."
-BOOKING = {
-    "name": "Dana Whitfield",
-    "phone": "555 0134",
-    "reason": "sore knee",
-    "date": "tuesday",
-    "time": "10:00",
-}
 TO_CLINIC = "I will put you through to the clinic."
 TO_SUPPORT = "My colleague in support knows that."
 BOOKED = "You are booked for Tuesday at ten."
@@ -88,53 +84,62 @@ def offered(llm: OpenAIStandin) -> list[tuple[str, set[str]]]:
     ]
 
 
-async def test_a_caller_is_put_through_and_on_and_says_nothing_twice(
-    tmp_path: Path, speaker: Speaker
+async def go_round(peer: Peer, speaker: Speaker, listener: Listener) -> list[str]:
+    """Go to the clinic, to sales, to the support and back; return what was heard of the caller."""
+    transcripts = []
+    for question, answer, word in ROUND:
+        listened = len(peer.heard)
+        transcript, said, _ = await ask(peer, speaker, question)
+        assert words_wrong(question, transcript) <= 1
+        assert said.split() == f"{ONE_MOMENT} {answer}".split()
+        assert word in await listener.hear(np.concatenate(peer.heard[listened:]))
+        transcripts.append(transcript)
+    return transcripts
+
+
+async def test_a_caller_goes_from_clinic_to_sales_to_support_and_back_and_says_nothing_twice(
+    scripted: Service, llm: OpenAIStandin, speaker: Speaker, listener: Listener
 ) -> None:
-    llm = OpenAIStandin(key="sk-standin", heard=WISH, reply=reply)
-    async with run_openai_standin(llm):
-        with run_service(tmp_path, environment=environment(llm)) as service:
-            session_id, token = await call_up(service)
-            async with connect(service.url, session_id=token) as peer:
-                await peer.hear_out(timeout=REPLY_SECS)
-                _, first, _ = await ask(peer, speaker, "I need an appointment.")
-                llm.heard = PROBLEM
-                _, second, _ = await ask(peer, speaker, "I cannot log in.")
-                transcript = await read_when(service.url, session_id, entries(10))
-                shown = [m["data"] for m in peer.messages if m["type"] == "server-message"]
-    assert first.split() == f"{TO_CLINIC} {BOOKED}".split()
-    assert second.split() == f"{TO_SUPPORT} {HELP}".split()
-    with closing(sqlite3.connect(tmp_path / "data" / "parlante.db")) as database:
-        rows = database.execute("SELECT name, reason FROM appointments").fetchall()
-    assert rows == [(BOOKING["name"], BOOKING["reason"])]
+    session_id, token = await call_up(scripted)
+    async with connect(scripted.url, session_id=token) as peer:
+        await peer.hear_out(timeout=REPLY_SECS)
+        asked = await go_round(peer, speaker, listener)
+        transcript = await read_when(scripted.url, session_id, entries(19))
+        shown = [m["data"] for m in peer.messages if m["type"] == "server-message"]
+    with closing(sqlite3.connect(scripted.data / "parlante.db")) as database:
+        assert (BOOKING["name"],) in database.execute("SELECT name FROM appointments").fetchall()
+        assert (LEAD["contact"],) in database.execute("SELECT contact FROM leads").fetchall()
 
     # What is asked ahead of the end of a turn and calls a tool is asked again.
     members = [name for name, _ in offered(llm)]
-    assert list(dict.fromkeys(members)) == ["Robin", "Grace", "Sam"]
+    assert [name for name, _ in groupby(members)] == ["Robin", "Grace", "Max", "Sam", "Grace"]
     for name, tools in offered(llm):
         assert "put_through" in tools
         assert ("book_appointment" in tools) is (name == "Grace")
+        assert ("save_lead" in tools) is (name == "Max")
         assert ("open_ticket" in tools) is (name == "Sam")
-    told = str(llm.chats[-1]["messages"])
-    assert WISH in told
-    assert BOOKED in told
-    assert "forgotten password" in told, "with the facts of the support"
-    assert told.count("Facts: ") == 1
+    told = {who(chat["messages"]): str(chat["messages"]) for chat in llm.chats}
+    assert all(it in told["Grace"] for it in (*asked, *(it.answer for it in ROUND[:3])))
+    assert "forgotten password" in told["Sam"], "with the facts of the support"
+    assert told["Sam"].count("Facts: ") == 1
 
     said = [it for it in transcript["entries"] if it.get("speaker") == "bot"][1:]
-    assert [it["heard"] for it in said] == [TO_CLINIC, BOOKED, TO_SUPPORT, HELP]
-    assert [it["generated"] for it in said] == ["", BOOKED, "", HELP]
-    assert [it["spoken"] for it in said] == [it["heard"] for it in said]
+    answers = [words for it in ROUND for words in (ONE_MOMENT, it.answer)]
+    assert [it["heard"] for it in said] == [it["spoken"] for it in said] == answers
+    assert [it["generated"] for it in said] == ["" if it == ONE_MOMENT else it for it in answers]
 
     done = [it for it in transcript["entries"] if it["type"] == "tool_call"]
     assert [(it["tool"], it["outcome"]) for it in done] == [
         ("put_through", "completed"),
         ("book_appointment", "completed"),
         ("put_through", "completed"),
+        ("save_lead", "completed"),
+        ("put_through", "completed"),
+        ("put_through", "completed"),
     ]
-    assert done[2]["arguments"]["why"] == "cannot log in"
+    assert done[2]["arguments"]["why"] == asked[1].lower()
     put = [it["to"] for it in shown if it["type"] == "put-through"]
-    assert put == ["receptionist", "callcenter"]
+    assert put == ["receptionist", "sales", "callcenter", "receptionist"]
 
 
 async def test_who_has_the_caller_has_them_again_when_they_come_back(tmp_path: Path) -> None:

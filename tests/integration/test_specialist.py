@@ -11,13 +11,15 @@ import pytest
 from aiohttp import web
 
 from runner.peer import Peer, connect
-from tests.integration.test_call import REPLY_SECS, ask
-from tests.integration.test_smart_router import BOOKED, BOOKING, HELP, offered, put_through, who
+from tests import script
+from tests.integration.test_call import REPLY_SECS
+from tests.integration.test_smart_router import HELP, go_round, offered, put_through, who
 from tests.integration.test_transcript import entries, read_when
 from tests.redis import RedisServer, redis_program, run_redis
-from tests.service import run_service
+from tests.script import BOOKING, LEAD, NAMES, ROUND
+from tests.service import OFFLINE_SPEECH, run_service
 from tests.specialist import run_specialist
-from tests.speech import Speaker
+from tests.speech import Listener, Speaker
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
 
 pytestmark = pytest.mark.skipif(not redis_program(), reason="needs redis-server")
@@ -25,27 +27,16 @@ pytestmark = pytest.mark.skipif(not redis_program(), reason="needs redis-server"
 GIVE_UP_SECS = 15
 """How long a caller may wait at most for an apology."""
 
-WISH = "I need an appointment on Tuesday at ten, for my knee. Dana Whitfield, 555 0134."
 PRICE = "And what is Team for ten? Write to dana at example dot org."
 PROBLEM = "And I cannot log in to Quill, I forgot my password."
-BACK = "Once more the clinic: when was my appointment?"
 TELL = "Tell me all about Team."
 WAIT = "Wait a moment."
 
-WANTED = {
-    WISH: "receptionist",
-    PRICE: "sales",
-    TELL: "sales",
-    PROBLEM: "callcenter",
-    BACK: "receptionist",
-}
-NAMES = {"receptionist": "Grace", "sales": "Max", "callcenter": "Sam"}
+WANTED = {PRICE: "sales", TELL: "sales", PROBLEM: "callcenter"}
 SAY = {
-    "receptionist": "I will put you through to the clinic.",
     "sales": "I will put you through to sales.",
     "callcenter": "My colleague in support knows that.",
 }
-LEAD = {"name": "Dana", "contact": "dana@example.org", "needs": "invoices", "users": 10}
 NOTED = "Team is one hundred and ninety dollars. They will write to you."
 ALL = " ".join(f"This is word {number}." for number in range(30))
 YES = "Yes, I am here."
@@ -61,14 +52,9 @@ def reply(messages: list[Any]) -> Reply:
     to = WANTED.get(asked)
     if to and name != NAMES[to]:
         return put_through(to, asked, SAY[to])
-    tool = str(last["content"]) if last["role"] == "tool" else "put_through"
-    match asked:
-        case _ if asked == WISH and "put_through" in tool:
-            return "book_appointment", BOOKING
-        case _ if asked == PRICE and "put_through" in tool:
-            return "save_lead", LEAD
-    words = {WISH: BOOKED, PRICE: NOTED, PROBLEM: HELP, BACK: BOOKED, TELL: ALL, WAIT: YES}
-    return words[asked]
+    if asked == PRICE and (last["role"] != "tool" or "put_through" in str(last["content"])):
+        return "save_lead", LEAD
+    return {PRICE: NOTED, PROBLEM: HELP, TELL: ALL, WAIT: YES}[asked]
 
 
 class Standin(OpenAIStandin):
@@ -125,30 +111,20 @@ async def begin(peer: Peer, words: str) -> int:
 
 
 async def test_a_caller_goes_from_clinic_to_sales_elsewhere_to_support_and_back(
-    tmp_path: Path, redis: RedisServer, speaker: Speaker
+    tmp_path: Path, redis: RedisServer, speaker: Speaker, listener: Listener
 ) -> None:
-    llm = Standin(key="sk-standin", heard=WISH, reply=reply)
+    llm = OpenAIStandin(key="sk-standin", heard="", reply=script.reply)
     async with run_openai_standin(llm):
         variables = environment(llm, redis)
         async with run_specialist(tmp_path / "sales", "sales", variables) as specialist:
-            with run_service(tmp_path, environment=variables) as service:
+            with run_service(tmp_path, environment={**variables, **OFFLINE_SPEECH}) as service:
                 async with connect(service.url, bot="smart_router") as peer:
                     await peer.hear_out(timeout=REPLY_SECS)
-                    said = []
-                    for words in (WISH, PRICE, PROBLEM, BACK):
-                        llm.heard = words
-                        _, answer, _ = await ask(peer, speaker, "I have a question.")
-                        said.append(answer.split())
+                    asked = await go_round(peer, speaker, listener)
                     transcript = await read_when(service.url, peer.session_id, entries(19))
                     shown = [m["data"] for m in peer.messages if m["type"] == "server-message"]
                 assert "ERROR" not in service.log
         assert "ERROR" not in specialist.log
-    assert said == [
-        f"{SAY['receptionist']} {BOOKED}".split(),
-        f"{SAY['sales']} {NOTED}".split(),
-        f"{SAY['callcenter']} {HELP}".split(),
-        f"{SAY['receptionist']} {BOOKED}".split(),
-    ]
     put = [it["to"] for it in shown if it["type"] == "put-through"]
     assert put == ["receptionist", "sales", "callcenter", "receptionist"]
 
@@ -173,9 +149,10 @@ async def test_a_caller_goes_from_clinic_to_sales_elsewhere_to_support_and_back(
 
     # Each knows all that was said before, wherever they think.
     told = {who(chat["messages"]): str(chat["messages"]) for chat in llm.chats}
-    assert all(it in told["Max"] for it in (WISH, BOOKED, PRICE))
-    assert all(it in told["Sam"] for it in (WISH, PRICE, "save_lead", NOTED, PROBLEM))
-    assert all(it in told["Grace"] for it in (WISH, PRICE, NOTED, PROBLEM, HELP, BACK))
+    [booked, noted, helped, _] = [it.answer for it in ROUND]
+    assert all(it in told["Max"] for it in (*asked[:2], booked))
+    assert all(it in told["Sam"] for it in (*asked[:3], "save_lead", noted))
+    assert all(it in told["Grace"] for it in (*asked, noted, helped))
     tools = dict(offered(llm))
     assert {"put_through", "save_lead", "quote"} <= tools["Max"]
     assert "book_appointment" not in tools["Max"]

@@ -22,7 +22,6 @@ from tests.shared_service import SharedService
 from tests.speech import Speaker
 from tests.standins.openai_realtime import RealtimeStandin, run_realtime_standin
 from tests.standins.openai_server import OpenAIStandin, Reply, always, run_openai_standin
-from tests.standins.serving import reserved_port
 
 WISH = "I would like to come in on Tuesday at ten."
 BOOKED = "You are booked for Tuesday at ten, and we look forward to seeing you then, Dana."
@@ -43,13 +42,6 @@ def reply(items: list[dict[str, Any]]) -> Reply:
         return ("book_appointment", BOOKING) if content["transcript"] == WISH else ANSWER
     to_say = re.findall(r'in exactly these words and no others: \\*"(.*?)\\*"', content["text"])
     return to_say[-1] if to_say else ANSWER
-
-
-@pytest.fixture(scope="module")
-def realtime_port() -> Iterator[int]:
-    """Where services look for OpenAI's Realtime service."""
-    with reserved_port() as port:
-        yield port
 
 
 @pytest.fixture(scope="module")

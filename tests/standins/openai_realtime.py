@@ -1,8 +1,8 @@
 """A small server that speaks OpenAI's Realtime protocol and checks what it is sent.
 
 Speech comes in as 24 kHz PCM; turns go by its loudness alone, as the session's `server_vad` wants
-them. Speech goes out as a tone, as long as the words take, and faster than it is played; the words
-come ahead of it.
+them. Speech goes out as a tone, as long as the words take, or in a voice, and faster than it is
+played; the words come ahead of it.
 """
 
 import asyncio
@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import soxr
 from aiohttp import WSMsgType, web
 
-from tests.speech import LOUD_RMS, rms
+from runner.peer import SAMPLE_RATE_HZ, Pcm
+from tests.speech import LOUD_RMS, Speaker, rms
 from tests.standins.openai_server import TONE_HZ, Reply
 from tests.standins.serving import serving
 
@@ -42,6 +44,7 @@ class RealtimeStandin:
         heard: What it transcribes, one turn after the other; the last again and again.
         reply: What it answers to the items of a conversation: words, or a tool and its arguments.
         transcript_secs: How long it transcribes a turn; it answers meanwhile.
+        voice: What it speaks with; None for a tone.
         fault: What is wrong with it: it takes no key, or takes one and says nothing.
         sessions: Settings of sessions, as they were sent.
         events: Types of the events that it was sent, in order, but those of sound.
@@ -59,6 +62,7 @@ class RealtimeStandin:
     heard: list[str]
     reply: Callable[[list[dict[str, Any]]], Reply]
     transcript_secs: float = 0.1
+    voice: Speaker | None = None
     fault: Fault | None = None
     sessions: list[dict[str, Any]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
@@ -264,16 +268,22 @@ class _Connection:
         for number, word in enumerate(words.split()):
             delta = f" {word}" if number else word
             await self.tell("response.output_audio_transcript.delta", delta=delta, **about)
-        time = np.arange(round(len(words) / CHARACTERS_PER_SEC * RATE_HZ)) / RATE_HZ
-        tone = (8000 * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.int16)
-        for start in range(0, len(tone), round(PIECE_SECS * RATE_HZ)):
-            piece = tone[start : start + round(PIECE_SECS * RATE_HZ)]
+        speech = await self._sound_of(words)
+        for start in range(0, len(speech), round(PIECE_SECS * RATE_HZ)):
+            piece = speech[start : start + round(PIECE_SECS * RATE_HZ)]
             self._sound_ms[item_id] = (start + len(piece)) * 1000 // RATE_HZ
             sound = base64.b64encode(piece.tobytes()).decode()
             await self.tell("response.output_audio.delta", delta=sound, **about)
             await asyncio.sleep(PIECE_SECS / PACE)
         await self.tell("response.output_audio.done", **about)
         return item
+
+    async def _sound_of(self, words: str) -> Pcm:
+        if voice := self._standin.voice:
+            said: Pcm = soxr.resample(await voice.say(words), SAMPLE_RATE_HZ, RATE_HZ)
+            return said
+        time = np.arange(round(len(words) / CHARACTERS_PER_SEC * RATE_HZ)) / RATE_HZ
+        return (8000 * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.int16)
 
     async def _call(self, response_id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         call_id = self._id("call")
