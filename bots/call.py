@@ -517,10 +517,10 @@ class Conversation:
 
     async def _go_on(self) -> None:
         """Tell the user that something was lost, and answer what waits for an answer."""
-        if not self._messages:
+        if self._bot.greeting and not self._messages:
             return await self.say(self._bot.greeting)
         await self.say(self._announcements.lost)
-        if self._messages[-1]["role"] != "assistant":
+        if self._messages and self._messages[-1]["role"] != "assistant":
             await self._worker.queue_frame(LLMRunFrame())
 
     async def _open(self) -> None:

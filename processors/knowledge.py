@@ -26,7 +26,13 @@ from rank_bm25 import BM25Okapi
 from processors.facts import Fact, parse_facts
 
 _WORD = re.compile(r"[a-z0-9]+")
-_stem = snowballstemmer.stemmer("english").stemWords
+
+
+def _stem(words: list[str]) -> list[str]:
+    # A stemmer keeps the word that it is at, and facts are read in threads: each has its own.
+    return cast(list[str], snowballstemmer.stemmer("english").stemWords(words))
+
+
 # Words that say nothing about the subject: grammar, politeness, small talk.
 _STOPWORDS = frozenset(
     _stem(

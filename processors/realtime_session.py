@@ -12,6 +12,8 @@ from pipecat.frames.frames import (
     ProposedUserStartedSpeakingFrame,
     ProposedUserStoppedSpeakingFrame,
     TTSAudioRawFrame,
+    VADUserStartedSpeakingFrame,
+    VADUserStoppedSpeakingFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
@@ -25,6 +27,12 @@ from pipecat.utils.errors import ErrorCategory
 
 ANSWER_SECS = 8.0
 """How long an answer may take to begin: a service that has fallen silent does not say so."""
+
+PAUSE_SECS = 4.0
+"""How long it may pause: its sound comes faster than it is played."""
+
+SPEECH_SECS = 1.0
+"""Shorter speech may have been none: that the service takes no notice of it is no failure."""
 
 
 class RealtimeSession(OpenAIRealtimeLLMService):
@@ -40,6 +48,9 @@ class RealtimeSession(OpenAIRealtimeLLMService):
         self.started = asyncio.Event()
         self.failed = asyncio.Event()
         self._answer_due: asyncio.TimerHandle | None = None
+        self._speech_began_at = 0.0
+        # Whether something was due when the user began to speak.
+        self._is_due_after_speech = False
         self.add_event_handler("on_error", self._on_error)
 
     def listen_first(self, context: LLMContext) -> None:
@@ -56,8 +67,22 @@ class RealtimeSession(OpenAIRealtimeLLMService):
         if isinstance(event, SessionUpdateEvent):
             self.started.set()
         elif isinstance(event, ResponseCreateEvent):
-            self._expect_answer()
+            self._expect(ANSWER_SECS)
         await super().send_client_event(event)
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Take a frame; a service that is there answers to speech, or says that it hears it."""
+        now = asyncio.get_running_loop().time()
+        match frame:
+            case VADUserStartedSpeakingFrame():
+                self._speech_began_at = now
+                is_due = self._answer_due is not None
+                self._expect_nothing()
+                self._is_due_after_speech = is_due
+            case VADUserStoppedSpeakingFrame():
+                if self._is_due_after_speech or now - self._speech_began_at >= SPEECH_SECS:
+                    self._expect(ANSWER_SECS)
+        await super().process_frame(frame, direction)
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
@@ -65,10 +90,11 @@ class RealtimeSession(OpenAIRealtimeLLMService):
         """Push a frame, and see in it whether the service answers."""
         match frame:
             case ProposedUserStoppedSpeakingFrame():
-                self._expect_answer()
+                self._expect(ANSWER_SECS)
+            case TTSAudioRawFrame():
+                self._expect(PAUSE_SECS)
             case (
                 ProposedUserStartedSpeakingFrame()
-                | TTSAudioRawFrame()
                 | FunctionCallsStartedFrame()
                 | LLMFullResponseEndFrame()
             ):
@@ -85,15 +111,24 @@ class RealtimeSession(OpenAIRealtimeLLMService):
         if error.category is not ErrorCategory.APPLICATION:
             self.failed.set()
 
-    def _expect_answer(self) -> None:
+    async def _receive_task_handler(self) -> None:
+        """Take what the service sends, until it closes the connection, or cannot be understood."""
+        try:
+            await super()._receive_task_handler()
+        finally:
+            if not self._disconnecting:
+                self.failed.set()
+
+    def _expect(self, secs: float) -> None:
         self._expect_nothing()
-        self._answer_due = asyncio.get_running_loop().call_later(ANSWER_SECS, self._give_up)
+        self._answer_due = asyncio.get_running_loop().call_later(secs, self._give_up, secs)
 
     def _expect_nothing(self) -> None:
+        self._is_due_after_speech = False
         if self._answer_due:
             self._answer_due.cancel()
             self._answer_due = None
 
-    def _give_up(self) -> None:
-        logger.warning("{} has not answered for {:.0f} s", self, ANSWER_SECS)
+    def _give_up(self, secs: float) -> None:
+        logger.warning("{} has been silent for {:.0f} s", self, secs)
         self.failed.set()

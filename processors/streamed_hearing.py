@@ -1,11 +1,9 @@
 """A speech recognition that is given sound as it comes, and what is done where it fails."""
 
 import asyncio
-import io
-import wave
 from collections import deque
 from collections.abc import Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -25,22 +23,13 @@ from pipecat.frames.frames import (
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
-from pipecat.metrics.metrics import STTUsage
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.stt_service import STTService
 from pipecat.utils.errors import ErrorCategory
 
+from processors.asked_hearing import AskedSTT
 from processors.circuit import CircuitState
-from processors.failover import Watch
-from processors.own_connection import OwnConnection
-from processors.speech_failover import (
-    Frames,
-    Hears,
-    SpeechFailed,
-    first_that_works,
-    timed,
-    watch_of,
-)
+from processors.speech_failover import Frames, Hears, SpeechFailed, first_that_works, watch_of
 
 BEFORE_SECS = 1.0
 """So much of the sound before speech is noticed belongs to it."""
@@ -51,12 +40,6 @@ BEHIND_SECS = 0.5
 WORDLESS_SECS = 1.0
 """Shorter speech may have been none: of a service that does not confirm what it has heard, it is no
 failure that nothing comes of it."""
-
-SENT_SECS = 0.1
-"""Of sound that is sent at once."""
-
-TAIL_SECS = 0.3
-"""So long after a transcript, or the word that there is no more, another is waited for."""
 
 
 @dataclass
@@ -88,7 +71,7 @@ class _Piece:
         return self.is_answered if self.is_confirmed is None else self.is_confirmed
 
 
-class StreamedSTT(OwnConnection, STTService):
+class StreamedSTT(AskedSTT):
     """Goes before a service's class among the parents of one that is watched; see `watched_stt`.
 
     While its connection is good, it hears the microphone, and its transcripts go their way. When
@@ -98,20 +81,14 @@ class StreamedSTT(OwnConnection, STTService):
     again.
 
     Attributes:
-        watch: How it is watched; None for not at all.
         successors: Who listens in its place, in order of preference.
         cannot_hear: What is said where nobody understands; "" for nothing.
         has_microphone: Whether it is the one that hears the microphone.
     """
 
-    watch: Watch | None = None
     successors: Sequence[Hears] = ()
     cannot_hear = ""
     has_microphone = False
-    _is_open = False
-    _error: SpeechFailed | None = None
-    _asked: "asyncio.Queue[TranscriptionFrame | ErrorFrame | None] | None" = None
-    _end_of_asked: Frame | None = None
     _speaking: _Piece | None = None
     _hearing: asyncio.Task[None] | None = None
 
@@ -149,38 +126,6 @@ class StreamedSTT(OwnConnection, STTService):
         if self._hearing:
             await self.cancel_task(self._hearing)
             self._hearing = None
-
-    # Its connection
-
-    def connect_ahead(self) -> None:
-        """Connect, in the background."""
-        self._may_connect = True
-        self._begin(self._open())
-
-    async def _open(self) -> None:
-        self._error = None
-        await self._connect()
-        self._is_open = self._error is None
-
-    def hang_up(self) -> None:
-        """Give the connection up, in the background."""
-        self._is_open = False
-        super().hang_up()
-
-    async def push_error_frame(
-        self, error: ErrorFrame, force_treat_as_permanent: bool = False
-    ) -> None:
-        """Tell of an error, whoever waits for a transcript included; then connect anew."""
-        await super().push_error_frame(error, force_treat_as_permanent)
-        if self._is_hanging_up:
-            return
-        self._error = SpeechFailed(error.error, error.category or ErrorCategory.UNKNOWN)
-        if self._asked:
-            self._asked.put_nowait(error)
-        for piece in self._unheard:
-            piece.error = self._error
-            piece.changed.set()
-        self.hang_up()
 
     # The microphone
 
@@ -241,28 +186,28 @@ class StreamedSTT(OwnConnection, STTService):
     def confirm_finalize(self) -> None:
         """Take that it has."""
         super().confirm_finalize()
-        if self._asked:
-            self._asked.put_nowait(None)
-        elif piece := next((it for it in self._unheard if it.is_confirmed is False), None):
+        piece = next((it for it in self._unheard if it.is_confirmed is False), None)
+        if piece and not self._asked:
             piece.is_confirmed = True
             piece.changed.set()
 
     async def push_frame(
         self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
     ) -> None:
-        """Push a frame, but for transcripts that are late, or for who has asked."""
-        if frame is self._end_of_asked:
-            return
-        if isinstance(frame, TranscriptionFrame | InterimTranscriptionFrame):
-            if self._asked:
-                if isinstance(frame, TranscriptionFrame):
-                    self._asked.put_nowait(frame)
-                return
+        """Push a frame, but for transcripts that are late."""
+        if isinstance(frame, TranscriptionFrame | InterimTranscriptionFrame) and not self._asked:
             if not self._hears_microphone:
                 return
             if isinstance(frame, TranscriptionFrame):
                 self._answer()
         await super().push_frame(frame, direction)
+
+    def _fail(self, error: SpeechFailed) -> None:
+        """Have the others hear what it was given, and this one connect anew."""
+        for piece in self._unheard:
+            piece.error = error
+            piece.changed.set()
+        super()._fail(error)
 
     def _answer(self) -> None:
         """Take that something is transcribed: nobody else need hear that."""
@@ -275,18 +220,26 @@ class StreamedSTT(OwnConnection, STTService):
 
     async def _hear_pieces(self) -> None:
         """Have each piece understood by the first that can."""
-        services: Sequence[Hears] = [self, *self.successors]
         while True:
             piece = await self._pieces.get()
-            async for frame in first_that_works(services, partial(self._heard_by, piece=piece)):
-                if isinstance(frame, ErrorFrame):
-                    await super().push_error_frame(frame)
-                    if self.cannot_hear:
-                        frame = TTSSpeakFrame(self.cannot_hear, append_to_context=True)
-                        await super().push_frame(frame)
-                elif frame:
-                    await super().push_frame(frame)
+            try:
+                await self._have_heard(piece)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the user is told
+                await self._tell_of_failure(ErrorFrame(str(error), exception=error))
             self._unheard.remove(piece)
+
+    async def _have_heard(self, piece: _Piece) -> None:
+        services: Sequence[Hears] = [self, *self.successors]
+        async for frame in first_that_works(services, partial(self._heard_by, piece=piece)):
+            if isinstance(frame, ErrorFrame):
+                await self._tell_of_failure(frame)
+            elif frame:
+                await self._tell(frame)
+
+    async def _tell_of_failure(self, error: ErrorFrame) -> None:
+        await self._tell(error)
+        if self.cannot_hear:
+            await self._tell(TTSSpeakFrame(self.cannot_hear, append_to_context=True))
 
     async def _heard_by(self, service: Hears, piece: _Piece) -> Frames:
         if service is self and piece.error:
@@ -318,55 +271,3 @@ class StreamedSTT(OwnConnection, STTService):
             raise SpeechFailed(why, ErrorCategory.CONNECTIVITY, is_late=True) from error
         if piece.error:
             raise piece.error
-
-    async def hear(self, audio: bytes) -> Frames:
-        """Transcribe a piece of speech, a WAV file, and tell that it was heard here.
-
-        Raises:
-            SpeechFailed: If it cannot be.
-        """
-        with wave.open(io.BytesIO(audio)) as file:
-            pcm = file.readframes(file.getnframes())
-        self._asked = asyncio.Queue()
-        try:
-            async for frame in timed(self._transcript(pcm, self._asked), self, watch_of(self)):
-                yield frame
-            await self.start_stt_usage_metrics(STTUsage(audio_seconds=len(pcm) / self._bytes(1)))
-        except SpeechFailed:
-            self.hang_up()
-            raise
-        finally:
-            self._asked = None
-
-    async def _transcript(
-        self, pcm: bytes, asked: "asyncio.Queue[TranscriptionFrame | ErrorFrame | None]"
-    ) -> Frames:
-        await self.settle()
-        if not self._is_open:
-            self.connect_ahead()
-            await self.settle()
-        size = self._bytes(SENT_SECS)
-        for start in range(0, len(pcm), size):
-            async for frame in self.run_stt(pcm[start : start + size]):
-                yield frame
-        self._end_of_asked = VADUserStoppedSpeakingFrame()
-        await super().process_frame(self._end_of_asked, FrameDirection.DOWNSTREAM)
-        said: list[TranscriptionFrame] = []
-        tail_secs = None
-        with suppress(TimeoutError):
-            while not (said and said[-1].finalized):
-                async with asyncio.timeout(tail_secs):
-                    item = await asked.get()
-                if isinstance(item, ErrorFrame):
-                    yield item
-                elif item:
-                    said.append(item)
-                tail_secs = TAIL_SECS
-        if said:
-            last = said[-1]
-            last.text = " ".join(frame.text.strip() for frame in said)
-            last.finalized = True
-            yield last
-
-    def _bytes(self, secs: float) -> int:
-        return round(secs * self.sample_rate) * 2

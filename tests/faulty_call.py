@@ -22,6 +22,7 @@ from processors.failover import Failure
 from processors.output_pause import OutputPause
 from processors.transcript import Speaker, Turn
 from processors.usage import Used
+from tests.faulty_services import REFUSED
 from tests.line import RATE_HZ, Line, speak
 from tests.speech import Speaker as Voice
 from tests.standins.openai_server import Fault, OpenAIStandin
@@ -30,12 +31,9 @@ KEY = "sk-standin"
 QUESTION = "Could you tell me when you are open on Friday?"
 TURN_SECS = 20
 LONGEST_SECS = 10
-"""From the last of the question to the first sound, where a service fails: its first output, which
-OpenAI's client may wait for three times, the silence at the end of a turn, and the rest on a slow
-machine. docs/failures.md has what it really takes."""
-
-REFUSED = "refused"
-"""The fault of a service that is not there."""
+"""Of silence where a service fails: its first output, which OpenAI's client may wait for three
+times, the silence at the end of a turn, and the rest on a slow machine. docs/failures.md has what
+it really takes."""
 
 NOBODY = "http://127.0.0.1:9/v1"
 """Where connections are refused."""
@@ -108,12 +106,14 @@ class Answer:
 
     Attributes:
         said: What the bot said, as the transcript has it.
-        wait_secs: From the last of the question to the first sound.
+        wait_secs: The longest silence from the last of the question to the last of the answer.
+        played_secs: How long it was heard.
         failures: What failed meanwhile.
     """
 
     said: Turn
     wait_secs: float
+    played_secs: float
     failures: list[Failure]
 
 
@@ -127,17 +127,35 @@ class FaultyCall:
 
     async def ask(self) -> Answer:
         """Say the question, and hear the answer out."""
+        return await self._hear_out(self.question)
+
+    async def begin(self) -> Answer:
+        """Come as a client does, and hear the greeting out."""
+        await self.line.connect()
+        return await self._hear_out(np.zeros(0, np.int16))
+
+    async def _hear_out(self, sentence: Any) -> Answer:
         turns, failures = len(self.witness.turns), len(self.witness.failures)
-        self.line.ear.heard.clear()
-        asked_at = time.monotonic() + len(self.question) / RATE_HZ
-        saying = asyncio.create_task(speak(self.line.mouth, self.question))
+        ear = self.line.ear
+        ear.listen(time.monotonic() + len(sentence) / RATE_HZ)
+        saying = asyncio.create_task(speak(self.line.mouth, sentence))
         try:
             said = await self.witness.answer(turns)
+            while said.interrupted:
+                # Nobody has spoken over it: it has failed, and more will come.
+                said = await self.witness.answer(len(self.witness.turns))
         finally:
             saying.cancel()
             await asyncio.gather(saying, return_exceptions=True)
-        wait_secs = self.line.ear.heard_at - asked_at
-        return Answer(said, wait_secs, self.witness.failures[failures:])
+        return Answer(
+            said, ear.longest_pause_secs, ear.played_secs, self.witness.failures[failures:]
+        )
+
+
+async def spoken_question(voice: Voice) -> Any:
+    """Return the question as sound for a `Line`."""
+    spoken = (await voice.say(QUESTION)).astype(np.float32)
+    return np.clip(soxr.resample(spoken, 48_000, RATE_HZ), -32768, 32767).astype(np.int16)
 
 
 @asynccontextmanager
@@ -148,34 +166,41 @@ async def resources_for(
     llm: Services,
     tts: Services,
     failover: Mapping[str, Any],
+    realtime: Services | None = None,
+    greeting: str = "",
     turns: Mapping[str, Any] | None = None,
     announcements: Mapping[str, Any] | None = None,
     mcp: Mapping[str, Any] | None = None,
     prices: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Resources]:
-    """Open what calls share, for these providers, and MCP servers that the receptionist has."""
-    services = {"stt": stt, "llm": llm, "tts": tts}
+    """Open what calls share, for these providers, and MCP servers that the receptionist has.
+
+    Where one is speech to speech (`realtime`), it holds the calls.
+    """
+    services = {"stt": stt, "llm": llm, "tts": tts, "realtime": realtime or {}}
     providers: dict[str, dict[str, Any]] = {}
     for kind, urls in services.items():
         for provider, url in urls.items():
             config = {"api_key": KEY, "base_url": url, **OF_PROVIDER.get((kind, provider), {})}
             providers.setdefault(provider, {})[kind] = config
-    realtime = {
+    rules = {
         "failover": failover,
         "turn_detection": turns,
         "announcements": announcements,
     }
     servers = mcp or {}
+    mode = "speech_to_speech" if realtime else "chained"
+    receptionist = {"greeting": greeting, "mcp": [*servers], "mode": mode}
     settings = load_settings(
         overrides={
             "profile": "faulty",
             "profiles": {"faulty": {kind: list(urls) for kind, urls in services.items()}},
             "data_dir": folder,
-            "bots": {"receptionist": {"greeting": "", "mcp": [*servers]}},
+            "bots": {"receptionist": receptionist},
             "mcp": servers,
             "voice": {
                 "providers": providers,
-                "realtime": realtime,
+                "realtime": rules,
                 "prices": {"providers": prices or {}},
             },
         }
@@ -198,8 +223,7 @@ async def calling(folder: Path, voice: Voice, **wishes: Any) -> AsyncIterator[Fa
 @asynccontextmanager
 async def faulty_call(resources: Resources, voice: Voice) -> AsyncIterator[FaultyCall]:
     """Call the receptionist; hang up at the end."""
-    spoken = (await voice.say(QUESTION)).astype(np.float32)
-    question = np.clip(soxr.resample(spoken, 48_000, RATE_HZ), -32768, 32767).astype(np.int16)
+    question = await spoken_question(voice)
     output = OutputPause()
     line, witness = Line(output), Witness()
     bot = load_bot("receptionist", resources.settings)

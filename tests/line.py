@@ -8,6 +8,7 @@ import numpy as np
 from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
+    InputTransportMessageFrame,
     OutputAudioRawFrame,
     StartFrame,
     SystemFrame,
@@ -27,6 +28,14 @@ MARKED_FRAMES = 10
 """Frames of the microphone between two marks; so many are under way at once, at most."""
 
 
+CLIENT_READY = {
+    "label": "rtvi-ai",
+    "type": "client-ready",
+    "id": "1",
+    "data": {"version": "2.0.0", "about": {"library": "a line"}},
+}
+
+
 class Mark(SystemFrame):
     """Goes through the pipeline behind the frames of the microphone, as fast as they do."""
 
@@ -39,6 +48,7 @@ class Ear(BaseOutputTransport):
         heard_at: When the answer to it was heard.
         heard: Set from then on, until somebody clears it.
         played_secs: How much it has played.
+        longest_pause_secs: The longest silence before some of that.
         passed: Grows with each `Mark` that has come through the pipeline.
     """
 
@@ -46,8 +56,15 @@ class Ear(BaseOutputTransport):
         super().__init__(params)
         self.ended_at = self.heard_at = 0.0
         self.heard = asyncio.Event()
-        self.played_secs = 0.0
+        self.played_secs = self.longest_pause_secs = 0.0
+        self._silent_since = time.monotonic()
         self.passed = asyncio.Semaphore(0)
+
+    def listen(self, since: float) -> None:
+        """Begin anew, and take it for silent since a moment, by `time.monotonic()`."""
+        self.heard.clear()
+        self.played_secs = self.longest_pause_secs = 0.0
+        self._silent_since = since
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
@@ -61,12 +78,15 @@ class Ear(BaseOutputTransport):
         await super().process_frame(frame, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        now = time.monotonic()
+        self.longest_pause_secs = max(self.longest_pause_secs, now - self._silent_since)
         if not self.heard.is_set():
-            self.heard_at = time.monotonic()
+            self.heard_at = now
             self.heard.set()
         secs = len(frame.audio) / 2 / frame.sample_rate
         await asyncio.sleep(secs)
         self.played_secs += secs
+        self._silent_since = time.monotonic()
         return True
 
 
@@ -117,6 +137,11 @@ class Line(BaseTransport):
 
     def output(self) -> Ear:
         return self.ear
+
+    async def connect(self) -> None:
+        """Have a client come, which is ready at once."""
+        await self._call_event_handler("on_client_connected", "the client")
+        await self.mouth.broadcast_frame(InputTransportMessageFrame, message=CLIENT_READY)
 
 
 async def speak(mouth: Mouth, sentence: np.ndarray) -> None:

@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 
 from runner.peer import Peer, connect
-from tests.faulty_call import KEY
+from tests.faulty_call import KEY, first_of
+from tests.faulty_services import REFUSED
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_cloud_profile import BOOKING
 from tests.integration.test_transcript import GREETING, entries, read_when
@@ -21,7 +22,7 @@ from tests.service import Service, run_service
 from tests.shared_service import SharedService
 from tests.speech import Speaker
 from tests.standins.openai_realtime import RealtimeStandin, run_realtime_standin
-from tests.standins.openai_server import OpenAIStandin, Reply, always, run_openai_standin
+from tests.standins.openai_server import Fault, OpenAIStandin, Reply, always, run_openai_standin
 
 WISH = "I would like to come in on Tuesday at ten."
 BOOKED = "You are booked for Tuesday at ten, and we look forward to seeing you then, Dana."
@@ -200,7 +201,7 @@ async def test_what_is_wanted_of_one_session_reaches_the_service(
     assert not realtime.wrong
 
 
-@pytest.mark.parametrize("fault", ["unauthorized", "hang", "refused"])
+@pytest.mark.parametrize("fault", first_of(["401", "hang", REFUSED, "429", "500"]))
 async def test_the_chained_pipeline_takes_a_call_that_the_service_does_not(
     shared: SharedService,
     realtime_port: int,
@@ -209,8 +210,10 @@ async def test_the_chained_pipeline_takes_a_call_that_the_service_does_not(
     fault: str,
 ) -> None:
     realtime = realtime_standin()
-    realtime.fault = fault  # type: ignore[assignment]
-    there = nullcontext() if fault == "refused" else run_realtime_standin(realtime, realtime_port)
+    there: Any = nullcontext()
+    if fault != REFUSED:
+        realtime.start_fault = Fault(fault)
+        there = run_realtime_standin(realtime, realtime_port)
     async with there, serve(shared) as service:
         async with connect(service.url, bot="realtime") as peer:
             await peer.hear_out(timeout=START_TIMEOUT_SECS + 10)

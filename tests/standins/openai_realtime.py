@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import soxr
@@ -19,7 +19,7 @@ from aiohttp import WSMsgType, web
 
 from runner.peer import SAMPLE_RATE_HZ, Pcm
 from tests.speech import LOUD_RMS, Speaker, rms
-from tests.standins.openai_server import TONE_HZ, Reply
+from tests.standins.openai_server import SENT_SECS, STATUS, TONE_HZ, Fault, Reply
 from tests.standins.serving import serving
 
 RATE_HZ = 24_000
@@ -31,7 +31,8 @@ PACE = 4
 VOICE_SECS = 0.1
 """So long a sound is speech."""
 
-Fault = Literal["unauthorized", "hang"]
+REFUSALS = {Fault.RATE_LIMITED: "rate_limit_exceeded", Fault.BROKEN: "server_error"}
+"""Why there is no answer, as a session that is under way says it."""
 
 
 @dataclass
@@ -45,7 +46,8 @@ class RealtimeStandin:
         reply: What it answers to the items of a conversation: words, or a tool and its arguments.
         transcript_secs: How long it transcribes a turn; it answers meanwhile.
         voice: What it speaks with; None for a tone.
-        fault: What is wrong with it: it takes no key, or takes one and says nothing.
+        start_fault: What is wrong with it when a client connects; None for nothing.
+        fault: What is wrong with it in a session that is under way; None for nothing.
         sessions: Settings of sessions, as they were sent.
         events: Types of the events that it was sent, in order, but those of sound.
         wrong: What was wrong with what it was sent.
@@ -63,6 +65,7 @@ class RealtimeStandin:
     reply: Callable[[list[dict[str, Any]]], Reply]
     transcript_secs: float = 0.1
     voice: Speaker | None = None
+    start_fault: Fault | None = None
     fault: Fault | None = None
     sessions: list[dict[str, Any]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
@@ -85,7 +88,9 @@ class RealtimeStandin:
         return f"Bearer {self.key}"
 
     async def _serve(self, request: web.Request, is_known: bool) -> web.WebSocketResponse:
-        if self.fault == "unauthorized" or not is_known:
+        if self.start_fault in STATUS:
+            raise STATUS[self.start_fault]
+        if not is_known:
             raise web.HTTPUnauthorized
         if request.query.get("model") != self.model:
             raise web.HTTPNotFound
@@ -94,7 +99,7 @@ class RealtimeStandin:
         connection = _Connection(self, request, socket)
         self.connections.add(connection)
         try:
-            if self.fault != "hang":
+            if self.start_fault is not Fault.HANGS:
                 await connection.tell("session.created", session={"type": "realtime"})
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
@@ -207,7 +212,7 @@ class _Connection:
         self._heard_secs += secs
         self._loud_secs = self._loud_secs + secs if loud else 0.0
         self._silent_secs = 0.0 if loud else self._silent_secs + secs
-        if not self._vad:
+        if not self._vad or self._standin.fault is Fault.HANGS:
             return
         now_ms = round(self._heard_secs * 1000)
         if self._speech is None and self._loud_secs >= VOICE_SECS:
@@ -236,7 +241,7 @@ class _Connection:
         await self.tell(f"{kind}.completed", transcript=heard, **about)
 
     def _answer(self) -> None:
-        if not self._standin.is_speechless:
+        if not self._standin.is_speechless and self._standin.fault is not Fault.HANGS:
             self._answering = self._begin(self._respond(self._id("resp")))
 
     async def _cancel(self) -> None:
@@ -248,6 +253,13 @@ class _Connection:
 
     async def _respond(self, response_id: str) -> None:
         await self.tell("response.created", response=_response(response_id, "in_progress", []))
+        fault = self._standin.fault
+        if fault in REFUSALS:
+            self._answering = None
+            return await self._done(response_id, "failed", [], REFUSALS[fault])
+        if fault is Fault.GARBAGE:
+            self._answering = None
+            return await self._socket.send_str("<html>")
         reply = self._standin.reply(self._items)
         item = await (
             self._speak(response_id, reply)
@@ -265,16 +277,21 @@ class _Connection:
         self._items[-1] = item
         about = {"response_id": response_id, "item_id": item_id}
         about |= {"output_index": 0, "content_index": 0}
-        for number, word in enumerate(words.split()):
+        fault = self._standin.fault
+        told = words.split()
+        told = told[: len(told) // 2] if fault else told
+        for number, word in enumerate(told):
             delta = f" {word}" if number else word
             await self.tell("response.output_audio_transcript.delta", delta=delta, **about)
-        speech = await self._sound_of(words)
+        speech = await self._sound_of(" ".join(told))
         for start in range(0, len(speech), round(PIECE_SECS * RATE_HZ)):
             piece = speech[start : start + round(PIECE_SECS * RATE_HZ)]
             self._sound_ms[item_id] = (start + len(piece)) * 1000 // RATE_HZ
             sound = base64.b64encode(piece.tobytes()).decode()
             await self.tell("response.output_audio.delta", delta=sound, **about)
             await asyncio.sleep(PIECE_SECS / PACE)
+        if fault:
+            await self._break_off(fault)
         await self.tell("response.output_audio.done", **about)
         return item
 
@@ -284,6 +301,14 @@ class _Connection:
             return said
         time = np.arange(round(len(words) / CHARACTERS_PER_SEC * RATE_HZ)) / RATE_HZ
         return (8000 * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.int16)
+
+    async def _break_off(self, fault: Fault) -> None:
+        """Stall or break the connection, behind the beginning of an answer."""
+        # It is to have left: what is still to be sent would be dropped.
+        await asyncio.sleep(SENT_SECS)
+        if fault is Fault.CLOSES:
+            self.cut()
+        await asyncio.Event().wait()
 
     async def _call(self, response_id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         call_id = self._id("call")
@@ -295,8 +320,13 @@ class _Connection:
         await self.tell("response.function_call_arguments.done", **about, **given)
         return {**item, "arguments": given["arguments"]}
 
-    async def _done(self, response_id: str, status: str, output: list[dict[str, Any]]) -> None:
-        await self.tell("response.done", response=_response(response_id, status, output))
+    async def _done(
+        self, response_id: str, status: str, output: list[dict[str, Any]], why: str | None = None
+    ) -> None:
+        response = _response(response_id, status, output)
+        if why:
+            response["status_details"] = {"type": status, "error": {"code": why, "message": why}}
+        await self.tell("response.done", response=response)
 
     def _begin(self, work: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

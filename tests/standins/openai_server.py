@@ -75,6 +75,7 @@ class OpenAIStandin:
             and its arguments.
         thinks_secs: How long its language model takes to begin.
         word_secs: How long it takes for each word.
+        speech_secs: How long the sound is of whatever it speaks.
         faults: What is wrong with its "llm", "stt" or "tts"; nothing with those that are not named.
         summary: What it answers to a request that is not streamed, as those for a summary are.
         chats: Bodies of the requests for completions.
@@ -94,6 +95,7 @@ class OpenAIStandin:
     reply: Callable[[list[Any]], Reply]
     thinks_secs: float = 0.0
     word_secs: float = 0.0
+    speech_secs: float = 1.0
     faults: dict[str, Fault] = field(default_factory=dict)
     summary: str = ""
     chats: list[dict[str, Any]] = field(default_factory=list)
@@ -183,7 +185,7 @@ class OpenAIStandin:
         self.spoken.append(body["input"])
         self.voices.append(body["voice"])
         self.speeds.append(body.get("speed"))
-        time = np.arange(SPEECH_RATE_HZ) / SPEECH_RATE_HZ
+        time = np.arange(round(self.speech_secs * SPEECH_RATE_HZ)) / SPEECH_RATE_HZ
         tone = (8000 * np.sin(2 * np.pi * TONE_HZ * time)).astype(np.int16)
         sound = tone.tobytes()
         if fault is Fault.GARBAGE:

@@ -1,4 +1,6 @@
 import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import time
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from bots.tools.appointments import CLINIC_SERVICES
 from bots.tools.calendar import CLINIC_DOCTORS, CLINIC_HOURS, WEEKDAYS
 from bots.tools.sales import PLANS
 from processors.facts import Example, Fact, parse_examples, parse_facts
-from processors.knowledge import Knowledge, KnowledgeProcessor
+from processors.knowledge import Knowledge, KnowledgeProcessor, terms
 
 ROOT = Path(__file__).parents[2]
 CLINIC = ROOT / "bots/knowledge/receptionist.md"
@@ -368,3 +370,15 @@ class TestQuillworks:
     ) -> None:
         path = ROOT / "bots/knowledge" / f"{file}.md"
         assert answer in Knowledge.from_files(path).lookup(question)[0].text
+
+
+def test_facts_are_read_in_several_threads_at_once_as_in_one() -> None:
+    text = CLINIC.read_text()
+    alone = terms(text)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(terms, [text] * 8)) == [alone] * 8
+    finally:
+        sys.setswitchinterval(interval)
