@@ -1,20 +1,38 @@
 """Offline voices and ears for `pipecat eval`, whose own come from a hub."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
+import soxr
+from pipecat.frames.frames import Frame, TTSAudioRawFrame
+from pipecat.services.settings import TTSSettings
+from pipecat.services.tts_service import TTSService
+from piper import PiperVoice
+
 from bots.models import ModelStore, default_models_dir, load_manifest
-from engines.piper import PiperEngine
 from engines.whisper import WhisperEngine
-from processors.piper_tts import PiperTTS
 from processors.whisper_stt import WhisperSTT
+from runner.peer import SAMPLE_RATE_HZ
+from tests.speech import Speaker
 
 _store = ModelStore(default_models_dir(), load_manifest())
 
 
-def speech(_config: dict[str, Any]) -> PiperTTS:
+class SimulatedUser(TTSService):
+    """Says the same words always alike, so that they are always understood alike."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        super().__init__(settings=TTSSettings(model=None, voice=None, language=None))
+        self._speaker = speaker
+
+    async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
+        said = soxr.resample(await self._speaker.say(text), SAMPLE_RATE_HZ, self.sample_rate)
+        yield TTSAudioRawFrame(said.tobytes(), self.sample_rate, 1, context_id=context_id)
+
+
+def speech(_config: dict[str, Any]) -> SimulatedUser:
     """Make the voice of the simulated user."""
-    voice, kept = _store.file("piper-joe"), _store.directory / "kept"
-    return PiperTTS(PiperEngine(voice, kept=kept, threads=1))
+    return SimulatedUser(Speaker(PiperVoice.load(_store.file("piper-joe"))))
 
 
 def transcription(_config: dict[str, Any]) -> WhisperSTT:
