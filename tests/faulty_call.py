@@ -17,7 +17,7 @@ from bots.listener import CallListener
 from bots.local_models import loading_models
 from bots.registry import load_bot
 from bots.resources import Resources, open_resources
-from bots.settings import load_settings
+from bots.settings import Settings, load_settings
 from processors.failover import Failure
 from processors.output_pause import OutputPause
 from processors.transcript import Speaker, Turn
@@ -140,8 +140,7 @@ class FaultyCall:
         return Answer(said, wait_secs, self.witness.failures[failures:])
 
 
-@asynccontextmanager
-async def resources_for(
+def settings_for(
     folder: Path,
     *,
     stt: Services,
@@ -150,10 +149,11 @@ async def resources_for(
     failover: Mapping[str, Any],
     turns: Mapping[str, Any] | None = None,
     announcements: Mapping[str, Any] | None = None,
+    interruptions: Mapping[str, Any] | None = None,
     mcp: Mapping[str, Any] | None = None,
     prices: Mapping[str, Any] | None = None,
-) -> AsyncIterator[Resources]:
-    """Open what calls share, for these providers, and MCP servers that the receptionist has."""
+) -> Settings:
+    """Return settings for these providers, and MCP servers that the receptionist has."""
     services = {"stt": stt, "llm": llm, "tts": tts}
     providers: dict[str, dict[str, Any]] = {}
     for kind, urls in services.items():
@@ -164,9 +164,10 @@ async def resources_for(
         "failover": failover,
         "turn_detection": turns,
         "announcements": announcements,
+        "interruptions": interruptions,
     }
     servers = mcp or {}
-    settings = load_settings(
+    return load_settings(
         overrides={
             "profile": "faulty",
             "profiles": {"faulty": {kind: list(urls) for kind, urls in services.items()}},
@@ -180,6 +181,12 @@ async def resources_for(
             },
         }
     )
+
+
+@asynccontextmanager
+async def resources_for(folder: Path, **wishes: Any) -> AsyncIterator[Resources]:
+    """Open what calls share; see `settings_for`."""
+    settings = settings_for(folder, **wishes)
     async with AsyncExitStack() as stack:
         models = await stack.enter_async_context(loading_models(settings))
         yield await stack.enter_async_context(open_resources(settings, models))

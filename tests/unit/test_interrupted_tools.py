@@ -1,4 +1,4 @@
-"""What a conversation holds of tools that were interrupted, by what a real aggregator makes of it."""
+"""What a conversation holds of tools that were interrupted, as a real aggregator writes it down."""
 
 from datetime import UTC, datetime
 from typing import Any
