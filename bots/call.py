@@ -45,6 +45,7 @@ from bots.transports import make_transport, room_lost_event
 from processors.background_audio import BackgroundAudio
 from processors.estimates import UsageObserver
 from processors.hang_up import HangUpObserver
+from processors.interrupted_tools import InterruptedTools
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
 from processors.switchboard import transfer_in
@@ -180,6 +181,7 @@ class Conversation:
         self._recording = Recording(call.recording) if call.recording else None
         self._said: list[Turn | ToolCall] = []
         self._transcript = TranscriptObserver(self._keep)
+        self._interrupted_tools = InterruptedTools()
         self._meter = Meter(call.resources.settings.voice.prices, call.spent)
         self._prefill: Callable[[], Awaitable[None]] | None = None
         # Whether there is something that hears and speaks, and whether it has been told to begin.
@@ -369,6 +371,7 @@ class Conversation:
     async def _keep_tool_call(self, call: ToolCall) -> None:
         # What the tool is called for was said before, and is to be written down before.
         await self._transcript.settle()
+        self._interrupted_tools.note(call)
         await self._call.listener.keep_tool_call(call)
 
     async def _keep(self, happened: Turn | ToolCall) -> None:
@@ -446,6 +449,7 @@ class Conversation:
     def _follow(self, brain: Brain, is_speech_to_speech: bool) -> None:
         """Go by what a brain tells of turns from now on."""
         self._transcript.follow(brain.assistant, is_speech_to_speech=is_speech_to_speech)
+        self._interrupted_tools.follow(brain.assistant)
         self._prefill = brain.prefill
 
         @brain.user.event_handler("on_user_turn_stopped")

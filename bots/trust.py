@@ -14,6 +14,8 @@ from pipecat.processors.aggregators.llm_context import (
     standard_message_text,
 )
 
+from processors.interrupted_tools import INTERRUPTED
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 SEPARATOR = "__"
@@ -24,8 +26,8 @@ SUMMARY = "a summary"
 SUMMARIES = ("Conversation summary:", "Here is a summary of the conversation to date:")
 """So begin those of Pipecat and of LangChain, which stand there as if the caller had said them."""
 
-NO_RESULT = ("IN_PROGRESS", "CANCELLED")
-"""What Pipecat writes where there is none; one that there is, is JSON, a text with its quotes."""
+NO_RESULT = ("IN_PROGRESS", "CANCELLED", INTERRUPTED)
+"""What is written where there is none; one that there is, is JSON, a text with its quotes."""
 
 REFUSAL = {
     "error": "caller_has_not_asked",

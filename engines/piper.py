@@ -6,7 +6,7 @@ Piper is GPL-3.0; this module is imported only when the `local` extra is install
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +20,7 @@ from piper import PiperConfig, PiperVoice, SynthesisConfig
 
 from engines.kept import open_folder, replacing
 from engines.vits_graph import SPEAKER, cut_file
+from engines.word_places import word_places
 
 FIRST_FRAMES = 20
 """Latent frames of the first piece: 0.23 s of sound at Piper's 86 frames a second."""
@@ -60,7 +61,7 @@ EVEN = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
 KEPT_PIECE_SECS = 0.2
 """Length of the pieces that kept sound is given out in."""
 
-SAID_VERSION = "3"
+SAID_VERSION = "4"
 """To be raised when the same text would be spoken otherwise than before."""
 
 Samples: TypeAlias = npt.NDArray[np.float32]
@@ -120,9 +121,20 @@ class Speech:
     Args:
         pieces: Makes the PCM.
         executor: Where it is made. A piece is the unit of work: what others say comes in between.
+        begins_at: Filled while it is made; see below.
+
+    Attributes:
+        begins_at: When the words of the text begin, which stand between spaces, in seconds of the
+            sound: of those sentences that have begun, if the voice can tell.
     """
 
-    def __init__(self, pieces: Iterator[bytes], executor: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        pieces: Iterator[bytes],
+        executor: ThreadPoolExecutor,
+        begins_at: Sequence[float] = (),
+    ) -> None:
+        self.begins_at = begins_at
         self._pieces = pieces
         self._executor = executor
         self._next: Future[bytes | None] | None = None
@@ -219,7 +231,9 @@ class PiperEngine:
             speed: 1.0 is the voice's own pace, 2.0 twice as fast.
             trim: Whether to begin with the first sound, without the silence in front of it.
         """
-        return Speech(self._pieces(text, rate_hz, speed, trim=trim), self._executor)
+        begins_at: list[float] = []
+        pieces = self._pieces(text, rate_hz, speed, trim=trim, begins_at=begins_at)
+        return Speech(pieces, self._executor, begins_at)
 
     async def keep(self, text: str, *, speed: float = 1.0) -> None:
         """Have the sound of a text kept on disk, so that replies that begin with it need not wait.
@@ -234,53 +248,84 @@ class PiperEngine:
         speech = self.speak(text, rate_hz=self._config.sample_rate, speed=speed, trim=True)
         pcm = b"".join([piece async for piece in speech])
         with suppress(OSError):
-            await asyncio.to_thread(_write, file, pcm)
+            await asyncio.to_thread(_write, file, pcm, speech.begins_at)
 
     def close(self) -> None:
         """Stop the thread; a piece that is under way is finished first."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _measure_gain(self) -> float:
-        test = np.concatenate(list(self._sound(TEST_WORD, EVEN)))
+        test = np.concatenate(list(self._sound(TEST_WORD, EVEN, [])))
         return LEVEL_RMS / speech_rms(test, self._config.sample_rate)
 
-    def _pieces(self, text: str, rate_hz: int, speed: float, *, trim: bool) -> Iterator[bytes]:
+    def _pieces(
+        self, text: str, rate_hz: int, speed: float, *, trim: bool, begins_at: list[float]
+    ) -> Iterator[bytes]:
         resampler = soxr.ResampleStream(self._config.sample_rate, rate_hz, 1, dtype="float32")
-        kept = self._kept_samples(text, speed) if trim else []
-        for samples in kept or self._samples(text, speed, trim=trim):
+        kept = self._kept_samples(text, speed, begins_at) if trim else []
+        for samples in kept or self._samples(text, speed, trim=trim, begins_at=begins_at):
             yield _pcm(resampler.resample_chunk(samples))
         rest = resampler.resample_chunk(NOTHING, last=True)
         if rest.size:
             yield _pcm(rest)
 
-    def _kept_samples(self, text: str, speed: float) -> list[Samples]:
+    def _kept_samples(self, text: str, speed: float, begins_at: list[float]) -> list[Samples]:
         """Return the sound of a text that begins a reply, in pieces; none if it is not kept."""
         file = self._said_file(text, speed)
         try:
-            samples = np.fromfile(file, np.int16).astype(np.float32) / 32767.0 if file else NOTHING
-        except OSError:
+            with np.load(file or "") as kept:
+                samples = kept["pcm"].astype(np.float32) / 32767.0
+                begins_at += kept["begins_at"].tolist()
+        except (OSError, EOFError, ValueError):
             return []
         size = round(KEPT_PIECE_SECS * self._config.sample_rate)
-        return np.split(samples, range(size, len(samples), size)) if samples.size else []
+        return np.split(samples, range(size, len(samples), size))
 
     def _said_file(self, text: str, speed: float) -> Path | None:
         name = hashlib.sha256(f"{speed} {text.strip()}".encode()).hexdigest()
-        return self._said and self._said / f"{name}.pcm"
+        return self._said and self._said / f"{name}.npz"
 
-    def _samples(self, text: str, speed: float, *, trim: bool) -> Iterator[Samples]:
+    def _samples(
+        self, text: str, speed: float, *, trim: bool, begins_at: list[float]
+    ) -> Iterator[Samples]:
         """Make the sound of a text at the voice's own rate."""
         pace = SynthesisConfig(length_scale=self._config.length_scale / speed)
-        pieces = (bend(sound * self._gain) for sound in self._sound(text, pace))
-        return without_lead(pieces, self._config.sample_rate) if trim else pieces
+        words: list[int] = []
+        made, left_out = 0, None
 
-    def _sound(self, text: str, config: SynthesisConfig) -> Iterator[Samples]:
-        """Yield the sound of a text as the model makes it, quieter or louder than wanted."""
-        size = FIRST_FRAMES
-        for phonemes in filter(None, self._voice.phonemize(text)):
-            # It takes what the session's only output is for the sound: of a half, the latents.
-            result = np.asarray(
-                self._voice.phoneme_ids_to_audio(self._voice.phonemes_to_ids(phonemes), config)
+        def bent() -> Iterator[Samples]:
+            nonlocal made
+            for sound in self._sound(text, pace, words):
+                made += len(sound)
+                yield bend(sound * self._gain)
+
+        for samples in without_lead(bent(), self._config.sample_rate) if trim else bent():
+            if left_out is None:
+                left_out = made - len(samples)
+            new = words[len(begins_at) :]
+            begins_at += [max(0, at - left_out) / self._config.sample_rate for at in new]
+            yield samples
+
+    def _sound(self, text: str, config: SynthesisConfig, words: list[int]) -> Iterator[Samples]:
+        """Yield the sound of a text as the model makes it, quieter or louder than wanted.
+
+        Args:
+            text: What to say.
+            config: How.
+            words: Filled with the samples at which its words begin.
+        """
+        size, made = FIRST_FRAMES, 0
+        sentences = [it for it in self._voice.phonemize(text) if it]
+        places = word_places(text, sentences, self._voice.phonemize)
+        for phonemes, begins in zip(sentences, places, strict=True):
+            # It takes what the session's first output is for the sound: of a half, the latents.
+            result, lengths = self._voice.phoneme_ids_to_audio(
+                self._voice.phonemes_to_ids(phonemes), config, include_alignments=True
             )
+            if lengths is not None:
+                ends = made + np.cumsum([0, *lengths])
+                words += [int(ends[self._ids_before(place, phonemes)]) for place in begins]
+                made = int(ends[-1])
             if self._vocoder is None:
                 yield result
                 continue
@@ -289,6 +334,11 @@ class PiperEngine:
                 end = piece_end(start, total, size)
                 yield self._vocoder.render(result, start, end)
                 start, size = end, min(2 * size, MAX_FRAMES)
+
+    def _ids_before(self, place: int, phonemes: Sequence[str]) -> int:
+        """Return how many of the model's inputs stand before a phoneme."""
+        # There is an end behind them all.
+        return len(self._voice.phonemes_to_ids(list(phonemes[:place]))) - 1
 
 
 def _session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
@@ -310,6 +360,6 @@ def _pcm(samples: Samples) -> bytes:
     return (np.clip(samples, -1.0, 1.0) * 32767.0).astype(np.int16).tobytes()
 
 
-def _write(file: Path, data: bytes) -> None:
+def _write(file: Path, pcm: bytes, begins_at: Sequence[float]) -> None:
     with replacing(file) as part:
-        part.write_bytes(data)
+        np.savez(part, pcm=np.frombuffer(pcm, np.int16), begins_at=np.array(begins_at))

@@ -37,7 +37,8 @@ class Halves(NamedTuple):
     """ONNX models of a voice that was cut.
 
     Attributes:
-        front: From phonemes to latents, its only output: float32, (1, channels, frames).
+        front: From phonemes to latents: float32, (1, channels, frames). Behind them it tells how
+            many frames each phoneme takes, where that is found: float32, (1, 1, phonemes).
         vocoder: From latents, and perhaps the speaker, to sound.
     """
 
@@ -60,7 +61,7 @@ def cut_file(model: Path, kept: Path) -> tuple[Path, Path] | Halves | None:
         OSError: If `model` cannot be read.
     """
     stem = kept_stem(model)
-    front, vocoder = kept / f"{stem}.front.onnx", kept / f"{stem}.vocoder.onnx"
+    front, vocoder = kept / f"{stem}.timed.onnx", kept / f"{stem}.vocoder.onnx"
     if front.exists() and vocoder.exists():
         return front, vocoder
     halves = cut_before_vocoder(model.read_bytes())
@@ -88,16 +89,16 @@ def cut_before_vocoder(model: bytes) -> Halves | None:
     latents = graph.entrance_of_vocoder()
     if latents is None or not graph.outputs or graph.has_control_flow:
         return None
-    # The sound comes first; voices that were patched for it also tell how long phonemes are.
+    # The sound comes first, where a voice was patched to tell more.
     front = graph.needed_for(latents)
     vocoder = graph.needed_for(graph.outputs[0], given=latents)
     if not vocoder.isdisjoint(set(graph.inputs) - {SPEAKER}):
         # It looks past the latents at the text.
         return None
-    between = _encode(_VALUE_NAME, latents.encode()) + _FLOAT_TENSOR
+    outputs = [latents, *graph.lengths()]
     return Halves(
-        graph.part(front, _encode(_OUTPUT, between)),
-        graph.part(vocoder, _encode(_INPUT, between)),
+        graph.part(front, b"".join(_tensor(_OUTPUT, name) for name in outputs)),
+        graph.part(vocoder, _tensor(_INPUT, latents)),
     )
 
 
@@ -142,6 +143,11 @@ class _Graph:
                 return node.inputs[0] if node.inputs[0] in makers else None
         return None
 
+    def lengths(self) -> list[str]:
+        """Return the one tensor that is rounded up, by which VITS makes phonemes last; if any."""
+        rounded = [node.outputs[0] for node in self.nodes if node.op == "Ceil"]
+        return rounded if len(rounded) == 1 else []
+
     def needed_for(self, goal: str, *, given: str = "") -> set[str]:
         """Return the names of the tensors that `goal` is made of, if `given` need not be made."""
         makers = self._makers()
@@ -155,7 +161,7 @@ class _Graph:
         return found
 
     def part(self, tensors: set[str], addition: bytes) -> bytes:
-        """Return a model of only these tensors, with one more field in its graph."""
+        """Return a model of only these tensors, with more fields at the end of its graph."""
         kept = [
             content
             for content, names in self.fields
@@ -190,6 +196,9 @@ def _read(model: memoryview) -> _Graph:
         elif number in (_INPUT, _OUTPUT):
             names = _texts(body, _VALUE_NAME)[_VALUE_NAME]
             (graph.inputs if number == _INPUT else graph.outputs).extend(names)
+            if number == _OUTPUT and len(graph.outputs) > 1:
+                # It would come before what a half has to give.
+                names = []
         elif number == _VALUE_INFO:
             # A shape that the exporter noted, perhaps of a tensor that a half does not have.
             names = []
@@ -243,6 +252,11 @@ def _number(message: Sequence[int], at: int) -> tuple[int, int]:
         shift += 7
         if byte < 0x80:
             return number, at
+
+
+def _tensor(field_number: int, name: str) -> bytes:
+    """Return a field of an input or output."""
+    return _encode(field_number, _encode(_VALUE_NAME, name.encode()) + _FLOAT_TENSOR)
 
 
 def _encode(field_number: int, content: bytes) -> bytes:

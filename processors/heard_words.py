@@ -2,8 +2,10 @@
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
-from pipecat.frames.frames import TTSAudioRawFrame
+from pipecat.frames.frames import AggregatedTextFrame, Frame, TTSAudioRawFrame, TTSTextFrame
+from pipecat.services.tts_service import TTSService
 from pipecat.utils.context.word_completion_tracker import WordCompletionTracker
 
 SAMPLE_BYTES = 2
@@ -76,6 +78,37 @@ class HeardWords:
             max(self._told, len(self._tracker.get_accumulated_user_facing_text())),
         )
         return self._text[before : self._told].strip()
+
+
+class TimedTTS(TTSService):
+    """A voice that puts between its sound what has been heard by then.
+
+    A subclass tells `_words` when words begin, and has it put them between the sound. What is left
+    of a sentence when all of it was played, `_push_spoken_text` is to tell.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._sentence = AggregatedTextFrame("", "")
+        self._words = HeardWords("", "")
+
+    def _as_frame(self, item: TTSAudioRawFrame | str, context_id: str) -> Frame:
+        """Return a piece of sound, or text that has been heard, as a frame of a reply."""
+        if isinstance(item, TTSAudioRawFrame):
+            item.context_id = context_id
+            return item
+        frame = TTSTextFrame(item, self._sentence.text_type, segment_id=self._sentence.id)
+        frame.will_be_spoken = True
+        frame.context_id = context_id
+        frame.append_to_context = self._tts_contexts[context_id].append_to_context
+        return frame
+
+    async def _register_spoken_text(
+        self, src_frame: AggregatedTextFrame, text: str, context_id: str
+    ) -> None:
+        self._sentence = src_frame
+        self._words = HeardWords(src_frame.text, text)
+        await super()._register_spoken_text(src_frame, text, context_id)
 
 
 def _piece(frame: TTSAudioRawFrame, start: int, end: int) -> TTSAudioRawFrame:

@@ -3,15 +3,15 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from pipecat.frames.frames import Frame, TTSAudioRawFrame
+from pipecat.frames.frames import AggregatedTextFrame, Frame, TTSAudioRawFrame
 from pipecat.services.settings import TTSSettings
-from pipecat.services.tts_service import TTSService
 
 from engines.piper import PiperEngine, Speech
 from processors.first_clause import FirstClauseAggregator, first_clause_of
+from processors.heard_words import TimedTTS
 
 
-class PiperTTS(TTSService):
+class PiperTTS(TimedTTS):
     """Speaks for one bot, from the first clause of a reply on.
 
     Args:
@@ -70,14 +70,26 @@ class PiperTTS(TTSService):
         # Within a reply, the silence in front of a sentence is the pause after the one before.
         begins = context_id != self._reply_id
         self._reply_id = context_id
-        async for pcm in self._take_prepared(text) or self._speak(text, trim=begins):
+        speech = self._take_prepared(text) or self._speak(text, trim=begins)
+        words, told = text.split(), 0
+        async for pcm in speech:
             await self.stop_ttfb_metrics()
-            yield TTSAudioRawFrame(pcm, self.sample_rate, 1, context_id=context_id)
+            for word, at in zip(words[told:], speech.begins_at[told:], strict=False):
+                self._words.word(word, at)
+            told = len(speech.begins_at)
+            for item in self._words.sound(TTSAudioRawFrame(pcm, self.sample_rate, 1)):
+                yield self._as_frame(item, context_id)
 
     async def cleanup(self) -> None:
         """Drop what was prepared for nothing."""
         self.forget_prepared()
         await super().cleanup()
+
+    async def _push_spoken_text(
+        self, src_frame: AggregatedTextFrame, text: str, context_id: str, append_to_context: bool
+    ) -> None:
+        rest = self._words.rest
+        await super()._push_spoken_text(src_frame, rest, context_id, append_to_context)
 
     def _speak(self, text: str, *, trim: bool) -> Speech:
         return self._engine.speak(text, rate_hz=self.sample_rate, speed=self._speed, trim=trim)

@@ -13,6 +13,7 @@ from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
     InterimTranscriptionFrame,
+    LLMRunFrame,
     MetricsFrame,
     STTMetadataFrame,
     TranscriptionFrame,
@@ -125,6 +126,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         # What is answered ahead, or was before the answer was withdrawn.
         self._ahead_of: str | None = None
         self._speculation: UserTurnSpeculation | None = None
+        # Whether the answer made ahead is that of the turn which has ended.
+        self._is_confirmed = False
         self._reading: asyncio.Task[None] | None = None
         # Hears silences before the voice activity detector is sure of them.
         self._pause: PauseDetector | None = None
@@ -154,6 +157,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         """Get ready for the end of the turn that starts."""
         await self._forget()
         self._words_due = int(self._speaking)
+        self._is_confirmed = False
         self._turns += 1
         self._open = True
 
@@ -191,6 +195,10 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                 # Others have withdrawn the answer made ahead, and told everybody: the speech goes
                 # on, or the answer calls a tool. The same words are not answered ahead again.
                 self._speculation = None
+                if self._is_confirmed and frame.broadcast_sibling_id is not None:
+                    # What answers has found that it calls a tool, before it knew of the end.
+                    self._is_confirmed = False
+                    await self.push_frame(LLMRunFrame())
             case InterimTranscriptionFrame():
                 self._read_on(frame.text)
             case EagerTranscriptionFrame():
@@ -363,9 +371,11 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         turn = self._turns
         # What is confirmed must not be withdrawn at the end of the turn.
         self._speculation = None
+        self._is_confirmed = True
         await self.trigger_user_turn_finalized(confirms_speculation=True)
         if self._open and self._turns == turn:
             # The user speaks again, at this very moment: the turn goes on.
+            self._is_confirmed = False
             self._speculation = speculation
             await self._withdraw()
 

@@ -11,14 +11,12 @@ from pipecat.frames.frames import (
     Frame,
     StartFrame,
     TTSAudioRawFrame,
-    TTSTextFrame,
 )
 from pipecat.services.settings import TTSSettings
-from pipecat.services.tts_service import TTSService
 from pipecat.utils.context.word_timestamp_tracker import WordTimestamp
 
 from processors.circuit import CircuitState
-from processors.heard_words import HeardWords
+from processors.heard_words import TimedTTS
 from processors.speech_failover import first_that_works, watch_of
 from processors.watched_voice import StreamedTTS, WatchedTTS
 
@@ -26,7 +24,7 @@ NO_VOICE = "I am sorry, my voice does not work just now. Please try again in a m
 """What is said where no voice works, in a recording."""
 
 
-class Voice(TTSService):
+class Voice(TimedTTS):
     """Says each sentence by the first of several services that can.
 
     Sound and text keep their order, whoever speaks. A sentence that breaks off is said again from
@@ -47,8 +45,6 @@ class Voice(TTSService):
         )
         self._voices = voices
         self._recording = recording
-        self._sentence = AggregatedTextFrame("", "")
-        self._words = HeardWords("", "")
         self._is_silent = False
         self._apologised_in: str | None = None
         self._told_so = False
@@ -74,11 +70,8 @@ class Voice(TTSService):
                     await self.push_error_frame(item)
                     if apology := self._apology(context_id):
                         yield apology
-                case TTSAudioRawFrame():
-                    item.context_id = context_id
-                    yield item
-                case str():
-                    yield self._heard(item, context_id)
+                case _:
+                    yield self._as_frame(item, context_id)
 
     async def _said_by(
         self, voice: WatchedTTS, text: str
@@ -93,13 +86,6 @@ class Voice(TTSService):
                     for piece in self._words.sound(item):
                         yield piece
 
-    def _heard(self, text: str, context_id: str) -> Frame:
-        frame = TTSTextFrame(text, self._sentence.text_type, segment_id=self._sentence.id)
-        frame.will_be_spoken = True
-        frame.context_id = context_id
-        frame.append_to_context = self._tts_contexts[context_id].append_to_context
-        return frame
-
     def _apology(self, context_id: str) -> Frame | None:
         if self._apologised_in == context_id:
             return None
@@ -107,13 +93,6 @@ class Voice(TTSService):
         self._told_so = True
         pcm = self._recording(self.sample_rate)
         return TTSAudioRawFrame(pcm, self.sample_rate, 1, context_id=context_id)
-
-    async def _register_spoken_text(
-        self, src_frame: AggregatedTextFrame, text: str, context_id: str
-    ) -> None:
-        self._sentence = src_frame
-        self._words = HeardWords(src_frame.text, text)
-        await super()._register_spoken_text(src_frame, text, context_id)
 
     async def _push_spoken_text(
         self, src_frame: AggregatedTextFrame, text: str, context_id: str, append_to_context: bool

@@ -211,6 +211,11 @@ class Caller:
         await self.final(text, result)
         return silent_since
 
+    async def until_end(self) -> None:
+        """Wait until the turn ends."""
+        while not self.spoken.ends:  # noqa: ASYNC110 - time is virtual
+            await asyncio.sleep(0.001)
+
     async def settle(self) -> None:
         await asyncio.sleep(SETTLED_SECS)
 

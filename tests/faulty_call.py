@@ -17,7 +17,7 @@ from bots.listener import CallListener
 from bots.local_models import loading_models
 from bots.registry import load_bot
 from bots.resources import Resources, open_resources
-from bots.settings import load_settings
+from bots.settings import Settings, load_settings
 from processors.failover import Failure
 from processors.output_pause import OutputPause
 from processors.transcript import Speaker, Turn
@@ -158,8 +158,7 @@ async def spoken_question(voice: Voice) -> Any:
     return np.clip(soxr.resample(spoken, 48_000, RATE_HZ), -32768, 32767).astype(np.int16)
 
 
-@asynccontextmanager
-async def resources_for(
+def settings_for(
     folder: Path,
     *,
     stt: Services,
@@ -170,10 +169,11 @@ async def resources_for(
     greeting: str = "",
     turns: Mapping[str, Any] | None = None,
     announcements: Mapping[str, Any] | None = None,
+    interruptions: Mapping[str, Any] | None = None,
     mcp: Mapping[str, Any] | None = None,
     prices: Mapping[str, Any] | None = None,
-) -> AsyncIterator[Resources]:
-    """Open what calls share, for these providers, and MCP servers that the receptionist has.
+) -> Settings:
+    """Return settings for these providers, and MCP servers that the receptionist has.
 
     Where one is speech to speech (`realtime`), it holds the calls.
     """
@@ -187,11 +187,12 @@ async def resources_for(
         "failover": failover,
         "turn_detection": turns,
         "announcements": announcements,
+        "interruptions": interruptions,
     }
     servers = mcp or {}
     mode = "speech_to_speech" if realtime else "chained"
     receptionist = {"greeting": greeting, "mcp": [*servers], "mode": mode}
-    settings = load_settings(
+    return load_settings(
         overrides={
             "profile": "faulty",
             "profiles": {"faulty": {kind: list(urls) for kind, urls in services.items()}},
@@ -205,6 +206,12 @@ async def resources_for(
             },
         }
     )
+
+
+@asynccontextmanager
+async def resources_for(folder: Path, **wishes: Any) -> AsyncIterator[Resources]:
+    """Open what calls share; see `settings_for`."""
+    settings = settings_for(folder, **wishes)
     async with AsyncExitStack() as stack:
         models = await stack.enter_async_context(loading_models(settings))
         yield await stack.enter_async_context(open_resources(settings, models))

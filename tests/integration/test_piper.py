@@ -1,7 +1,7 @@
 """The offline voice: what is heard of it, and when."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from piper import PiperVoice
 
+from bots.local_files import find_local_files
 from bots.models import ModelStore, default_models_dir, load_manifest
+from bots.settings import DEFAULT_CONFIG, load_settings
 from engines.piper import EVEN, PiperEngine, Samples, Vocoder, speech_rms
+from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine, pcm_to_samples
+from tests.speech import words
 
 RATE_HZ = 22_050
 
@@ -192,3 +196,45 @@ async def test_where_nothing_can_be_kept_all_is_made(voice_file: Path, tmp_path:
         assert await sound_of(engine, SENTENCES[3], trim=True)
     finally:
         engine.close()
+
+
+async def test_words_that_are_kept_begin_where_they_did(keeping: PiperEngine) -> None:
+    await keeping.keep(SENTENCES[0])
+    kept = keeping.speak(SENTENCES[0], rate_hz=RATE_HZ, trim=True)
+    [_ async for _ in kept]
+    assert len(kept.begins_at) == len(SENTENCES[0].split())
+    assert list(kept.begins_at) == sorted(kept.begins_at)
+
+
+@pytest.fixture(scope="module")
+def find_words() -> Iterator[Callable[[Samples], dict[str, float]]]:
+    """What finds by speech recognition when each word of a sound begins."""
+    files = find_local_files(load_settings(DEFAULT_CONFIG, {"profile": "offline"}))
+    assert files.stt
+    engine = WhisperEngine(files.stt, threads=1)
+
+    def find(sound: Samples) -> dict[str, float]:
+        segments, _ = engine._model.transcribe(sound, beam_size=1, word_timestamps=True)
+        return {words(word.word)[0]: word.start for it in segments for word in it.words}
+
+    # It starts threads, of which one is tqdm's and stays.
+    find(np.zeros(SAMPLE_RATE_HZ, np.float32))
+    yield find
+    engine.close()
+
+
+@pytest.mark.parametrize("trim", [False, True])
+async def test_words_begin_where_speech_recognition_finds_them(
+    engine: PiperEngine, find_words: Callable[[Samples], dict[str, float]], trim: bool
+) -> None:
+    away: list[float] = []
+    for sentence in SENTENCES:
+        speech = engine.speak(sentence, rate_hz=SAMPLE_RATE_HZ, trim=trim)
+        sound = pcm_to_samples(b"".join([piece async for piece in speech]))
+        found = await asyncio.to_thread(find_words, sound)
+        assert len(speech.begins_at) == len(sentence.split())
+        begins = dict(zip(words(sentence), speech.begins_at, strict=True))
+        away += [begins[word] - found[word] for word in begins.keys() & found.keys()]
+    assert len(away) > 30
+    assert np.median(np.abs(away)) < 0.1
+    assert np.percentile(np.abs(away), 90) < 0.3

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.standins.faults import WORD_SECS, SocketStandin, tone
+from tests.standins.faults import WORD_SECS, SocketStandin
 from tests.standins.serving import serving
 
 
@@ -55,7 +55,7 @@ class CartesiaVoice(SocketStandin):
         async for word in self.spoiled(request, socket, words):
             times = {"words": [word], "start": [begins_at], "end": [begins_at + WORD_SECS]}
             begins_at += WORD_SECS
-            data = base64.b64encode(tone(WORD_SECS, rate_hz)).decode()
+            data = base64.b64encode(self.sound(word, rate_hz)).decode()
             await socket.send_json({"type": "timestamps", "word_timestamps": times, **about})
             await socket.send_json({"type": "chunk", "data": data, "step_time": 1.0, **about})
         if self.fault is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.standins.faults import WORD_SECS, HearingStandin, SocketStandin, tone
+from tests.standins.faults import WORD_SECS, HearingStandin, SocketStandin
 from tests.standins.serving import serving
 
 
@@ -65,7 +65,7 @@ class ElevenLabsVoice(SocketStandin):
             }
             await socket.send_json(
                 {
-                    "audio": base64.b64encode(tone(WORD_SECS, rate_hz)).decode(),
+                    "audio": base64.b64encode(self.sound(word, rate_hz)).decode(),
                     "alignment": alignment,
                     "normalizedAlignment": alignment,
                     "contextId": context,

@@ -44,6 +44,10 @@ class SocketStandin:
         await socket.prepare(request)
         return socket
 
+    def sound(self, word: str, rate_hz: int) -> bytes:
+        """Return how a voice says a word, for `WORD_SECS`, as 16-bit PCM."""
+        return tone(WORD_SECS, rate_hz)
+
     async def spoiled(
         self, request: web.Request, socket: web.WebSocketResponse, parts: Sequence[str]
     ) -> AsyncIterator[str]:

@@ -56,7 +56,11 @@ USAGE = {
 }
 """What every answer has consumed, as it says."""
 
-Reply = str | tuple[str, dict[str, Any]]
+ToolUse = tuple[str, dict[str, Any]]
+"""A tool, and its arguments."""
+
+Reply = str | ToolUse | tuple[str, ToolUse]
+"""Words, a tool, or words and a tool behind them."""
 
 
 def always(words: str) -> Callable[[list[Any]], Reply]:
@@ -71,8 +75,7 @@ class OpenAIStandin:
     Attributes:
         key: The only key it takes.
         heard: What it transcribes, whatever is said.
-        reply: What its language model answers to the messages of a conversation: words, or a tool
-            and its arguments.
+        reply: What its language model answers to the messages of a conversation.
         thinks_secs: How long its language model takes to begin.
         word_secs: How long it takes for each word.
         speech_secs: How long the sound is of whatever it speaks.
@@ -227,6 +230,8 @@ def _deltas(reply: Reply, call_id: str) -> list[dict[str, Any]]:
     if isinstance(reply, str):
         return [{"content": f"{word} "} for word in reply.split()]
     name, arguments = reply
+    if isinstance(arguments, tuple):
+        return _deltas(name, call_id) + _deltas(arguments, call_id)
     function = {"name": name, "arguments": json.dumps(arguments)}
     call = {"index": 0, "id": call_id, "type": "function", "function": function}
     return [{"tool_calls": [call]}]

@@ -115,6 +115,26 @@ class TestAnAnswerMadeAhead:
         assert asked == [1]
         assert len(caller.spoken.answers) == 1
 
+    def test_is_made_again_when_the_llm_takes_it_back_as_the_turn_ends(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.say("Book me in.")
+            await caller.until_end()
+            await caller.llm.broadcast_frame(EagerEndOfTurnCancelFrame)
+
+        caller, context = play(script)
+        assert len(caller.llm.asked) == 2
+        assert said_by(context, "user") == ["Book me in."]
+
+    def test_is_kept_when_the_speech_recognition_takes_it_back_as_the_turn_ends(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.say("Book me in.")
+            await caller.until_end()
+            await caller.send(EagerEndOfTurnCancelFrame())
+
+        caller, _ = play(script)
+        assert caller.llm.asked == ["Book me in."]
+        assert len(caller.spoken.answers) == 1
+
     def test_is_not_made_for_what_was_coughed_over_the_bot(self) -> None:
         async def script(caller: Caller) -> None:
             await caller.eager("mhm")

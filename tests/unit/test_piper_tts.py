@@ -36,12 +36,14 @@ class Voice:
         made: The pieces in the order in which they were made.
         texts: What it was asked to say, and whether it was to begin at once.
         kept: What it was asked to keep, and at which speed.
+        begins_at: When the words of each text begin.
     """
 
     def __init__(self, executor: ThreadPoolExecutor) -> None:
         self.made: list[bytes] = []
         self.texts: list[tuple[str, bool]] = []
         self.kept: list[tuple[str, float]] = []
+        self.begins_at: list[float] = []
         self._executor = executor
 
     async def keep(self, text: str, *, speed: float) -> None:
@@ -57,7 +59,7 @@ class Voice:
                 self.made.append(f"{number} {text}".encode().ljust(80))
                 yield self.made[-1]
 
-        return Speech(pieces(), self._executor)
+        return Speech(pieces(), self._executor, self.begins_at)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
@@ -129,6 +131,25 @@ async def test_what_is_said_is_the_text_of_the_reply(voice: Voice) -> None:
     heard, _ = await run_test(PiperTTS(voice), frames_to_send=frames)  # type: ignore[arg-type]
     said = " ".join(frame.text for frame in heard if isinstance(frame, TTSTextFrame))
     assert said == "Sure, I can. When?"
+
+
+async def test_a_word_stands_in_the_sound_where_the_next_one_begins(voice: Voice) -> None:
+    tts = PiperTTS(voice, sample_rate=16_000)  # type: ignore[arg-type]
+    # A piece is 40 samples long.
+    voice.begins_at = [0.0, 50 / 16_000, 100 / 16_000]
+    frames = [LLMFullResponseStartFrame(), LLMTextFrame("It's $5."), LLMFullResponseEndFrame()]
+    tts.add_text_transformer(spell_out)
+    heard, _ = await run_test(tts, frames_to_send=frames)
+    order = [
+        frame.text if isinstance(frame, TTSTextFrame) else frame.num_frames
+        for frame in heard
+        if isinstance(frame, TTSTextFrame | TTSAudioRawFrame)
+    ]
+    assert order == [40, 10, "It's", 30, 20, 20, "$5."]
+
+
+async def spell_out(text: str, _: object) -> str:
+    return text.replace("$5", "five dollars")
 
 
 async def test_what_was_prepared_is_spoken_without_being_made_again(voice: Voice) -> None:

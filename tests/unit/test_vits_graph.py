@@ -58,6 +58,15 @@ def test_each_half_has_what_it_needs_and_no_more() -> None:
     assert halves.front.startswith(field(8, "head"))
 
 
+def test_the_first_half_tells_how_long_phonemes_are_behind_the_latents() -> None:
+    lengths = node("Ceil", "input scales", "lengths")
+    encoder = node("MatMul", "lengths a", "z")
+    halves = cut_before_vocoder(model(lengths, encoder, *VOCODER))
+    assert halves
+    told = halves.front[halves.front.index(encoder) + len(encoder) :]
+    assert 0 < told.rindex(b"z") < told.index(b"lengths")
+
+
 def test_a_voice_with_several_speakers_tells_both_halves_who_speaks() -> None:
     halves = cut_before_vocoder(model(ENCODER, *SPEAKER, *VOCODER[1:], inputs="input scales sid"))
     assert halves
