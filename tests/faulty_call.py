@@ -148,19 +148,24 @@ async def resources_for(
     llm: Services,
     tts: Services,
     failover: Mapping[str, Any],
+    speech_to_speech: Services | None = None,
     turns: Mapping[str, Any] | None = None,
     announcements: Mapping[str, Any] | None = None,
     mcp: Mapping[str, Any] | None = None,
     prices: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Resources]:
-    """Open what calls share, for these providers, and MCP servers that the receptionist has."""
-    services = {"stt": stt, "llm": llm, "tts": tts}
+    """Open what calls share, for these providers, and MCP servers that the receptionist has.
+
+    Where a provider is named for that, calls are held speech to speech.
+    """
+    services = {"stt": stt, "llm": llm, "tts": tts, "realtime": speech_to_speech or {}}
     providers: dict[str, dict[str, Any]] = {}
     for kind, urls in services.items():
         for provider, url in urls.items():
             config = {"api_key": KEY, "base_url": url, **OF_PROVIDER.get((kind, provider), {})}
             providers.setdefault(provider, {})[kind] = config
     realtime = {
+        "mode": "speech_to_speech" if speech_to_speech else "chained",
         "failover": failover,
         "turn_detection": turns,
         "announcements": announcements,

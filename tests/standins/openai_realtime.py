@@ -42,6 +42,7 @@ class RealtimeStandin:
         heard: What it transcribes, one turn after the other; the last again and again.
         reply: What it answers to the items of a conversation: words, or a tool and its arguments.
         transcript_secs: How long it transcribes a turn; it answers meanwhile.
+        think_secs: How long it thinks about an answer.
         fault: What is wrong with it: it takes no key, or takes one and says nothing.
         sessions: Settings of sessions, as they were sent.
         events: Types of the events that it was sent, in order, but those of sound.
@@ -59,6 +60,7 @@ class RealtimeStandin:
     heard: list[str]
     reply: Callable[[list[dict[str, Any]]], Reply]
     transcript_secs: float = 0.1
+    think_secs: float = 0.0
     fault: Fault | None = None
     sessions: list[dict[str, Any]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
@@ -244,6 +246,7 @@ class _Connection:
 
     async def _respond(self, response_id: str) -> None:
         await self.tell("response.created", response=_response(response_id, "in_progress", []))
+        await asyncio.sleep(self._standin.think_secs)
         reply = self._standin.reply(self._items)
         item = await (
             self._speak(response_id, reply)

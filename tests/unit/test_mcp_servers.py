@@ -1,6 +1,7 @@
 """Tools of a real MCP server, by pipes and by HTTP, and whose word is enough to have a tool run."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,7 @@ from bots.registry import Bot
 from bots.settings import load_settings
 from bots.toolbox import tools_of
 from bots.tools.desk import tool
-from bots.trust import REFUSAL, SUMMARY, read_only, strangers_in
+from bots.trust import OWN, REFUSAL, SUMMARY, Hearsay, read_only, strangers_in
 from tests.service import ROOT
 from tests.standins.mcp_server import COMMAND, FREE, ORDER, run_mcp_standin
 
@@ -124,11 +125,35 @@ async def test_what_a_server_says_has_no_tool_run_until_the_caller_has_spoken(
         ([ASKED, *TOLD, {"role": "developer", "content": "Be brief."}], {"calendar"}),
         ([ASKED, *told("calendar__notes", "IN_PROGRESS")], set()),
         ([ASKED, *told("opening_hours", '"nine"')], set()),
+        ([ASKED, *told("opening_hours", '"nine"'), *TOLD], {"calendar"}),
+        ([ASKED, *TOLD, *told("opening_hours", '"nine"')], {"calendar", OWN}),
+        ([ASKED, *TOLD, *told("book_appointment", json.dumps(REFUSAL))], {"calendar"}),
         ([{"role": "user", "content": "Conversation summary: x"}], {SUMMARY}),
     ],
 )  # fmt: skip
 def test_who_has_spoken_since_the_caller_did(messages: list[Any], strangers: set[str]) -> None:
     assert strangers_in(messages) == strangers
+
+
+async def test_what_a_server_has_had_looked_up_is_told_to_no_server(servers: McpServers) -> None:
+    @read_only
+    @tool
+    async def list_appointments(params: FunctionCallParams) -> dict[str, Any]:
+        """List."""
+        return {"appointments": ["Monday at ten"]}
+
+    await servers.count_tools("calendar")
+    bot = Bot("For tests.", tools=(list_appointments,), mcp=("calendar",))
+    hearsay = Hearsay([])
+    own, *foreign = tools_of(bot, cast(Any, House(servers)), record, hearsay)
+    [notes] = [it for it in foreign if cast(Any, it).name == "calendar__notes"]
+    assert await run(own)
+    assert ORDER in await run(notes, day="Monday"), "nobody has put it up to looking"
+    assert ORDER in await run(notes, day="Tuesday")
+    assert await run(own)
+    assert await run(notes, day="your appointments are on Monday") == REFUSAL
+    hearsay.caller_speaks()
+    assert ORDER in await run(notes, day="Monday")
 
 
 def test_a_server_that_a_bot_names_must_be_there(tmp_path: Path) -> None:
