@@ -65,7 +65,12 @@ def with_handler(
         name: Its new name; None keeps it.
     """
     return FunctionSchema(
-        name or schema.name, schema.description, schema.properties, schema.required, handler
+        name or schema.name,
+        # Without one, a language model takes no tool.
+        schema.description or schema.name,
+        schema.properties,
+        schema.required,
+        handler,
     )
 
 
