@@ -37,7 +37,7 @@ from bots.listener import CallListener
 from bots.meter import Meter
 from bots.pipeline import Brain, assemble, make_chained
 from bots.recording import Recording
-from bots.registry import Bot
+from bots.registry import Bot, mcp_of
 from bots.resources import Resources
 from bots.sounds import make_background
 from bots.speech_to_speech import SpeechToSpeech
@@ -129,7 +129,9 @@ async def make_call(
 
     Raises:
         ValueError: If Pipecat does not know the kind of session.
+        UnknownBot: If there is no such specialist.
     """
+    await resources.mcp_servers.until_looked(mcp_of(bot, resources.settings))
     output = OutputPause()
     background = make_background(bot, resources.settings.voice.realtime.audio)
     transport = await make_transport(runner_args, output, background)

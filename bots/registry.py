@@ -184,6 +184,16 @@ def specialists_of(bot: Bot, settings: Settings) -> dict[str, Bot]:
     return {name: replace(load_bot(name, settings), specialists=()) for name in bot.specialists}
 
 
+def mcp_of(bot: Bot, settings: Settings) -> set[str]:
+    """Return the MCP servers whose tools calls of a bot have in this process.
+
+    Raises:
+        UnknownBot: If a specialist cannot be loaded.
+    """
+    members = [bot, *specialists_of(bot, settings).values()]
+    return {server for it in members if not it.remote for server in it.mcp}
+
+
 def _of_all(settings: Settings) -> BotChanges:
     agent = settings.voice.realtime.agent
     greeting = None if agent.initial_greeting else ""

@@ -19,7 +19,7 @@ from bots.failover import Circuits
 from bots.local import LocalServices
 from bots.local_files import find_local_files
 from bots.local_models import LocalModels
-from bots.mcp_servers import McpServers
+from bots.mcp_servers import McpServers, check_package
 from bots.registry import Bot, load_bot
 from bots.settings import Settings
 from bots.sounds import check_sounds
@@ -60,13 +60,14 @@ class Resources:
 
 @asynccontextmanager
 async def open_resources(
-    settings: Settings, models: Awaitable[LocalModels]
+    settings: Settings, models: Awaitable[LocalModels], *, holds_calls: bool = True
 ) -> AsyncIterator[Resources]:
     """Open what calls share, and close it at the end.
 
     Args:
         settings: The settings of the process.
         models: The offline models, which may still be loading; closed by their owner.
+        holds_calls: Whether this process does, so that MCP servers are started or connected to.
 
     Raises:
         ServiceUnavailable: If a key or a package is missing.
@@ -98,7 +99,8 @@ async def open_resources(
         stack.push_async_callback(checkpoints.close)
         mcp_servers = McpServers(settings.mcp)
         stack.push_async_callback(mcp_servers.close)
-        mcp_servers.look({name for bot in bots for name in bot.mcp})
+        if holds_calls:
+            mcp_servers.look({name for bot in bots if not bot.remote for name in bot.mcp})
         # Calls need not wait for this: what they come upon first is read for them.
         studying = asyncio.create_task(_study(settings, bots, encoder, local))
         studying.add_done_callback(_tell_of_failure)
@@ -155,6 +157,8 @@ def check_bots(settings: Settings) -> list[Bot]:
             logger.warning(
                 "voice.prices: {} cost nothing in the budget of a bot", ", ".join(sorted(unpriced))
             )
+    if any(bot.mcp for bot in bots):
+        check_package()
     return bots
 
 

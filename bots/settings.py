@@ -45,6 +45,9 @@ ROOM_SERVICES = ("daily", "livekit")
 
 SECRETS = {"api_key", "api_secret", "secret", "credential", "dialin_secret", "redis_url"}
 
+HOLDS_SECRETS = re.compile(r"mcp\.[^.]+\.(headers|env)\..+")
+"""Where any value may be one, or have one in it."""
+
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z][A-Z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 
@@ -242,14 +245,20 @@ def _written_secrets(node: Any, where: str = "") -> list[str]:
                 for index, value in enumerate(node)
                 for problem in _written_secrets(value, f"{where}[{index}]")
             ]
-        case str() if node and where.rpartition(".")[2] in SECRETS:
-            variable = _VARIABLE.fullmatch(node)
+        case str() | int() | float() if node and _may_be_secret(where):
+            # A header has words before its token.
+            is_part = HOLDS_SECRETS.fullmatch(where)
+            variable = (_VARIABLE.search if is_part else _VARIABLE.fullmatch)(str(node))
             if not variable or variable["default"]:
                 return [
                     f"{where}: a secret must not be in the file: write ${{NAME}} here, and set "
                     "NAME in the environment or in .env"
                 ]
     return []
+
+
+def _may_be_secret(where: str) -> bool:
+    return where.rpartition(".")[2] in SECRETS or bool(HOLDS_SECRETS.fullmatch(where))
 
 
 def _part(raw: dict[str, Any], name: str) -> dict[str, Any]:
@@ -295,7 +304,7 @@ def _explain(error: ErrorDetails) -> str:
             expectation = f"{expectation[:1].lower()}{expectation[1:]}"
             # A whole section may hold secrets.
             given = error["input"]
-            may_be_secret = isinstance(given, dict) or error["loc"][-1] in SECRETS
+            may_be_secret = isinstance(given, dict) or _may_be_secret(where)
             instead = "" if may_be_secret else f", not {given!r}"
             return f"{where}: {expectation}{instead}"
 

@@ -58,6 +58,7 @@ async def serving(name: str, resources: Resources) -> AsyncIterator[AgentServer]
 
     server = AgentServer(name, post, make, max_answers=settings.bus.answers)
     try:
+        await resources.mcp_servers.until_looked(bot.mcp)
         await server.open()
         yield server
     finally:

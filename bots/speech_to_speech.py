@@ -32,6 +32,7 @@ from bots.pipeline import Brain, KeepToolCall, interruptions_of
 from bots.registry import Bot
 from bots.resources import Resources
 from bots.toolbox import tools_of
+from bots.trust import Hearsay
 from processors.directions import DirectionGiver, DirectionWriter
 from processors.microphone_sink import MicrophoneSinkProcessor
 from processors.realtime_session import RealtimeSession
@@ -68,7 +69,8 @@ def make_speech_to_speech(
         ServiceUnavailable: If the service cannot be made.
     """
     realtime = resources.settings.voice.realtime
-    tools: list[Any] = [*tools_of(bot, resources, keep_tool_call)]
+    hearsay = Hearsay(messages)
+    tools: list[Any] = [*tools_of(bot, resources, keep_tool_call, hearsay)]
     provider, config = providers.service_for("realtime", bot, resources.settings)
     session = providers.make_realtime(
         provider,
@@ -107,7 +109,7 @@ def make_speech_to_speech(
     processors = [
         DirectionWriter(),
         turns.user(),
-        DirectionGiver(),
+        DirectionGiver(hearsay.caller_speaks),
         session,
         *([] if is_recorded else [MicrophoneSinkProcessor()]),
         SpokenWords(),

@@ -1,16 +1,18 @@
 """What the language model of a bot may call: the bot's own tools, and those of its MCP servers."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+from pipecat.frames.frames import FunctionCallResultProperties
 from pipecat.services.llm_service import FunctionCallParams
 
 from bots.ledger import Tool, on_record
 from bots.registry import Bot
-from bots.trust import REFUSAL, is_read_only, server_of, strangers_in
+from bots.trust import REFUSAL, Hearsay, is_read_only, server_of, strangers_in
 from processors.transcript import ToolCall
 
 if TYPE_CHECKING:
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def tools_of(
-    bot: Bot, resources: "Resources", record: Callable[[ToolCall], Awaitable[None]]
+    bot: Bot,
+    resources: "Resources",
+    record: Callable[[ToolCall], Awaitable[None]],
+    hearsay: Hearsay | None = None,
 ) -> list[Tool | FunctionSchema]:
     """Return a bot's tools for one call: on record, and none at the bidding of a stranger.
 
@@ -26,8 +31,10 @@ def tools_of(
         bot: Whose.
         resources: What calls share. Of MCP servers that are not there now, there are no tools.
         record: Called before a tool runs and when it has, and waited for.
+        hearsay: Knows whose words have come in, and is told of these tools'; None where the
+            conversation says it.
     """
-    own = [it if is_read_only(it) else _if_asked(it, server=None) for it in bot.tools]
+    own = [_if_asked(it, server=None, hearsay=hearsay) for it in bot.tools]
     tools: list[Tool | FunctionSchema] = [on_record(tool, record) for tool in own]
     names = {tool.__name__ for tool in own}
     for schema in resources.mcp_servers.tools(bot.mcp):
@@ -36,7 +43,7 @@ def tools_of(
                 "{} is a tool of the bot's own: the MCP server's is left out", schema.name
             )
             continue
-        handler = _if_asked(handler_of(schema), server=server_of(schema.name))
+        handler = _if_asked(handler_of(schema), server=server_of(schema.name), hearsay=hearsay)
         tools.append(with_handler(schema, on_record(handler, record)))
     return tools
 
@@ -58,26 +65,41 @@ def with_handler(
         name: Its new name; None keeps it.
     """
     return FunctionSchema(
-        name or schema.name, schema.description, schema.properties, schema.required, handler
+        name or schema.name,
+        # Without one, a language model takes no tool.
+        schema.description or schema.name,
+        schema.properties,
+        schema.required,
+        handler,
     )
 
 
-def _if_asked(tool: Tool, *, server: str | None) -> Tool:
+def _if_asked(tool: Tool, *, server: str | None, hearsay: Hearsay | None) -> Tool:
     """Return a tool that refuses while words of others have come in since the caller spoke.
 
     Args:
-        tool: A tool.
+        tool: A tool; one that merely reads never refuses.
         server: Whose it is, and whose words it may follow; None for the bot's own.
+        hearsay: See `tools_of`.
     """
 
     @wraps(tool)
     async def careful(params: FunctionCallParams, **arguments: Any) -> None:
-        strangers = strangers_in(params.context.messages) - {server}
-        if strangers:
+        heard = hearsay.strangers if hearsay else strangers_in(params.context.messages)
+        strangers = heard - {server}
+        if strangers and not is_read_only(tool):
             logger.warning(
                 "{} does not run: it may be what {} wants", params.function_name, sorted(strangers)
             )
             return await params.result_callback(REFUSAL)
-        await tool(params, **arguments)
+
+        async def tell(
+            result: Any, *, properties: FunctionCallResultProperties | None = None
+        ) -> None:
+            if hearsay:
+                hearsay.told_by(server)
+            await params.result_callback(result, properties=properties)
+
+        await tool(replace(params, result_callback=tell), **arguments)
 
     return careful

@@ -2,9 +2,11 @@
 
 What a tool of an MCP server returns, a language model reads like all the rest, and it may hold
 orders that somebody has written there. So from when it has come in until the caller speaks again,
-of the bot's own tools only those run that merely read, and of servers' tools only that server's.
+of the bot's own tools only those run that merely read, and of servers' tools only that server's;
+and when the bot's own have told something meanwhile, none, so that no server is told it.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -21,19 +23,23 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 SEPARATOR = "__"
 """Between the name of a server and that of its tool."""
 
+OWN = "a tool of the bot's own"
+"""Stands among strangers when one has told something that a stranger may have wanted to know."""
+
 SUMMARY = "a summary"
 
 SUMMARIES = ("Conversation summary:", "Here is a summary of the conversation to date:")
 """So begin those of Pipecat and of LangChain, which stand there as if the caller had said them."""
-
-NO_RESULT = ("IN_PROGRESS", "CANCELLED", INTERRUPTED)
-"""What is written where there is none; one that there is, is JSON, a text with its quotes."""
 
 REFUSAL = {
     "error": "caller_has_not_asked",
     "ask": "Nothing was done. Tell the caller what you would do, and ask whether you should. "
     "Do it when they have said so.",
 }
+
+NO_RESULT = ("IN_PROGRESS", "CANCELLED", INTERRUPTED, json.dumps(REFUSAL))
+"""What stands there of a tool that has told nothing. What one has told is JSON, a text with its
+quotes."""
 
 
 def read_only(tool: Function) -> Function:
@@ -53,26 +59,53 @@ def server_of(tool_name: str) -> str | None:
     return server if separator else None
 
 
-def strangers_in(messages: Sequence[LLMContextMessage]) -> set[str]:
+def strangers_in(messages: Sequence[LLMContextMessage]) -> frozenset[str]:
     """Return whose words have come in since the caller spoke last.
 
     Args:
-        messages: A conversation, as Pipecat's aggregators write it.
+        messages: A conversation in which the caller's words stand before what was done about them,
+            as they do in all but those that are held speech to speech.
 
     Returns:
-        Names of MCP servers, and `SUMMARY` where nobody can tell any more.
+        Names of MCP servers, `OWN`, and `SUMMARY` where nobody can tell any more.
     """
     told_by: dict[str, str | None] = {}
-    strangers: set[str] = set()
     since = _since_asked(messages)
+    begins_with_summary = since and standard_message_text(cast(Any, since[0])).startswith(SUMMARIES)
+    strangers = frozenset({SUMMARY} if begins_with_summary else ())
     for message in since:
         for call in message.get("tool_calls") or ():
             told_by[call["id"]] = server_of(call["function"]["name"])
-        is_result = message["role"] == "tool" and message["content"] not in NO_RESULT
-        if is_result and (server := told_by.get(message["tool_call_id"])):
-            strangers.add(server)
-    begins_with_summary = since and standard_message_text(cast(Any, since[0])).startswith(SUMMARIES)
-    return strangers | {SUMMARY} if begins_with_summary else strangers
+        if message["role"] == "tool" and message["content"] not in NO_RESULT:
+            strangers = _and_now(told_by.get(message["tool_call_id"]), strangers)
+    return strangers
+
+
+class Hearsay:
+    """What `strangers_in` tells, of a conversation whose caller's words are written down late.
+
+    Args:
+        messages: The conversation before.
+
+    Attributes:
+        strangers: Whose words have come in since the caller spoke last.
+    """
+
+    def __init__(self, messages: Sequence[LLMContextMessage]) -> None:
+        self.strangers = strangers_in(messages)
+
+    def told_by(self, server: str | None) -> None:
+        """Take that a tool has told something: of a server, or None for one of the bot's own."""
+        self.strangers = _and_now(server, self.strangers)
+
+    def caller_speaks(self) -> None:
+        """Take that the caller speaks, or writes."""
+        self.strangers = frozenset()
+
+
+def _and_now(server: str | None, strangers: frozenset[str]) -> frozenset[str]:
+    """Return who the strangers are when a tool of somebody's has told something, too."""
+    return strangers | {server or OWN} if server or strangers else strangers
 
 
 def _since_asked(messages: Sequence[LLMContextMessage]) -> list[dict[str, Any]]:

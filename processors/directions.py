@@ -5,6 +5,7 @@ them: they are wrapped before it, and unwrapped behind it.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from pipecat.frames.frames import (
     Frame,
     LLMMessagesAppendFrame,
     TTSSpeakFrame,
+    UserStartedSpeakingFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContextMessage, standard_message_text
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -72,10 +74,15 @@ class DirectionGiver(FrameProcessor):
     """Stands between the user aggregator and the model; see `DirectionWriter`.
 
     The end of the call waits until the last words have been said, as it does with a voice.
+
+    Args:
+        on_user: Called when the user begins to speak, and with what they write, before the model is
+            told.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_user: Callable[[], None]) -> None:
         super().__init__()
+        self._on_user = on_user
         self._speaks = False
         self._unsaid = 0
         self._all_said = asyncio.Event()
@@ -86,12 +93,16 @@ class DirectionGiver(FrameProcessor):
         await super().process_frame(frame, direction)
         match frame:
             case DirectionFrame(message=message, run=run):
+                if isinstance(message, dict) and message["role"] == "user":
+                    self._on_user()
                 if run:
                     # What is being said now is not yet it.
                     self._unsaid = 1 + self._speaks
                     self._all_said.clear()
                 await self.push_frame(LLMMessagesAppendFrame([message], run_llm=run))
                 return
+            case UserStartedSpeakingFrame():
+                self._on_user()
             case BotStartedSpeakingFrame():
                 self._speaks = True
             case BotStoppedSpeakingFrame():

@@ -17,7 +17,7 @@ from bots.config import KINDS, Kind
 from bots.database import connect
 from bots.errors import ConfigError, ParlanteError
 from bots.local_files import find_local_files
-from bots.mcp_servers import McpServers
+from bots.mcp_servers import McpServers, check_package
 from bots.registry import load_bot
 from bots.settings import Settings, load_settings
 from runner.app import CLIENT_DIR
@@ -105,6 +105,8 @@ def _database(settings: Settings) -> str:
 
 
 def _mcp_server(settings: Settings, name: str) -> str:
+    check_package()
+
     async def look() -> int:
         servers = McpServers({name: settings.mcp[name]})
         try:

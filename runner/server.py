@@ -236,7 +236,9 @@ async def running(
         from runner.app import create_app
 
         connect_over_loopback_when_alone()
-        resources = await stack.enter_async_context(open_resources(settings, models))
+        resources = await stack.enter_async_context(
+            open_resources(settings, models, holds_calls=template is None)
+        )
         app = create_app(
             resources,
             own_key=own_key,

@@ -41,7 +41,12 @@ def open_post(settings: Settings) -> "RedisPost":
         )
     from bots.redis_post import RedisPost
 
-    return RedisPost(settings.bus.redis_url.get_secret_value())
+    try:
+        return RedisPost(settings.bus.redis_url.get_secret_value())
+    except (ValueError, TypeError):
+        raise ServiceUnavailable(
+            "bus.redis_url: has a parameter that Redis does not take"
+        ) from None
 
 
 def make_agent(call: AgentCall) -> RemoteAgent:

@@ -3,6 +3,7 @@
 from base64 import b64decode
 from contextlib import suppress
 from typing import Annotated, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -137,8 +138,16 @@ class BusConfig(Section):
     @field_validator("redis_url")
     @classmethod
     def _is_an_address(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith(("redis://", "rediss://")):
-            raise ValueError("expected redis://... or rediss://...")
+        try:
+            parts = urlsplit(url.get_secret_value())
+            # What is taken for a port may be a piece of a password, which an error would tell.
+            is_address = parts.scheme in ("redis", "rediss") and parts.port != 0
+        except ValueError:
+            is_address = False
+        if not is_address:
+            raise ValueError(
+                "expected redis://... or rediss://..., and in a password %2F for /, %23 for #"
+            )
         return url
 
 

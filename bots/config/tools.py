@@ -21,7 +21,8 @@ class McpServerConfig(Section):
         headers: What each request carries (`Authorization: Bearer ${TOKEN}`).
         tools: Those of its tools that bots are given, by the names that it has for them; None for
             all.
-        timeout: How long a tool may take before the language model is told that nothing came.
+        timeout: How long a tool may take before the language model is told that nothing came; no
+            longer than the bot's own, so that no agent is given up for it.
     """
 
     command: str | None = None
@@ -30,7 +31,7 @@ class McpServerConfig(Section):
     url: Annotated[str, Field(pattern=r"^https?://")] | None = None
     headers: dict[str, str] = Field(default={}, repr=False)
     tools: Annotated[list[str], Field(min_length=1)] | None = None
-    timeout: Annotated[float, Field(gt=0)] = 10
+    timeout: Annotated[float, Field(gt=0, le=15)] = 10
 
     @model_validator(mode="after")
     def _is_here_or_elsewhere(self) -> Self:

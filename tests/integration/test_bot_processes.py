@@ -23,10 +23,11 @@ from tests.integration.test_reload import greet
 from tests.integration.test_rooms import delete, for_daily, post
 from tests.integration.test_survival import hear_again, look
 from tests.integration.test_transcript import read_when
-from tests.service import Service, run_service, until_no_session
+from tests.service import ROOT, Service, run_service, until_no_session
 from tests.shared_service import SharedService
 from tests.socket_peer import connect_by_socket
 from tests.standins.daily_api import run_daily_standin
+from tests.standins.mcp_server import COMMAND as MCP_COMMAND
 from tests.standins.openai_server import Fault, OpenAIStandin, Reply, run_openai_standin
 
 KEY = "sk-standin"
@@ -84,6 +85,10 @@ def holders(service: Service) -> dict[str, int]:
 
 def children(service: Service) -> set[int]:
     return {process.pid for process in psutil.Process(service.process.pid).children(recursive=True)}
+
+
+def is_mcp_server(process: psutil.Process) -> bool:
+    return "tests.standins.mcp_server" in process.cmdline()
 
 
 def said(words: str) -> Callable[[Any], bool]:
@@ -210,6 +215,26 @@ async def test_a_bot_that_breaks_as_it_is_made_is_refused_and_holds_no_line(
                         await socket.recv()
                 await delete(service, started["wsUrl"].rpartition("/")[2].partition(".")[0])
         assert "nothing can be made of it" in service.log
+
+
+async def test_the_first_call_of_a_process_has_the_tools_of_mcp_servers_which_start_only_there(
+    tmp_path: Path, environment: Mapping[str, str], standin: OpenAIStandin
+) -> None:
+    settings = {
+        **environment,
+        "PARLANTE_MCP": json.dumps({"calendar": {**MCP_COMMAND, "env": {"PYTHONPATH": str(ROOT)}}}),
+        "PARLANTE_BOTS__RECKLESS__MCP": '["calendar"]',
+        "PARLANTE_VOICE__REALTIME__WORKER__IDLE": "0",
+    }
+    with run_service(tmp_path, environment=settings) as service:
+        async with connect(service.url, bot="reckless") as peer:
+            await peer.hear_out(timeout=REPLY_SECS)
+            assert await ask(peer, "Marigold.") == "You said Marigold."
+            [holder] = holders(service).values()
+            programs = [it for it in map(psutil.Process, children(service)) if is_mcp_server(it)]
+            assert {program.ppid() for program in programs} == {holder}
+    offered = {tool["function"]["name"] for tool in standin.chats[-1]["tools"]}
+    assert {"crash", "calendar__notes"} <= offered
 
 
 async def test_a_room_elsewhere_gets_another_bot_when_the_process_of_the_first_dies(

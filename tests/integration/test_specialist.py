@@ -1,6 +1,7 @@
 """A caller is put through to a specialist in another process, over Redis, and on and back."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,9 +18,10 @@ from tests.integration.test_smart_router import HELP, go_round, offered, put_thr
 from tests.integration.test_transcript import entries, read_when
 from tests.redis import RedisServer, redis_program, run_redis
 from tests.script import BOOKING, LEAD, NAMES, ROUND
-from tests.service import OFFLINE_SPEECH, run_service
+from tests.service import OFFLINE_SPEECH, ROOT, run_service
 from tests.specialist import run_specialist
 from tests.speech import Listener, Speaker
+from tests.standins.mcp_server import COMMAND
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
 
 pytestmark = pytest.mark.skipif(not redis_program(), reason="needs redis-server")
@@ -37,6 +39,12 @@ SAY = {
     "sales": "I will put you through to sales.",
     "callcenter": "My colleague in support knows that.",
 }
+CALENDAR = {
+    "PARLANTE_MCP": json.dumps({"calendar": {**COMMAND, "env": {"PYTHONPATH": str(ROOT)}}}),
+    "PARLANTE_BOTS__SALES__MCP": '["calendar"]',
+}
+"""Has sales have the tools of an MCP server, too."""
+
 NOTED = "Team is one hundred and ninety dollars. They will write to you."
 ALL = " ".join(f"This is word {number}." for number in range(30))
 YES = "Yes, I am here."
@@ -164,7 +172,7 @@ async def test_a_call_goes_on_whatever_becomes_of_the_other_process(
 ) -> None:
     llm = Standin(key="sk-standin", heard="", reply=reply)
     async with run_openai_standin(llm):
-        variables = environment(llm, redis)
+        variables = {**environment(llm, redis), **CALENDAR}
         with run_service(tmp_path, environment=variables) as service:
             async with connect(service.url, bot="smart_router") as peer:
                 await peer.hear_out(timeout=REPLY_SECS)
@@ -199,6 +207,7 @@ async def test_a_call_goes_on_whatever_becomes_of_the_other_process(
                 # Who is back answers, also when Redis was away in between.
                 async with run_specialist(tmp_path / "second", "sales", variables):
                     assert " ".join(await say(peer, PRICE)) == f"{SAY['sales']} {NOTED}"
+                    assert "calendar__notes" in dict(offered(llm))["Max"], "with its first answer"
                     redis.kill()
                     assert await say(peer, TELL) == [APOLOGY]
                     redis.start()

@@ -9,10 +9,11 @@ import pytest
 from bots.config import AnnouncementConfig
 from bots.mcp_servers import LATE
 from bots.trust import REFUSAL
-from tests.faulty_call import faulty_call, resources_for
+from tests.faulty_call import KEY, QUESTION, faulty_call, resources_for
 from tests.service import ROOT
 from tests.speech import Speaker
 from tests.standins.mcp_server import COMMAND, ORDER
+from tests.standins.openai_realtime import RealtimeStandin, run_realtime_standin
 from tests.standins.openai_server import OpenAIStandin, Reply
 
 TOOL_SECS = 3
@@ -60,6 +61,41 @@ async def test_what_a_server_says_has_no_appointment_cancelled_until_the_caller_
     assert ORDER in notes
     assert REFUSAL["error"] in refused
     assert "not_found" in allowed, "it ran"
+
+
+async def test_speech_to_speech_it_has_none_cancelled_either_though_words_are_written_down_late(
+    tmp_path: Path, speaker: Speaker, services: dict[str, Any]
+) -> None:
+    replies: list[Reply] = [
+        ("calendar__notes", {"day": "Monday"}),
+        CANCEL,
+        "Shall I cancel your appointment?",
+        CANCEL,
+        "There is no such appointment.",
+    ]
+    told: list[str] = []
+
+    def reply(items: list[Any]) -> Reply:
+        told[:] = [it["output"] for it in items if it["type"] == "function_call_output"]
+        said = [it for it in items if it.get("role") == "assistant"]
+        return replies[len(told) + len(said)]
+
+    standin = RealtimeStandin(KEY, "gpt-realtime", [QUESTION, "Yes, please."], reply)
+    # When it is written down what the caller has said, all has been done about it.
+    # What the caller has said is written down behind what the server has.
+    standin.think_secs, standin.transcript_secs = 1.5, 2.0
+    async with run_realtime_standin(standin):
+        services["speech_to_speech"] = {"openai": standin.url}
+        async with resources_for(tmp_path, mcp={"calendar": CALENDAR}, **services) as resources:
+            await resources.mcp_servers.count_tools("calendar")
+            async with faulty_call(resources, speaker) as call:
+                assert (await call.ask()).said.generated == "Shall I cancel your appointment?"
+                assert (await call.ask()).said.generated == "There is no such appointment."
+    notes, refused, allowed = told
+    assert ORDER in notes
+    assert REFUSAL["error"] in refused
+    assert "not_found" in allowed, "it ran"
+    assert not standin.wrong
 
 
 async def test_who_waits_for_a_tool_is_told_so_and_told_that_nothing_came(

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from mcp.server.mcpserver import MCPServer
+from mcp.types import CallToolResult
+from pydantic import BaseModel
 
 from tests.service import ROOT
 
@@ -61,6 +63,24 @@ def fail() -> str:
 
 
 @server.tool()
+def fail_silently() -> CallToolResult:
+    return CallToolResult(content=[], is_error=True)
+
+
+class Slot(BaseModel):
+    """A time of a day."""
+
+    day: str
+    hour: int
+
+
+@server.tool()
+def take(slot: Slot) -> str:
+    """Take a time, by arguments that are defined beside them."""
+    return str(slot)
+
+
+@server.tool()
 async def hang() -> str:
     """Never answer."""
     await asyncio.Event().wait()
@@ -79,12 +99,17 @@ def odd() -> str:
     return ""
 
 
-@contextmanager
-def run_mcp_standin() -> Iterator[dict[str, Any]]:
-    """Serve by HTTP on a free port of the loopback address; yield an entry of `mcp`."""
+def free_port() -> int:
+    """Return a port of the loopback address where nobody listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
+    return port
+
+
+@contextmanager
+def run_mcp_standin(port: int) -> Iterator[dict[str, Any]]:
+    """Serve by HTTP on the loopback address; yield an entry of `mcp`."""
     command = [sys.executable, "-m", "tests.standins.mcp_server", str(port)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:

@@ -46,6 +46,7 @@ class RealtimeStandin:
         reply: What it answers to the items of a conversation: words, or a tool and its arguments.
         transcript_secs: How long it transcribes a turn; it answers meanwhile.
         voice: What it speaks with; None for a tone.
+        think_secs: How long it thinks about an answer.
         start_fault: What is wrong with it when a client connects; None for nothing.
         fault: What is wrong with it in a session that is under way; None for nothing.
         sessions: Settings of sessions, as they were sent.
@@ -65,6 +66,7 @@ class RealtimeStandin:
     reply: Callable[[list[dict[str, Any]]], Reply]
     transcript_secs: float = 0.1
     voice: Speaker | None = None
+    think_secs: float = 0.0
     start_fault: Fault | None = None
     fault: Fault | None = None
     sessions: list[dict[str, Any]] = field(default_factory=list)
@@ -253,6 +255,7 @@ class _Connection:
 
     async def _respond(self, response_id: str) -> None:
         await self.tell("response.created", response=_response(response_id, "in_progress", []))
+        await asyncio.sleep(self._standin.think_secs)
         fault = self._standin.fault
         if fault in REFUSALS:
             self._answering = None

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from bots.agents.remote import open_post
 from bots.config import BotChanges, ServiceWishes
-from bots.errors import ConfigError
+from bots.errors import ConfigError, ServiceUnavailable
 from bots.registry import Bot, UnknownBot, load_bot, with_changes
 from bots.settings import DEFAULT_CONFIG, load_settings
 from bots.specialist import only
@@ -164,6 +165,20 @@ class TestProblems:
         assert "server.webhooks[0].secret: a secret must not be in the file" in message
         assert "live" not in message
 
+    def test_so_is_one_that_is_for_an_mcp_server(self, tmp_path: Path) -> None:
+        text = (
+            "mcp:\n"
+            "  crm: {url: 'https://x', headers: {Authorization: Bearer live-1, X-Key: 4711}}\n"
+            "  notes: {command: x, env: {KEY: '${NOTES_KEY:-live-2}'}}\n"
+            "  mail: {url: 'https://x', headers: {Authorization: 'Bearer ${HOME}'}}\n"
+        )
+        message = problems_of(tmp_path, text)
+        for place in ("crm.headers.Authorization", "crm.headers.X-Key", "notes.env.KEY"):
+            assert f"mcp.{place}: a secret must not be in the file" in message
+        assert "mcp.mail" not in message
+        assert "live" not in message
+        assert "4711" not in message
+
     def test_an_unset_variable_outside_of_providers_is_told(self, tmp_path: Path) -> None:
         message = problems_of(tmp_path, 'server: {host: "${NO_SUCH_HOST}"}')
         assert "server.host: environment variable NO_SUCH_HOST is not set" in message
@@ -198,7 +213,13 @@ class TestBotsInOtherProcesses:
         monkeypatch.setenv("PARLANTE_BUS__REDIS_URL", "http://:hunter2@localhost")
         wrong += problems_of(tmp_path, "")
         assert "bus.redis_url: expected redis://" in wrong
-        assert "hunter2" not in wrong
+        monkeypatch.setenv("PARLANTE_BUS__REDIS_URL", "redis://:hunter2/x@localhost")
+        broken = problems_of(tmp_path, "")
+        assert "bus.redis_url: expected redis://" in broken
+        assert "hunter2" not in wrong + broken
+        monkeypatch.setenv("PARLANTE_BUS__REDIS_URL", "redis://:hunter2@localhost?db=x")
+        with pytest.raises(ServiceUnavailable, match=r"bus\.redis_url"):
+            open_post(load_settings(DEFAULT_CONFIG))
 
     def test_they_are_reached_by_their_name_and_never_speech_to_speech(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
