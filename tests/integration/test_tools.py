@@ -85,7 +85,7 @@ async def test_speech_to_speech_it_has_none_cancelled_either_though_words_are_wr
     # What the caller has said is written down behind what the server has.
     standin.think_secs, standin.transcript_secs = 1.5, 2.0
     async with run_realtime_standin(standin):
-        services["speech_to_speech"] = {"openai": standin.url}
+        services["realtime"] = {"openai": standin.url}
         async with resources_for(tmp_path, mcp={"calendar": CALENDAR}, **services) as resources:
             await resources.mcp_servers.count_tools("calendar")
             async with faulty_call(resources, speaker) as call:
