@@ -95,25 +95,37 @@ def check_language(kind: Kind, config: ServiceConfig, settings: Settings) -> Non
     """
     if kind == "llm" or config.language is None:
         return
+    models_dir = settings.models_dir or default_models_dir()
     choice = _name_or_path(kind, config)
-    if isinstance(choice, str):
-        store = ModelStore(settings.models_dir or default_models_dir(), load_manifest())
-        if store.status(choice) is not ModelStatus.PRESENT:
-            return
-        choice = _path_in(store, kind, choice)
     try:
-        known = _languages_heard(choice) if kind == "stt" else _languages_spoken(choice)
+        known = _languages_of(kind, choice, models_dir)
     except (OSError, ValueError, KeyError) as error:
         raise ServiceUnavailable(f"{kind}: which language {choice} knows cannot be read") from error
-    if config.language.partition("-")[0] not in known:
+    if known is not None and config.language.partition("-")[0] not in known:
         raise ServiceUnavailable(
-            f"{kind}: {config.model or config.voice} is loaded on this machine, and does not know "
-            f"the language '{config.language}': name another in voice.providers.local.{kind}, or "
-            "take a provider that does"
+            f"{kind}: {choice} is loaded on this machine, and does not know the language "
+            f"'{config.language}': name another in voice.providers.local.{kind}, or take a "
+            "provider that does"
         )
 
 
 @cache
+def _languages_of(kind: Kind, choice: str | Path, models_dir: Path) -> frozenset[str] | None:
+    """Return what a model hears or speaks; None for one of the manifest that has yet to be pulled.
+
+    Kept, because it is asked for before calls: what is loaded changes with a restart alone.
+    """
+    if isinstance(choice, str):
+        store = ModelStore(models_dir, load_manifest())
+        if store.status(choice) is not ModelStatus.PRESENT:
+            return None
+        choice = _path_in(store, kind, choice)
+    if kind == "stt":
+        return _languages_heard(choice)
+    voice = json.loads(choice.with_name(f"{choice.name}.json").read_bytes())
+    return frozenset({voice["language"]["family"]})
+
+
 def _languages_heard(whisper: Path) -> frozenset[str]:
     """Return what a model in the form of CTranslate2 knows, which goes by the size of its words."""
     listed = whisper / "vocabulary.json"
@@ -125,13 +137,6 @@ def _languages_heard(whisper: Path) -> frozenset[str]:
     if len(tokens) < MULTILINGUAL_TOKENS:
         return frozenset({"en"})
     return frozenset(found[1] for token in tokens if (found := _LANGUAGE_TOKEN.fullmatch(token)))
-
-
-@cache
-def _languages_spoken(piper: Path) -> frozenset[str]:
-    """Return what a voice speaks, which is told by the file beside it."""
-    voice = json.loads(piper.with_name(f"{piper.name}.json").read_bytes())
-    return frozenset({voice["language"]["family"]})
 
 
 def _path_in(store: ModelStore, kind: Kind, name: str) -> Path:

@@ -48,6 +48,20 @@ async def test_it_greets_hears_and_answers_in_sound(service: Service, speaker: S
     assert "Facts" not in str(peer.messages), "what the model is told stays in the service"
 
 
+async def test_the_offline_voice_speaks_as_fast_as_a_session_wants(service: Service) -> None:
+    secs = []
+    for speed in (1, 2):
+        wish = {"agent_type": "single_agent", "agent_config": {"speed": speed}}
+        async with (
+            aiohttp.ClientSession(service.url) as http,
+            http.post("/voice/realtime/session", json=wish) as made,
+            connect(service.url, session_id=(await made.json())["token"]) as peer,
+        ):
+            await peer.hear_out(timeout=REPLY_SECS)
+        secs.append(voiced_secs(np.concatenate(peer.heard)))
+    assert 0.35 < secs[1] / secs[0] < 0.65, secs
+
+
 async def test_interim_transcripts_come_while_the_user_speaks(
     service: Service, speaker: Speaker
 ) -> None:

@@ -114,6 +114,7 @@ async def test_what_has_happened_is_told_first_and_then_what_happens() -> None:
     ]
     assert before[-1][1]["data"]["reason"] == "deleted"
     assert before[-1][1]["data"]["usage"]["services"] == []
+    assert before[-1][1]["data"]["usage"]["services"] == []
     assert (kind, now["data"]) == ("state", {"state": "disconnected"})
 
 

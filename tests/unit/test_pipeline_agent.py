@@ -26,6 +26,7 @@ from processors.agent_bridge import (
     ToolFinished,
     ToolStarted,
 )
+from processors.estimates import EstimatedUsage
 from processors.pipeline_agent import PipelineAgent
 from processors.switchboard import TOOL
 
@@ -74,7 +75,9 @@ class Model(LLMService[Any]):
 
 
 class CountingModel(Model):
-    """Tells what each of its answers has consumed."""
+    """Tells what each of its answers has consumed, in one form or another."""
+
+    form: type[LLMTokenUsage] = LLMTokenUsage
 
     def can_generate_metrics(self) -> bool:
         return True
@@ -82,7 +85,7 @@ class CountingModel(Model):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, LLMContextFrame):
             await self.start_llm_usage_metrics(
-                LLMTokenUsage(
+                self.form(
                     prompt_tokens=10,
                     completion_tokens=2,
                     total_tokens=12,
@@ -131,6 +134,13 @@ async def test_it_tells_what_its_model_consumes_each_time_that_it_is_asked() -> 
     given = await ask(CountingModel([("price", {"users": 2})], "Done."))
     used = [it for it in given if isinstance(it, TokensUsed)]
     assert used == [TokensUsed(prompt=10, completion=2, cached=4)] * 2
+
+
+async def test_it_tells_of_an_estimate_that_it_is_one() -> None:
+    model = CountingModel("Nineteen dollars.")
+    model.form = EstimatedUsage
+    [used] = [it for it in await ask(model) if isinstance(it, TokensUsed)]
+    assert used.is_estimated
 
 
 async def test_what_tools_give_is_answered_when_all_have_given() -> None:

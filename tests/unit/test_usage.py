@@ -1,15 +1,21 @@
 """What services consume, what that costs, and who did the work."""
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from pipecat.frames.frames import LLMContextFrame
 from pipecat.observers.service_metrics_observer import ServiceUsageKind, ServiceUsageRecord
+from pipecat.pipeline.worker import PipelineParams
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.tests.utils import run_test
 
 from bots.config import ModelPrice, PriceConfig, ServiceConfig
-from bots.meter import Meter
-from processors.estimates import EstimatedRecord
+from bots.meter import Meter, amounts_of
+from processors.agent_bridge import AgentLLMService, Chunk, TokensUsed
+from processors.estimates import EstimatedRecord, UsageObserver
 from processors.usage import Amounts, Used
 from runner.store import Store
 from runner.usage import Bill, session_usage
@@ -73,6 +79,36 @@ def test_what_has_no_price_costs_none_and_what_is_local_nothing() -> None:
     assert PRICES.cost("openai", "small", amounts) is None
     assert PRICES.cost("elevenlabs", "flash", amounts) is None
     assert PRICES.cost("local", "piper-joe", amounts) == 0.0
+
+
+class Counter:
+    """An agent that tells what its answer took."""
+
+    async def stream_response(self, message: str, history: Sequence[Any]) -> AsyncIterator[Chunk]:
+        for is_estimated in (False, True):
+            yield TokensUsed(10, 2, is_estimated=is_estimated)
+        yield "Nineteen dollars."
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_an_estimate_of_an_agents_is_known_as_one_where_it_is_counted() -> None:
+    records: list[ServiceUsageRecord] = []
+    observer = UsageObserver()
+
+    @observer.event_handler("on_service_usage")
+    async def on_service_usage(_observer: object, record: ServiceUsageRecord) -> None:
+        records.append(record)
+
+    context = LLMContext([{"role": "user", "content": "What is it?"}])
+    await run_test(
+        AgentLLMService(Counter(), apology=""),
+        frames_to_send=[LLMContextFrame(context)],
+        pipeline_params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
+        observers=[observer],
+    )
+    assert [amounts_of(record).estimated_tokens for record in records] == [0, 12]
 
 
 async def test_a_bill_goes_on_where_it_was_when_a_session_is_taken_up_again(store: Store) -> None:

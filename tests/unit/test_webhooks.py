@@ -77,6 +77,7 @@ async def test_who_wants_to_be_told_is_told_what_becomes_of_a_session(
     assert first["data"]["room_name"] == started.json()["room_name"]
     assert (first["data"]["user"], first["data"]["bot"]) == ("local", "receptionist")
     assert second["data"]["reason"] == "deleted"
+    assert second["data"]["usage"]["services"] == []
     assert datetime.fromisoformat(second["timestamp"]) <= datetime.now(UTC)
     assert 'parlante_webhooks_total{delivery="arrived"}' in page
 
