@@ -62,9 +62,11 @@ EARS = """
     const context = new AudioContext();
     const analyser = new AnalyserNode(context, { fftSize: 2048 });
     const samples = new Float32Array(analyser.fftSize);
-    const heard = context.createMediaStreamDestination();
-    analyser.connect(heard);
-    ears.record = () => record(heard.stream);
+    ears.record = () => {
+      const heard = context.createMediaStreamDestination();
+      analyser.connect(heard);
+      record(heard.stream);
+    };
     setInterval(() => {
       analyser.getFloatTimeDomainData(samples);
       const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
