@@ -6,6 +6,7 @@ from typing import Any
 
 from pipecat.frames.frames import CancelFrame, EndFrame
 from pipecat.services.ai_service import AIService
+from websockets.exceptions import ConnectionClosed
 
 
 class OwnConnection(AIService):
@@ -39,7 +40,11 @@ class OwnConnection(AIService):
         try:
             if earlier:
                 await self.cancel_task(earlier)
-            await self._disconnect()  # type: ignore[attr-defined]
+            try:
+                await self._disconnect()  # type: ignore[attr-defined]
+            except ConnectionClosed:
+                # Its goodbye has failed, which it says once; it would go on to connect by itself.
+                await self._disconnect()  # type: ignore[attr-defined]
         finally:
             self._is_hanging_up = False
 

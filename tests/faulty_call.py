@@ -25,7 +25,6 @@ from processors.usage import Used
 from tests.faulty_services import REFUSED
 from tests.line import RATE_HZ, Line, speak
 from tests.speech import Speaker as Voice
-from tests.standins.openai_server import Fault, OpenAIStandin
 
 KEY = "sk-standin"
 QUESTION = "Could you tell me when you are open on Friday?"
@@ -34,9 +33,6 @@ LONGEST_SECS = 10
 """Of silence where a service fails: its first output, which OpenAI's client may wait for three
 times, the silence at the end of a turn, and the rest on a slow machine. docs/failures.md has what
 it really takes."""
-
-NOBODY = "http://127.0.0.1:9/v1"
-"""Where connections are refused."""
 
 OFTEN = (REFUSED, "hang")
 """Faults that every run of the tests has; the others are left to `make faults`."""
@@ -50,14 +46,6 @@ def first_of(faults: Sequence[str]) -> list[Any]:
         else pytest.param(fault, marks=pytest.mark.faults)
         for fault in faults
     ]
-
-
-def address(standin: OpenAIStandin, stage: str, fault: str) -> str:
-    """Have its "llm", "stt" or "tts" fail, and return where that is."""
-    if fault == REFUSED:
-        return NOBODY
-    standin.faults[stage] = Fault(fault)
-    return standin.url
 
 
 OF_PROVIDER: Mapping[tuple[str, str], Mapping[str, Any]] = {

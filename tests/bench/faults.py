@@ -1,6 +1,6 @@
 """How long callers wait where a service fails, for each stage and each fault.
 
-    .venv/bin/python tests/bench/faults.py [--stage llm]
+    .venv/bin/python tests/bench/faults.py [--stage llm] [--provider openai] [--fault hang]
 
 Calls are held in this process, and their services are small servers that speak the protocols of
 their providers over real connections. Three calls at once have a service with the fault: one to
@@ -59,6 +59,9 @@ AGAIN = "Could you say that again?"
 """What language models answer who are asked nothing."""
 
 THINKING_SECS = 0.3
+SPOKEN_SECS = len(REPLY.split()) * WORD_SECS
+"""How long a voice takes for the answer."""
+
 NONE = "none"
 WHOLE = 0.9
 """What is less of an answer than this share of its sound is cut off."""
@@ -80,7 +83,7 @@ def answer(messages: list[Any]) -> str:
 async def sound_service() -> AsyncIterator[str]:
     """Serve all that a call needs, without a fault; its voice is as slow as the others."""
     standin = OpenAIStandin(KEY, QUESTION, answer, THINKING_SECS)
-    standin.speech_secs = len(REPLY.split()) * WORD_SECS
+    standin.speech_secs = SPOKEN_SECS
     async with run_openai_standin(standin):
         yield standin.url
 
@@ -111,6 +114,8 @@ async def chained(speaker: Speaker, stage: str, provider: str, fault: str) -> di
         sound_service() as sound,
         faulty_service(stage, provider, key=KEY, **words) as service,
     ):
+        if isinstance(service.standin, OpenAIStandin):
+            service.standin.speech_secs = SPOKEN_SECS
         address = service.address if fault == NONE else service.failing(fault)
         services = {kind: {"openai": sound} for kind in PROVIDERS} | {stage: address}
         another = services | {stage: {**address, "backup": sound}}
@@ -167,53 +172,50 @@ async def speech_to_speech(speaker: Speaker, at_start: bool, fault: str) -> dict
     return {"another": another, "plain": plain}
 
 
-async def run(stages: list[str]) -> None:
+async def run(stages: list[str], provider_wanted: str | None, fault_wanted: str | None) -> None:
+    def wanted(faults: Iterable[str]) -> list[str]:
+        return [fault for fault in (NONE, *faults) if fault_wanted in (None, fault)]
+
     print("| stage | provider | fault | with another provider | alone | plain Pipecat |")
     print("| --- | --- | --- | --- | --- | --- |")
     with open_speaker() as speaker:
         for stage in stages:
             for provider in PROVIDERS.get(stage, ()):
+                if provider_wanted not in (None, provider):
+                    continue
                 if provider == "deepgram" and not importlib.util.find_spec("deepgram"):
                     print("Deepgram is left out: pipecat-ai[deepgram] is not installed.")
                     continue
-                await tell(
-                    f"{stage} | {provider}", FAULTS, partial(chained, speaker, stage, provider)
-                )
+                ask = partial(chained, speaker, stage, provider)
+                await tell(f"{stage} | {provider}", wanted(FAULTS), ask)
             if stage == "realtime":
                 of_session = partial(speech_to_speech, speaker)
-                await tell("realtime, at the start | openai", AT_START, partial(of_session, True))
-                await tell("realtime, in the midst | openai", IN_MIDST, partial(of_session, False))
+                await tell(
+                    "realtime, at the start | openai", wanted(AT_START), partial(of_session, True)
+                )
+                await tell(
+                    "realtime, in the midst | openai", wanted(IN_MIDST), partial(of_session, False)
+                )
 
 
 async def tell(
     what: str, faults: Iterable[str], ask: Callable[[str], Awaitable[dict[str, Heard]]]
 ) -> None:
-    """Print a row for each fault of a service, and before them one for none."""
-    whole_secs: dict[str, float] = {}
-    for fault in (NONE, *faults):
+    """Print a row for each fault of a service."""
+    for fault in faults:
         heard = await ask(fault)
-        cells = []
-        for kind in KINDS:
-            if it := heard.get(kind):
-                cells.append(told(it, whole_secs.setdefault(kind, it.played_secs)))
-            else:
-                cells.append("")
-        print(f"| {what} | {fault} | {' | '.join(cells)} |", flush=True)
+        cells = " | ".join(told(heard[kind]) if kind in heard else "" for kind in KINDS)
+        print(f"| {what} | {fault} | {cells} |", flush=True)
 
 
-def told(heard: Heard, whole_secs: float) -> str:
-    """Return how long the caller waited, and for what.
-
-    Args:
-        heard: What came of the question.
-        whole_secs: How long the answer lasts where nothing is wrong.
-    """
+def told(heard: Heard) -> str:
+    """Return how long the caller waited, and for what."""
     if heard.wait_secs is None:
         return "never"
-    is_whole = heard.played_secs >= WHOLE * whole_secs
     if GREETING in heard.said:
         what = "greeting"
     elif REPLY in heard.said:
+        is_whole = heard.played_secs >= WHOLE * SPOKEN_SECS
         what = "answer" if is_whole else "cut off, transcript untrue"
     elif AGAIN in heard.said:
         what = "asks again"
@@ -225,9 +227,11 @@ def told(heard: Heard, whole_secs: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stage", choices=STAGES, help="measure this one alone")
+    parser.add_argument("--provider", help="of the chained stages, measure this one's alone")
+    parser.add_argument("--fault", help="measure this one alone")
     args = parser.parse_args()
     logger.remove()
-    asyncio.run(run([args.stage] if args.stage else STAGES))
+    asyncio.run(run([args.stage] if args.stage else STAGES, args.provider, args.fault))
 
 
 if __name__ == "__main__":

@@ -34,10 +34,10 @@ from tests.standins.cartesia import CartesiaVoice
 from tests.standins.elevenlabs import ElevenLabsVoice
 
 INSTRUCTIONS = "You answer the phone of a doctor's practice."
-PATIENCE_SECS = 15.0
+PATIENCE_SECS = 10.0
 """After so long a silence, nothing will come any more."""
 
-HEARD_OUT_SECS = 4.0
+HEARD_OUT_SECS = 3.0
 """Longer than any answer, from its first sound on."""
 
 

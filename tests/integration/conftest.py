@@ -1,16 +1,28 @@
 """Fixtures of several integration tests."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from tests.faulty_call import KEY, QUESTION
+from tests.faulty_services import HEARINGS, VOICES, FaultyService, faulty_service
 from tests.shared_service import SharedService
 from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin
 
 SECOND_HEARD = "Could you say when you are open on Friday?"
 FIRST = "On Friday we are open from eight to six."
 SECOND = "The practice opens at eight on Friday."
+
+
+TIMEOUTS = {"first_output": 1.5, "idle": 0.7}
+FAILOVER = {"stt": TIMEOUTS, "tts": TIMEOUTS, "failures": 2, "rest": 600}
+
+
+def services(first: OpenAIStandin, **others: Mapping[str, str]) -> dict[str, Any]:
+    """Return services that work, but for `others`."""
+    works = {"openai": first.url}
+    return {"stt": works, "llm": works, "tts": works, "failover": FAILOVER, **others}
 
 
 @pytest.fixture
@@ -25,6 +37,24 @@ async def second() -> AsyncIterator[OpenAIStandin]:
     """Another, which hears and answers in other words."""
     async with run_openai_standin(OpenAIStandin(KEY, SECOND_HEARD, always(SECOND))) as standin:
         yield standin
+
+
+@pytest.fixture(params=VOICES)
+async def voice(request: pytest.FixtureRequest) -> AsyncIterator[FaultyService]:
+    """A voice of each kind, which can fail."""
+    words = {"heard": "", "reply": always("")}
+    async with faulty_service("tts", request.param, key=KEY, **words) as service:
+        yield service
+
+
+@pytest.fixture(params=HEARINGS)
+async def ear(request: pytest.FixtureRequest) -> AsyncIterator[FaultyService]:
+    """A speech recognition of each kind, which can fail."""
+    if request.param == "deepgram":
+        pytest.importorskip("deepgram", reason="pipecat-ai[deepgram] is not installed")
+    words = {"heard": QUESTION, "reply": always("")}
+    async with faulty_service("stt", request.param, key=KEY, **words) as service:
+        yield service
 
 
 @pytest.fixture(scope="session")

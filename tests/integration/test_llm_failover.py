@@ -9,14 +9,13 @@ from bots.config import AnnouncementConfig
 from processors.transcript import Speaker as Who
 from tests.faulty_call import (
     LONGEST_SECS,
-    REFUSED,
     FaultyCall,
-    address,
     calling,
     faulty_call,
     first_of,
     resources_for,
 )
+from tests.faulty_services import REFUSED, FaultyService
 from tests.integration.conftest import FIRST, SECOND, SECOND_HEARD
 from tests.speech import Speaker
 from tests.standins.openai_server import BEGUN_WORDS, Fault, OpenAIStandin, Reply
@@ -28,6 +27,11 @@ BEGUN = " ".join(FIRST.split()[:BEGUN_WORDS])
 
 AT_ONCE = [REFUSED, "401", "429", "500", "hang", "garbage"]
 MIDWAY = ["stall", "close"]
+
+
+def failing(standin: OpenAIStandin, fault: str) -> dict[str, str]:
+    """Have a language model fail, and return where it is."""
+    return FaultyService("llm", "openai", standin).failing(fault)
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ class TestWhereAnotherIsLeft:
         speech: dict[str, Any],
         fault: str,
     ) -> None:
-        llm = {"openai": address(first, "llm", fault), "groq": second.url}
+        llm = {**failing(first, fault), "groq": second.url}
         async with calling(tmp_path, speaker, llm=llm, **speech) as call:
             answer = await call.ask()
         assert (answer.said.heard, answer.said.generated) == (SECOND, SECOND)
@@ -65,7 +69,7 @@ class TestWhereAnotherIsLeft:
         speech: dict[str, Any],
         fault: str,
     ) -> None:
-        llm = {"openai": address(first, "llm", fault), "groq": second.url}
+        llm = {**failing(first, fault), "groq": second.url}
         # The turn is over long after the answer has broken off.
         patient = {"min_delay": 2.5}
         async with calling(tmp_path, speaker, llm=llm, turns=patient, **speech) as call:
@@ -83,7 +87,7 @@ class TestWhereAnotherIsLeft:
         speech: dict[str, Any],
         fault: str,
     ) -> None:
-        llm = {"openai": address(first, "llm", fault), "groq": second.url}
+        llm = {**failing(first, fault), "groq": second.url}
         # It begins when the turn is over.
         first.thinks_secs = 0.8
         async with calling(tmp_path, speaker, llm=llm, **speech) as call:
@@ -127,7 +131,7 @@ class TestWhereNoneIsLeft:
         speech: dict[str, Any],
         fault: str,
     ) -> None:
-        llm = {"openai": address(first, "llm", fault)}
+        llm = failing(first, fault)
         async with calling(tmp_path, speaker, llm=llm, **speech) as call:
             answer = await call.ask()
             assert (answer.said.heard, answer.said.generated) == (APOLOGY, "")
@@ -148,7 +152,7 @@ class TestWhereNoneIsLeft:
         fault: str,
     ) -> None:
         first.thinks_secs = 0.8
-        llm = {"openai": address(first, "llm", fault)}
+        llm = failing(first, fault)
         async with calling(tmp_path, speaker, llm=llm, **speech) as call:
             answer = await call.ask()
         assert answer.said.heard == f"{BEGUN} ... {APOLOGY}"

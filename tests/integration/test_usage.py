@@ -5,10 +5,10 @@ from collections import defaultdict
 from pathlib import Path
 
 from processors.usage import Amounts, Used
-from tests.faulty_call import Witness, address, calling
+from tests.faulty_call import Witness, calling
 from tests.integration.conftest import FIRST, SECOND
 from tests.speech import Speaker
-from tests.standins.openai_server import OpenAIStandin
+from tests.standins.openai_server import Fault, OpenAIStandin
 
 PRICES = {
     "openai": {"*": {"prompt": 1, "cached": 0.5, "completion": 2, "characters": 3, "minute": 0.6}}
@@ -53,7 +53,8 @@ async def test_every_service_is_charged_for_what_it_did(
 async def test_who_stands_in_is_charged_and_not_who_was_refused(
     tmp_path: Path, speaker: Speaker, first: OpenAIStandin, second: OpenAIStandin
 ) -> None:
-    llm = {"openai": address(first, "llm", "500"), "groq": second.url}
+    first.faults["llm"] = Fault.BROKEN
+    llm = {"openai": first.url, "groq": second.url}
     services = {"stt": {"openai": second.url}, "tts": {"openai": second.url}}
     async with calling(tmp_path, speaker, failover=FAILOVER, llm=llm, **services) as call:
         assert (await call.ask()).said.generated == SECOND

@@ -1,7 +1,7 @@
 """A small server that speaks Deepgram's protocol for speech (`listen`, version 1)."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,22 +26,25 @@ class DeepgramStandin(HearingStandin):
                 before = loud_secs
                 loud_secs = self.hear(request, message.data, int(query["sample_rate"]), before)
                 if self.is_partial_due(before, loud_secs):
-                    await socket.send_json(_results(self.heard.split()[0]))
+                    await socket.send_json(results(self.heard.split()[0]))
                 continue
             match json.loads(message.data)["type"]:
                 case "Finalize":
                     said = await self.transcript(socket, loud_secs)
                     loud_secs = 0.0
                     if said is not None:
-                        await socket.send_json(_results(said, is_final=True, from_finalize=True))
+                        await socket.send_json(results(said, is_final=True, from_finalize=True))
                 case "CloseStream":
                     await socket.close()
         return socket
 
 
-def _results(transcript: str, **flags: bool) -> dict[str, Any]:
+def results(transcript: str, languages: Sequence[str] = (), **flags: bool) -> dict[str, Any]:
+    """Return a message about what was said."""
     words = [{"word": word, "start": 0.0, "end": 0.0} for word in transcript.split()]
     alternative = {"transcript": transcript, "confidence": 0.9, "words": words}
+    if languages:
+        alternative["languages"] = list(languages)
     return {
         "type": "Results",
         "channel_index": [0, 1],

@@ -75,10 +75,12 @@ class HearingStandin(SocketStandin):
 
     Attributes:
         heard: What it transcribes, whatever is said.
+        garbage: What it sends in the place of that, if that is its fault.
         heard_secs: How much loud sound it has transcribed, each time.
     """
 
     heard: str = ""
+    garbage: str = "<html>"
     heard_secs: list[float] = field(default_factory=list)
 
     def hear(self, request: web.Request, pcm: bytes, rate_hz: int, before_secs: float) -> float:
@@ -94,16 +96,16 @@ class HearingStandin(SocketStandin):
 
     def is_partial_due(self, before_secs: float, loud_secs: float) -> bool:
         """Tell whether some words are understood, of what is not over."""
-        is_silent = self.fault in (Fault.HANGS, Fault.GARBAGE)
+        is_silent = self.fault in (Fault.HANGS, Fault.GARBAGE, Fault.CLOSES)
         return before_secs <= BEGUN_SECS < loud_secs and not is_silent
 
     async def transcript(self, socket: web.WebSocketResponse, loud_secs: float) -> str | None:
         """Return what was said, now that it is over; None if nothing is to be sent."""
         match self.fault:
-            case Fault.HANGS | Fault.STALLS:
+            case Fault.HANGS | Fault.STALLS | Fault.CLOSES:
                 return None
             case Fault.GARBAGE:
-                await socket.send_str("<html>")
+                await socket.send_str(self.garbage)
                 return None
         if not loud_secs:
             return ""
