@@ -4,9 +4,16 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from pipecat.frames.frames import AggregatedTextFrame, Frame, TTSAudioRawFrame, TTSTextFrame
+from pipecat.frames.frames import (
+    AggregatedTextFrame,
+    AggregatedTextProgressFrame,
+    Frame,
+    TTSAudioRawFrame,
+    TTSTextFrame,
+)
 from pipecat.services.tts_service import TTSService
 from pipecat.utils.context.word_completion_tracker import WordCompletionTracker
+from pipecat.utils.text.base_text_aggregator import TextType
 
 SAMPLE_BYTES = 2
 
@@ -27,6 +34,11 @@ class HeardWords:
         self._spoken = spoken
         self._told = 0
         self.begin()
+
+    @property
+    def told(self) -> str:
+        """What has been told of the sentence."""
+        return self._text[: self._told].strip()
 
     @property
     def rest(self) -> str:
@@ -68,6 +80,11 @@ class HeardWords:
         if done < total:
             yield _piece(frame, done, total)
 
+    def end(self) -> str:
+        """Take that all of it is over, and return what was not told before."""
+        rest, self._told = self.rest, len(self._text)
+        return rest
+
     def _tell(self, word: str) -> str:
         """Return what of the text is told with a word, and was not before."""
         if not self._tracker.word_belongs_here(word):
@@ -83,8 +100,8 @@ class HeardWords:
 class TimedTTS(TTSService):
     """A voice that puts between its sound what has been heard by then.
 
-    A subclass tells `_words` when words begin, and has it put them between the sound. What is left
-    of a sentence when all of it was played, `_push_spoken_text` is to tell.
+    A subclass tells `_words` when words begin, and has them put between the sound. Where none is
+    told of a sentence, all of it stands behind its sound.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -92,16 +109,25 @@ class TimedTTS(TTSService):
         self._sentence = AggregatedTextFrame("", "")
         self._words = HeardWords("", "")
 
-    def _as_frame(self, item: TTSAudioRawFrame | str, context_id: str) -> Frame:
-        """Return a piece of sound, or text that has been heard, as a frame of a reply."""
+    def _as_frames(self, item: TTSAudioRawFrame | str, context_id: str) -> Iterator[Frame]:
+        """Yield a piece of sound as a part of a reply; or that text has been heard, and how far."""
         if isinstance(item, TTSAudioRawFrame):
             item.context_id = context_id
-            return item
-        frame = TTSTextFrame(item, self._sentence.text_type, segment_id=self._sentence.id)
-        frame.will_be_spoken = True
-        frame.context_id = context_id
-        frame.append_to_context = self._tts_contexts[context_id].append_to_context
-        return frame
+            yield item
+            return
+        sentence = self._sentence
+        word = TTSTextFrame(item, TextType.WORD, segment_id=sentence.id)
+        word.context_id = context_id
+        word.append_to_context = self._tts_contexts[context_id].append_to_context
+        yield word
+        yield AggregatedTextProgressFrame(
+            segment_id=sentence.id,
+            context_id=context_id,
+            text=sentence.text,
+            text_type=sentence.text_type,
+            accumulated_text=self._words.told,
+            remaining_text=self._words.rest,
+        )
 
     async def _register_spoken_text(
         self, src_frame: AggregatedTextFrame, text: str, context_id: str
@@ -109,6 +135,17 @@ class TimedTTS(TTSService):
         self._sentence = src_frame
         self._words = HeardWords(src_frame.text, text)
         await super()._register_spoken_text(src_frame, text, context_id)
+
+    async def _push_spoken_text(
+        self, src_frame: AggregatedTextFrame, text: str, context_id: str, append_to_context: bool
+    ) -> None:
+        if not self._words.told:
+            await super()._push_spoken_text(src_frame, text, context_id, append_to_context)
+            return
+        for frame in self._as_frames(self._words.end(), context_id):
+            await self.append_to_audio_context(context_id, frame)
+        for frame in self._aggregated_frame_sequencer.complete_spoken_slot():
+            await self.push_frame(frame)
 
 
 def _piece(frame: TTSAudioRawFrame, start: int, end: int) -> TTSAudioRawFrame:

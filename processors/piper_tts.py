@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from pipecat.frames.frames import AggregatedTextFrame, Frame, TTSAudioRawFrame
+from pipecat.frames.frames import Frame, TTSAudioRawFrame
 from pipecat.services.settings import TTSSettings
 
 from engines.piper import PiperEngine, Speech
@@ -78,18 +78,13 @@ class PiperTTS(TimedTTS):
                 self._words.word(word, at)
             told = len(speech.begins_at)
             for item in self._words.sound(TTSAudioRawFrame(pcm, self.sample_rate, 1)):
-                yield self._as_frame(item, context_id)
+                for frame in self._as_frames(item, context_id):
+                    yield frame
 
     async def cleanup(self) -> None:
         """Drop what was prepared for nothing."""
         self.forget_prepared()
         await super().cleanup()
-
-    async def _push_spoken_text(
-        self, src_frame: AggregatedTextFrame, text: str, context_id: str, append_to_context: bool
-    ) -> None:
-        rest = self._words.rest
-        await super()._push_spoken_text(src_frame, rest, context_id, append_to_context)
 
     def _speak(self, text: str, *, trim: bool) -> Speech:
         return self._engine.speak(text, rate_hz=self.sample_rate, speed=self._speed, trim=trim)

@@ -16,7 +16,7 @@ from pipecat.services.settings import TTSSettings
 from pipecat.utils.context.word_timestamp_tracker import WordTimestamp
 
 from processors.circuit import CircuitState
-from processors.heard_words import TimedTTS
+from processors.heard_words import HeardWords, TimedTTS
 from processors.speech_failover import first_that_works, watch_of
 from processors.watched_voice import StreamedTTS, WatchedTTS
 
@@ -71,7 +71,8 @@ class Voice(TimedTTS):
                     if apology := self._apology(context_id):
                         yield apology
                 case _:
-                    yield self._as_frame(item, context_id)
+                    for frame in self._as_frames(item, context_id):
+                        yield frame
 
     async def _said_by(
         self, voice: WatchedTTS, text: str
@@ -97,12 +98,12 @@ class Voice(TimedTTS):
     async def _push_spoken_text(
         self, src_frame: AggregatedTextFrame, text: str, context_id: str, append_to_context: bool
     ) -> None:
-        # Words that nobody heard are none of the conversation, but what was heard instead is.
-        text = self._words.rest
         if self._is_silent:
+            # Words that nobody heard are none of the conversation, but what was heard instead is.
             told_so, self._told_so = self._told_so, False
             append_to_context = append_to_context and told_so
-            text = NO_VOICE if told_so else text
+            text = NO_VOICE if told_so else self._words.rest
+            self._words = HeardWords("", "")
         await super()._push_spoken_text(src_frame, text, context_id, append_to_context)
 
     async def _update_settings(self, delta: Any) -> dict[str, Any]:

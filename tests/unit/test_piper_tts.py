@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pipecat.frames.frames import (
+    AggregatedTextProgressFrame,
     Frame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
@@ -146,6 +147,11 @@ async def test_a_word_stands_in_the_sound_where_the_next_one_begins(voice: Voice
         if isinstance(frame, TTSTextFrame | TTSAudioRawFrame)
     ]
     assert order == [40, 10, "It's", 30, 20, 20, "$5."]
+    progress = [frame for frame in heard if isinstance(frame, AggregatedTextProgressFrame)]
+    assert [(it.accumulated_text, it.remaining_text) for it in progress] == [
+        ("It's", "$5."),
+        ("It's $5.", ""),
+    ]
 
 
 async def spell_out(text: str, _: object) -> str:
