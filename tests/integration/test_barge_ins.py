@@ -17,7 +17,8 @@ from bots.failover import Circuits
 from bots.resources import Resources
 from processors.interrupted_tools import INTERRUPTED
 from processors.transcript import Speaker, ToolOutcome
-from tests.faulty_call import KEY, NOBODY, resources_for, settings_for
+from tests.faulty_call import KEY, resources_for, settings_for
+from tests.faulty_services import nobody
 from tests.interrupted_call import (
     FASTER,
     FIRST_SOUND_SECS,
@@ -223,7 +224,7 @@ def check(call: InterruptedCall) -> None:
 async def test_a_bot_that_is_interrupted_at_any_moment_answers_and_knows_what_was_heard_and_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nobody = {"openai": NOBODY}
+    no_one = {"openai": nobody("http://127.0.0.1:1/v1")}
     lines = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int, resources: Resources) -> Counter[Doing]:
@@ -238,7 +239,7 @@ async def test_a_bot_that_is_interrupted_at_any_moment_answers_and_knows_what_wa
                 raise
         return found
 
-    async with resources_for(tmp_path, stt=nobody, llm=nobody, tts=nobody, failover={}) as shared:
+    async with resources_for(tmp_path, stt=no_one, llm=no_one, tts=no_one, failover={}) as shared:
         calls = [one(number, shared) for number in range(len(VOICES) * CALLS_BY_VOICE)]
         results = await asyncio.gather(*calls, return_exceptions=True)
     failed = [it for it in results if isinstance(it, BaseException)]

@@ -68,7 +68,8 @@ async def test_who_stands_in_is_charged_and_not_who_was_refused(
 async def test_an_answer_that_is_cut_off_is_charged_by_an_estimate_that_says_so(
     tmp_path: Path, speaker: Speaker, first: OpenAIStandin, second: OpenAIStandin
 ) -> None:
-    llm = {"openai": address(first, "llm", "close"), "groq": second.url}
+    first.faults["llm"] = Fault.CLOSES
+    llm = {"openai": first.url, "groq": second.url}
     services = {"stt": {"openai": second.url}, "tts": {"openai": second.url}}
     async with calling(
         tmp_path, speaker, failover=FAILOVER, llm=llm, prices=PRICES, **services
