@@ -25,6 +25,7 @@ from pipecat.pipeline.job_context import JobStatus
 from processors.agent_bridge import TextAgent
 from processors.agent_bus import (
     BEAT_SECS,
+    BUSY,
     SEND_SECS,
     Post,
     Question,
@@ -160,7 +161,7 @@ class AgentServer(BusSubscriber):
         answer = _Answer(request.source, request.job_id)
         if not self._is_free:
             # Since it said that it was.
-            await self._refuse(answer, "busy")
+            await self._refuse(answer, BUSY)
             return
         self._taken.append(request.job_id)
         self._answers[request.job_id] = answer
