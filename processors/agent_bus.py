@@ -135,7 +135,7 @@ def unpacked(payload: Mapping[str, Any]) -> Any:
 
 def address_of(name: str) -> str:
     """Return where all who serve a name are reached."""
-    return f"parlante:specialist:{name}"
+    return f"specialist:{name}"
 
 
 class _Busy(Exception):
@@ -168,7 +168,7 @@ class RemoteAgent(BusSubscriber):
         self._colleagues = dict(colleagues)
         self._keep = keep
         # Of each call its own: nobody else gets what is answered here.
-        self._address = f"parlante:call:{uuid.uuid4().hex}"
+        self._address = f"call:{uuid.uuid4().hex}"
         self._lifetime: AsyncExitStack | None = None
         self._job_id = ""
         self._offers: asyncio.Queue[str] = asyncio.Queue()

@@ -93,7 +93,7 @@ class AgentServer(BusSubscriber):
         self._post = post
         self._make_agent = make_agent
         self._max_answers = max_answers
-        self._address = f"parlante:server:{uuid.uuid4().hex}"
+        self._address = f"server:{uuid.uuid4().hex}"
         self._lifetime = AsyncExitStack()
         self._answers: dict[str, _Answer] = {}
         self._taken: deque[str] = deque(maxlen=REMEMBERED)

@@ -41,7 +41,7 @@ def open_post(settings: Settings) -> "RedisPost":
         )
     from bots.redis_post import RedisPost
 
-    return RedisPost(settings.bus.redis_url.get_secret_value())
+    return RedisPost(settings.bus.redis_url.get_secret_value(), settings.bus.prefix)
 
 
 def make_agent(call: AgentCall) -> RemoteAgent:
