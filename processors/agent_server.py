@@ -194,19 +194,20 @@ class AgentServer(BusSubscriber):
         try:
             async for chunk in chunks:
                 await self._tell(answer, chunk)
+            # The last words are not spoken before it.
+            await self._send(
+                BusJobStreamEndMessage(
+                    source=self._address,
+                    target=answer.to,
+                    job_id=answer.job_id,
+                    data={"number": answer.number},
+                )
+            )
         finally:
             # Not every iterator is a generator, and one is not closed by its reader's end.
             if aclose := getattr(chunks, "aclose", None):
                 await aclose()
             await agent.aclose()
-        await self._send(
-            BusJobStreamEndMessage(
-                source=self._address,
-                target=answer.to,
-                job_id=answer.job_id,
-                data={"number": answer.number},
-            )
-        )
 
     async def _tell(self, answer: _Answer, it: Told) -> None:
         async with answer.sending:

@@ -135,6 +135,7 @@ class PipelineAgent:
         self._colleagues = colleagues
         self._app_resources = app_resources
         self._gatherer = _Gatherer()
+        self._running: tuple[PipelineWorker, asyncio.Task[None]] | None = None
         self._error: str | None = None
 
     async def stream_response(
@@ -149,21 +150,29 @@ class PipelineAgent:
         worker = self._worker(context)
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(worker)
-        running = asyncio.create_task(runner.run())
+        self._running = worker, asyncio.create_task(runner.run())
         given = False
         try:
             await worker.queue_frame(LLMContextFrame(context))
             while (piece := await self._gatherer.pieces.get()) is not None:
                 given = True
                 yield piece
-        finally:
-            await worker.cancel()
-            await running
-        if self._error and not given:
-            raise AgentFailed(self._error)
+        except BaseException:
+            # It is stopped.
+            await self.aclose()
+            raise
+        if not given:
+            # An error may still be on its way.
+            await self.aclose()
+            if self._error:
+                raise AgentFailed(self._error)
 
     async def aclose(self) -> None:
-        """Do nothing: its pipeline has ended with its answer."""
+        """End its pipeline, which nobody needs to wait for who only wants the answer."""
+        if self._running:
+            worker, running = self._running
+            await worker.cancel()
+            await running
 
     def _context(self, message: str, history: Sequence[LLMStandardMessage]) -> LLMContext:
         messages = [*history]

@@ -88,12 +88,14 @@ class Scripted:
     """A `TextAgent` that does what it is told to."""
 
     chunks: AsyncIterator[Chunk]
+    may_close: asyncio.Event
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stream_response(self, _message: str, _history: Sequence[Any]) -> AsyncIterator[Chunk]:
         return self.chunks
 
     async def aclose(self) -> None:
+        await self.may_close.wait()
         self.closed.set()
 
 
@@ -107,6 +109,7 @@ class Served:
         agents: What has answered, or does.
         kept: Calls of tools that were kept on record.
         keeps: Whether they are.
+        may_close: Set while agents may be done with what they tidy up.
     """
 
     post: LocalPost
@@ -114,6 +117,7 @@ class Served:
     agents: list[Scripted] = field(default_factory=list)
     kept: list[ToolCall] = field(default_factory=list)
     keeps: bool = True
+    may_close: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def keep(self, call: ToolCall) -> bool:
         self.kept.append(call)
@@ -134,9 +138,10 @@ async def serving(answer: Answer, *, max_answers: int = 2, servers: int = 1) -> 
     post = LocalPost()
     await post.start()
     served = Served(post)
+    served.may_close.set()
 
     def make(question: Question, keep: Keep) -> Scripted:
-        served.agents.append(Scripted(answer(question, keep)))
+        served.agents.append(Scripted(answer(question, keep), served.may_close))
         return served.agents[-1]
 
     for _ in range(servers):
@@ -188,12 +193,22 @@ async def test_all_that_an_agent_gives_out_comes_back_in_its_order() -> None:
         assert await ask(agent) == everything
         assert await ask(agent, "") == everything
         await agent.aclose()
-        assert all(it.closed.is_set() for it in served.agents)
+        for it in served.agents:
+            await it.closed.wait()
     colleagues = {"switchboard": "All else."}
     assert asked == [
         Question("s", "What does it cost?", HISTORY, colleagues),
         Question("s", "", HISTORY, colleagues),
     ]
+
+
+async def test_an_answer_is_over_before_its_agent_has_tidied_up() -> None:
+    async with serving(lambda *_: say("20 euros.")) as served:
+        served.may_close.clear()
+        assert await ask(served.agent()) == ["20 ", "euros. "]
+        [answering] = served.agents
+        assert not answering.closed.is_set()
+        served.may_close.set()
 
 
 async def test_what_arrives_twice_is_taken_once() -> None:

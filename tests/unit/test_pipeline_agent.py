@@ -14,7 +14,7 @@ from pipecat.frames.frames import (
     LLMTextFrame,
 )
 from pipecat.metrics.metrics import LLMTokenUsage
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.utils.types import is_given
 
@@ -114,10 +114,29 @@ async def broken(params: FunctionCallParams) -> None:
     raise ValueError("secret")
 
 
+class SlowToEnd(FrameProcessor):
+    """Does not end before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = asyncio.Event()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+
+    async def cleanup(self) -> None:
+        await self.may_end.wait()
+        await super().cleanup()
+
+
 async def ask(model: Model, history: Sequence[Any] = HISTORY) -> list[Chunk]:
     agent = PipelineAgent([model], [price, slow, broken], COLLEAGUES, DESK)
     async with asyncio.timeout(WITHIN_SECS):
-        return [chunk async for chunk in agent.stream_response("What is it?", history)]
+        try:
+            return [chunk async for chunk in agent.stream_response("What is it?", history)]
+        finally:
+            await agent.aclose()
 
 
 async def test_words_come_as_they_are_made() -> None:
@@ -179,12 +198,24 @@ async def test_nobody_is_put_through_to_strangers_nor_for_ever() -> None:
     agent = PipelineAgent([model], [], COLLEAGUES, DESK)
     async with asyncio.timeout(WITHIN_SECS):
         assert [it async for it in agent.stream_response("", [*HISTORY, *moved])]
+        await agent.aclose()
     assert model.offered == [set()]
 
 
 async def test_an_error_instead_of_an_answer_is_a_failure() -> None:
     with pytest.raises(AgentFailed, match="no credit"):
         await ask(Model(ValueError("no credit")))
+
+
+async def test_an_answer_is_over_before_its_pipeline_has_ended() -> None:
+    slow = SlowToEnd()
+    agent = PipelineAgent([Model("Nineteen dollars."), slow], [], {}, DESK)
+    asyncio.get_running_loop().call_later(2.0, slow.may_end.set)
+    async with asyncio.timeout(WITHIN_SECS):
+        assert [it async for it in agent.stream_response("What is it?", HISTORY)]
+        assert not slow.may_end.is_set()
+        slow.may_end.set()
+        await agent.aclose()
 
 
 async def test_who_is_stopped_stops_its_tools() -> None:
