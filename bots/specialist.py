@@ -13,11 +13,11 @@ from bots.registry import Bot, UnknownBot, load_bot
 from bots.resources import Resources
 from bots.settings import Settings
 from bots.team import instructions_among_colleagues
-from processors.agent_bridge import TextAgent
 from processors.agent_bus import Question
 from processors.agent_server import AgentServer, Keep
 from processors.failover import Failure
 from processors.pipeline_agent import PipelineAgent
+from processors.text_agent import TextAgent
 from processors.transcript import ToolCall
 
 

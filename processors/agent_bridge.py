@@ -1,9 +1,9 @@
-"""Any agent that streams text as the brain of a bot: an `LLMService` that speaks for it."""
+"""An agent that streams text as the brain of a bot: an `LLMService` that speaks for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import fields
+from typing import Any
 
 from loguru import logger
 from pipecat.frames.frames import (
@@ -34,6 +34,18 @@ from pipecat.services.settings import LLMSettings
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.types import is_given
 
+from processors.text_agent import (
+    ASKING,
+    CANCELLED,
+    AgentFailed,
+    Chunk,
+    Handoff,
+    TextAgent,
+    TokensUsed,
+    ToolFinished,
+    ToolStarted,
+)
+
 FIRST_SECS = 15.0
 """How long an agent may take to begin: an answer, or what it says behind a tool."""
 
@@ -45,100 +57,6 @@ TOOL_SECS = 20.0
 
 CLOSE_SECS = 5.0
 """How long it may take to give up what it does, before it is left to itself."""
-
-ASKING = ("user", "developer")
-"""Roles of messages that are answered."""
-
-CANCELLED = "CANCELLED"
-"""What Pipecat, too, tells a language model of a tool whose result it will not get."""
-
-
-@dataclass(frozen=True)
-class ToolStarted:
-    """A tool begins to run.
-
-    Attributes:
-        call_id: Names the call, once in a conversation.
-        tool: Which tool.
-        arguments: What it is given.
-    """
-
-    call_id: str
-    tool: str
-    arguments: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class ToolFinished:
-    """A tool has run.
-
-    Attributes:
-        call_id: That of its `ToolStarted`.
-        result: What it returned, or what the agent is told instead.
-        error: What went wrong; None if nothing did.
-    """
-
-    call_id: str
-    result: Any
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class Handoff:
-    """Somebody else is to answer from now on.
-
-    Attributes:
-        to: Who, by a name that the handler knows.
-        reason: Why, for who takes over.
-    """
-
-    to: str
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class TokensUsed:
-    """A language model of the agent's has answered, and tells what that took.
-
-    Attributes:
-        prompt: Tokens that it has read.
-        completion: Tokens that it has written.
-        cached: Of `prompt`, those that it had read before.
-    """
-
-    prompt: int
-    completion: int
-    cached: int = 0
-
-
-Chunk = str | ToolStarted | ToolFinished | Handoff | TokensUsed
-"""What an agent gives out: words, spaces between them included, and what it does."""
-
-
-class TextAgent(Protocol):
-    """What answers in a conversation. It is asked again when it has answered, or was stopped."""
-
-    def stream_response(
-        self, message: str, history: Sequence[LLMStandardMessage]
-    ) -> AsyncIterator[Chunk]:
-        """Answer, piece by piece. Each `ToolStarted` is followed by its `ToolFinished`.
-
-        It is stopped in the midst of it when the user interrupts: an async generator is closed,
-        and what it awaits is cancelled.
-
-        Args:
-            message: The user's last words; "" if `history` ends with what is to be gone on with,
-                such as the result of a tool.
-            history: The conversation before, in OpenAI's form, with those words of the bot that
-                were heard, and all its tool calls. Instructions are the agent's own.
-        """
-
-    async def aclose(self) -> None:
-        """Free what it uses; the conversation is over."""
-
-
-class AgentFailed(Exception):
-    """An agent cannot answer."""
 
 
 class _Stream:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from loguru import logger
 from pipecat.bus.messages import (
@@ -29,14 +29,7 @@ from pipecat.bus.subscriber import BusSubscriber
 from pipecat.processors.aggregators.llm_context import LLMStandardMessage
 from pydantic import TypeAdapter
 
-from processors.agent_bridge import (
-    AgentFailed,
-    Chunk,
-    Handoff,
-    TokensUsed,
-    ToolFinished,
-    ToolStarted,
-)
+from processors.text_agent import AgentFailed, Chunk
 from processors.transcript import ToolCall
 
 FIND_SECS = 2.0
@@ -105,8 +98,7 @@ Told = Chunk | ToolCall
 wait for that."""
 
 _FORMS: Mapping[str, TypeAdapter[Any]] = {
-    form.__name__: TypeAdapter(form)
-    for form in (Question, str, ToolStarted, ToolFinished, Handoff, TokensUsed, ToolCall)
+    form.__name__: TypeAdapter(form) for form in (Question, *get_args(Told))
 }
 
 

@@ -22,7 +22,6 @@ from pipecat.bus.messages import (
 from pipecat.bus.subscriber import BusSubscriber
 from pipecat.pipeline.job_context import JobStatus
 
-from processors.agent_bridge import TextAgent
 from processors.agent_bus import (
     BEAT_SECS,
     BUSY,
@@ -34,6 +33,7 @@ from processors.agent_bus import (
     packed,
     unpacked,
 )
+from processors.text_agent import TextAgent
 from processors.transcript import ToolCall
 
 ANSWER_SECS = 120.0

@@ -28,7 +28,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.workers.runner import WorkerRunner
 
-from processors.agent_bridge import (
+from processors.switchboard import MAX_TRANSFERS, TOOL, transfer_tool, transfers_since_asked
+from processors.text_agent import (
     CANCELLED,
     AgentFailed,
     Chunk,
@@ -37,7 +38,6 @@ from processors.agent_bridge import (
     ToolFinished,
     ToolStarted,
 )
-from processors.switchboard import MAX_TRANSFERS, TOOL, transfer_tool, transfers_since_asked
 
 MAX_WAITING = 100
 """Pieces of an answer that wait to be taken; above, the pipeline waits."""

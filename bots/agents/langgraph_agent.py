@@ -18,7 +18,7 @@ from bots.registry import Bot
 from bots.settings import Settings
 from bots.toolbox import tools_of
 from bots.tools.facts import look_up_in
-from processors.agent_bridge import Chunk, TokensUsed, ToolFinished, ToolStarted
+from processors.text_agent import Chunk, TokensUsed, ToolFinished, ToolStarted
 
 STEPS = 30
 """Of one answer: a look at how long the thread is, the model, and its tools, by turns. So no answer

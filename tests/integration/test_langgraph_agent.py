@@ -23,7 +23,7 @@ from bots.registry import Bot, load_bot
 from bots.resources import Resources
 from bots.settings import DEFAULT_CONFIG, load_settings
 from bots.tools.desk import Desk
-from processors.agent_bridge import Chunk, TextAgent, TokensUsed, ToolFinished, ToolStarted
+from processors.text_agent import Chunk, TextAgent, TokensUsed, ToolFinished, ToolStarted
 from processors.transcript import NOT_KNOWN, ToolCall
 from tests.database import Postgres
 from tests.slow_bot import BOT as SLOW_BOT

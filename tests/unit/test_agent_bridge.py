@@ -30,14 +30,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.workers.runner import WorkerRunner
 
-from processors.agent_bridge import (
-    AgentLLMService,
-    Chunk,
-    Handoff,
-    ToolFinished,
-    ToolStarted,
-    question_in,
-)
+from processors.agent_bridge import AgentLLMService, question_in
+from processors.text_agent import Chunk, Handoff, ToolFinished, ToolStarted
 from tests import virtual_time
 from tests.caller import play, said_by
 

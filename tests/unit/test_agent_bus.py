@@ -20,9 +20,9 @@ from pipecat.bus.subscriber import BusSubscriber
 from pipecat.utils.asyncio.task_manager import TaskManager
 
 from processors import agent_bus, agent_server
-from processors.agent_bridge import AgentFailed, Chunk, Handoff, ToolFinished, ToolStarted
 from processors.agent_bus import Question, RemoteAgent
 from processors.agent_server import AgentServer, Keep
+from processors.text_agent import AgentFailed, Chunk, Handoff, ToolFinished, ToolStarted
 from processors.transcript import ToolCall, ToolOutcome
 
 WITHIN_SECS = 10

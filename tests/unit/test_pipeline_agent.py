@@ -18,7 +18,9 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.utils.types import is_given
 
-from processors.agent_bridge import (
+from processors.pipeline_agent import PipelineAgent
+from processors.switchboard import TOOL
+from processors.text_agent import (
     AgentFailed,
     Chunk,
     Handoff,
@@ -26,8 +28,6 @@ from processors.agent_bridge import (
     ToolFinished,
     ToolStarted,
 )
-from processors.pipeline_agent import PipelineAgent
-from processors.switchboard import TOOL
 
 WITHIN_SECS = 10
 COLLEAGUES = {"support": "What does not work.", "switchboard": "All else."}
