@@ -86,20 +86,16 @@ def _make_agent(bot: Bot, question: Question, keep: Keep, resources: Resources) 
         if question.colleagues
         else bot.system_instruction(small=settings.has_small_llm)
     )
+    # It is paid for by the call, which is told what was consumed, and whose that is.
+    meter = Meter(settings.voice.prices)
     mind = make_mind(
         call,
-        Supervision(
-            realtime.failover,
-            realtime.announcements,
-            resources.circuits,
-            _ignore,
-            Meter(settings.voice.prices),
-        ),
+        Supervision(realtime.failover, realtime.announcements, resources.circuits, _ignore, meter),
         resources.local.for_one_call(),
         instructions=instructions,
     )
     colleagues = {} if settings.has_small_llm else question.colleagues
-    return PipelineAgent(mind.processors, mind.tools, colleagues, resources)
+    return PipelineAgent(mind.processors, mind.tools, colleagues, resources, meter.provider_of)
 
 
 async def _ignore(_failure: Failure) -> None:

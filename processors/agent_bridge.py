@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from loguru import logger
@@ -18,9 +18,10 @@ from pipecat.frames.frames import (
     LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
+    MetricsFrame,
     TTSSpeakFrame,
 )
-from pipecat.metrics.metrics import LLMTokenUsage
+from pipecat.metrics.metrics import LLMTokenUsage, LLMUsageMetricsData
 from pipecat.processors.aggregators.llm_context import (
     LLMContext,
     LLMContextMessage,
@@ -45,6 +46,7 @@ from processors.text_agent import (
     ToolFinished,
     ToolStarted,
 )
+from processors.usage import estimated, on_behalf
 
 FIRST_SECS = 15.0
 """How long an agent may take to begin: an answer, or what it says behind a tool."""
@@ -157,6 +159,10 @@ class AgentLLMService(LLMService[Any]):
         self._stream: _Stream | None = None
         self._responds = False
         self._running: dict[str, ToolStarted] = {}
+        # What was written since it was told what that took, and whether something is still untold.
+        self._written = ""
+        self._is_due = False
+        self._last_told: TokensUsed | None = None
 
     def can_generate_metrics(self) -> bool:
         """Tell that it is measured how long the agent takes to begin."""
@@ -189,6 +195,7 @@ class AgentLLMService(LLMService[Any]):
 
     async def _answer(self, context: LLMContext) -> None:
         failure: AgentFailed | None = None
+        self._written, self._is_due = "", True
         try:
             await self._start_response()
             if self._stream:
@@ -199,6 +206,10 @@ class AgentLLMService(LLMService[Any]):
             await self._give_out(self._stream, context)
         except AgentFailed as error:
             failure = error
+        except asyncio.CancelledError:
+            if self._is_due:
+                await self._estimate(context)
+            raise
         finally:
             # Where an interruption has cancelled this, the bot is not silent before it is over.
             if self._stream:
@@ -206,6 +217,8 @@ class AgentLLMService(LLMService[Any]):
             await self._end_response()
             for call in [*self._running.values()]:
                 await self._cancel_tool(call, context)
+        if self._written:
+            await self._estimate(context)
         if failure:
             await self._apologise(failure)
 
@@ -239,17 +252,32 @@ class AgentLLMService(LLMService[Any]):
                 wait_secs = self._tool_secs
 
     async def _count(self, used: TokensUsed) -> None:
-        await self.start_llm_usage_metrics(
-            LLMTokenUsage(
-                prompt_tokens=used.prompt,
-                completion_tokens=used.completion,
-                total_tokens=used.prompt + used.completion,
-                cache_read_input_tokens=used.cached,
-            )
+        self._written, self._is_due, self._last_told = "", False, used
+        if not self.usage_metrics_enabled:
+            return
+        tokens = LLMTokenUsage(
+            prompt_tokens=used.prompt,
+            completion_tokens=used.completion,
+            total_tokens=used.prompt + used.completion,
+            cache_read_input_tokens=used.cached,
         )
+        name = on_behalf(used.provider, self.name) if used.provider else self.name
+        data = LLMUsageMetricsData(processor=name, model=used.model, value=tokens)
+        await self.push_frame(MetricsFrame(data=[data]))
+
+    async def _estimate(self, context: LLMContext) -> None:
+        """Count what was read and written that the agent has not told of, for it is paid for."""
+        tokens = estimated(context, None, self._written)
+        whose = self._last_told or TokensUsed(0, 0)
+        used = replace(
+            whose, prompt=tokens.prompt_tokens, completion=tokens.completion_tokens, cached=0
+        )
+        await self._count(used)
 
     async def _say(self, text: str) -> None:
         if text:
+            self._written += text
+            self._is_due = True
             await self._start_response()
             await self._push_llm_text(text)
 
@@ -285,6 +313,8 @@ class AgentLLMService(LLMService[Any]):
         if not call:
             raise AgentFailed(f"the agent has finished a tool that was not running: {done.call_id}")
         await self._push_result(call, done.result, done.error)
+        # It is read by a language model now.
+        self._is_due = True
         if not self._running:
             await self._start_response()
 

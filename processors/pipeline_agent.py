@@ -1,7 +1,7 @@
 """What answers in a pipeline, as an agent that streams text: without ears and without a voice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from pipecat.frames.frames import (
@@ -19,7 +19,7 @@ from pipecat.frames.frames import (
     MetricsFrame,
     TTSSpeakFrame,
 )
-from pipecat.metrics.metrics import LLMTokenUsage, LLMUsageMetricsData
+from pipecat.metrics.metrics import LLMUsageMetricsData
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMStandardMessage
@@ -42,6 +42,8 @@ from processors.text_agent import (
 MAX_WAITING = 100
 """Pieces of an answer that wait to be taken; above, the pipeline waits."""
 
+ProviderOf = Callable[[str], str | None]
+
 
 class _Gatherer(FrameProcessor):
     """Gathers an answer behind what gives it, and knows when it is over.
@@ -49,10 +51,14 @@ class _Gatherer(FrameProcessor):
     Attributes:
         pieces: What was given; None behind the last.
         handoff: To whom the caller is put through when it is over; None for nobody.
+
+    Args:
+        provider_of: See `PipelineAgent`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, provider_of: ProviderOf) -> None:
         super().__init__()
+        self._provider_of = provider_of
         self.pieces: asyncio.Queue[Chunk | None] = asyncio.Queue(MAX_WAITING)
         self.handoff: Handoff | None = None
         self._responds = False
@@ -79,7 +85,7 @@ class _Gatherer(FrameProcessor):
             case MetricsFrame():
                 for usage in frame.data:
                     if isinstance(usage, LLMUsageMetricsData):
-                        await self.pieces.put(_tokens_of(usage.value))
+                        await self.pieces.put(self._tokens_of(usage))
             case FunctionCallsStartedFrame():
                 self._running |= {call.tool_call_id for call in frame.function_calls}
             case FunctionCallInProgressFrame() if frame.function_name != TOOL:
@@ -94,6 +100,15 @@ class _Gatherer(FrameProcessor):
             case LLMFullResponseEndFrame():
                 self._responds = False
                 await self._end_if_over()
+
+    def _tokens_of(self, used: LLMUsageMetricsData) -> TokensUsed:
+        return TokensUsed(
+            used.value.prompt_tokens,
+            used.value.completion_tokens,
+            used.value.cache_read_input_tokens or 0,
+            provider=self._provider_of(used.processor),
+            model=used.model,
+        )
 
     async def _settle(self, tool: str, done: ToolFinished, asks_again: bool | None) -> None:
         self._running.discard(done.call_id)
@@ -121,6 +136,7 @@ class PipelineAgent:
         tools: What the language model may call.
         colleagues: Whom it may put the caller through to, by name, and what they are for.
         app_resources: What tools find under that name.
+        provider_of: Tells whose a service is, by its name; None where that is not known.
     """
 
     def __init__(
@@ -129,12 +145,13 @@ class PipelineAgent:
         tools: Sequence[Any],
         colleagues: Mapping[str, str],
         app_resources: object,
+        provider_of: ProviderOf,
     ) -> None:
         self._brain = brain
         self._tools = tools
         self._colleagues = colleagues
         self._app_resources = app_resources
-        self._gatherer = _Gatherer()
+        self._gatherer = _Gatherer(provider_of)
         self._running: tuple[PipelineWorker, asyncio.Task[None]] | None = None
         self._error: str | None = None
 
@@ -211,12 +228,6 @@ class PipelineAgent:
         self._gatherer.handoff = Handoff(to, str(why))
         stop = FunctionCallResultProperties(run_llm=False)
         await params.result_callback({TOOL: to}, properties=stop)
-
-
-def _tokens_of(used: LLMTokenUsage) -> TokensUsed:
-    return TokensUsed(
-        used.prompt_tokens, used.completion_tokens, cached=used.cache_read_input_tokens or 0
-    )
 
 
 def _is_final(frame: FunctionCallResultFrame) -> bool:

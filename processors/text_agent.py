@@ -63,15 +63,21 @@ class Handoff:
 class TokensUsed:
     """A language model of the agent's has answered, and tells what that took.
 
+    What is written or stopped without it is estimated.
+
     Attributes:
         prompt: Tokens that it has read.
         completion: Tokens that it has written.
         cached: Of `prompt`, those that it had read before.
+        provider: Whose it is; None for that of the bot.
+        model: Which one; None for that of the bot.
     """
 
     prompt: int
     completion: int
     cached: int = 0
+    provider: str | None = None
+    model: str | None = None
 
 
 Chunk = str | ToolStarted | ToolFinished | Handoff | TokensUsed

@@ -3,7 +3,7 @@
 What it is made of is an extra, imported where it is used: it takes seconds, and 60 MB.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -88,7 +88,8 @@ def make_agent(call: AgentCall) -> "LangGraphAgent":
             )
         ],
     )
-    return LangGraphAgent(make_graph, call.resources.checkpoints, call.session_id)
+    whose = provider, config.model or ""
+    return LangGraphAgent(make_graph, call.resources.checkpoints, call.session_id, whose)
 
 
 class LangGraphAgent:
@@ -98,11 +99,17 @@ class LangGraphAgent:
         make_graph: Makes the graph, given a `checkpointer`.
         checkpoints: Where threads are kept; closed by their owner.
         thread: Names the conversation.
+        whose: The provider and the model of all that is asked in it.
     """
 
     def __init__(
-        self, make_graph: Callable[..., Any], checkpoints: Checkpoints, thread: str
+        self,
+        make_graph: Callable[..., Any],
+        checkpoints: Checkpoints,
+        thread: str,
+        whose: tuple[str, str],
     ) -> None:
+        self._whose = whose
         self._make_graph = make_graph
         self._checkpoints = checkpoints
         self._config = {"configurable": {"thread_id": thread}, "recursion_limit": STEPS}
@@ -123,11 +130,22 @@ class LangGraphAgent:
             durability="sync",
         )
         async for mode, data in steps:
-            for chunk in _words(*data) if mode == "messages" else _steps(data):
+            for chunk in self._written(*data) if mode == "messages" else _steps(data):
                 yield chunk
 
     async def aclose(self) -> None:
         """Do nothing: what it uses, all calls share."""
+
+    def _written(self, message: Any, metadata: dict[str, Any]) -> Iterator[Chunk]:
+        """Give what is written for the caller, of all in a graph, and what all of it consumed."""
+        # A piece of a message, or one that is whole, from a model that does not stream.
+        if message.type not in ("AIMessageChunk", "ai"):
+            return
+        if metadata["langgraph_node"] == "model" and message.text:
+            yield message.text
+        if used := message.usage_metadata:
+            cached = used.get("input_token_details", {}).get("cache_read", 0)
+            yield TokensUsed(used["input_tokens"], used["output_tokens"], cached, *self._whose)
 
 
 def _changes(kept: Sequence[Any], history: Sequence[LLMStandardMessage], message: str) -> list[Any]:
@@ -143,20 +161,10 @@ def _changes(kept: Sequence[Any], history: Sequence[LLMStandardMessage], message
     return [RemoveMessage(id=REMOVE_ALL_MESSAGES), *messages]
 
 
-def _words(message: Any, metadata: dict[str, Any]) -> list[Chunk]:
-    """Return what the model writes for the caller, of all that is written in a graph."""
-    # A piece of a message, or one that is whole, from a model that does not stream.
-    is_models = message.type in ("AIMessageChunk", "ai") and metadata["langgraph_node"] == "model"
-    return [message.text] if is_models and message.text else []
-
-
 def _steps(update: dict[str, Any]) -> list[Chunk]:
-    """Return the tools that a step has called, or has run, and what its model consumed."""
+    """Return the tools that a step has called, or has run."""
     chunks: list[Chunk] = []
     for message in (update.get("model") or {}).get("messages", ()):
-        if used := message.usage_metadata:
-            cached = used.get("input_token_details", {}).get("cache_read", 0)
-            chunks.append(TokensUsed(used["input_tokens"], used["output_tokens"], cached))
         chunks += [ToolStarted(c["id"], c["name"], c["args"]) for c in message.tool_calls]
     for message in (update.get("tools") or {}).get("messages", ()):
         result = message.content if message.artifact is None else message.artifact

@@ -165,7 +165,8 @@ async def test_words_come_one_by_one_and_tools_when_they_begin_and_end(house: Ho
             chunks.append(chunk)
             times.append(loop.time())
     used = [chunk for chunk in chunks if isinstance(chunk, TokensUsed)]
-    assert used == [TokensUsed(1000, 50, cached=600)] * 2, "for each time that the model was asked"
+    each = TokensUsed(1000, 50, cached=600, provider="openai", model="gpt-4.1-mini")
+    assert used == [each] * 2, "for each time that the model was asked"
     started, finished = (it for it in chunks if isinstance(it, ToolStarted | ToolFinished))
     assert isinstance(started, ToolStarted)
     assert (started.tool, started.arguments) == QUOTE
@@ -346,15 +347,19 @@ async def test_a_long_thread_is_summarised_and_nobody_hears_it(house: House) -> 
     house.openai.reply = reply
     history: list[Any] = []
     heard: list[str] = []
+    counted = 0
     async with house.agent() as agent:
         for number in range(9):
             question = f"Question {number}?"
-            heard += words_of(await answer(agent, question, history))
+            chunks = [chunk async for chunk in agent.stream_response(question, history)]
+            heard += words_of(chunks)
+            counted += sum(isinstance(chunk, TokensUsed) for chunk in chunks)
             history += [said("user", question), said("assistant", long.strip())]
     assert "They asked." in house.told[0][1]
     assert [words for role, words in house.told if role == "user"][-1] == "Question 8?"
     assert len(house.told) < len(history)
     assert "".join(heard) == long * 9
+    assert counted == len(house.openai.chats) > 9, "summaries, too"
 
 
 @pytest.mark.models

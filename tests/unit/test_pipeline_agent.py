@@ -13,7 +13,7 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     LLMTextFrame,
 )
-from pipecat.metrics.metrics import LLMTokenUsage
+from pipecat.metrics.metrics import LLMTokenUsage, MetricsData
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.utils.types import is_given
@@ -81,6 +81,7 @@ class CountingModel(Model):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, LLMContextFrame):
+            self.set_core_metrics_data(MetricsData(processor=self.name, model="counting"))
             await self.start_llm_usage_metrics(
                 LLMTokenUsage(
                     prompt_tokens=10,
@@ -130,8 +131,12 @@ class SlowToEnd(FrameProcessor):
         await super().cleanup()
 
 
+def whose(service: str) -> str:
+    return f"the maker of {service}"
+
+
 async def ask(model: Model, history: Sequence[Any] = HISTORY) -> list[Chunk]:
-    agent = PipelineAgent([model], [price, slow, broken], COLLEAGUES, DESK)
+    agent = PipelineAgent([model], [price, slow, broken], COLLEAGUES, DESK, whose)
     async with asyncio.timeout(WITHIN_SECS):
         try:
             return [chunk async for chunk in agent.stream_response("What is it?", history)]
@@ -147,9 +152,10 @@ async def test_words_come_as_they_are_made() -> None:
 
 
 async def test_it_tells_what_its_model_consumes_each_time_that_it_is_asked() -> None:
-    given = await ask(CountingModel([("price", {"users": 2})], "Done."))
-    used = [it for it in given if isinstance(it, TokensUsed)]
-    assert used == [TokensUsed(prompt=10, completion=2, cached=4)] * 2
+    model = CountingModel([("price", {"users": 2})], "Done.")
+    used = [it for it in await ask(model) if isinstance(it, TokensUsed)]
+    maker = f"the maker of {model.name}"
+    assert used == [TokensUsed(10, 2, cached=4, provider=maker, model="counting")] * 2
 
 
 async def test_what_tools_give_is_answered_when_all_have_given() -> None:
@@ -195,7 +201,7 @@ async def test_nobody_is_put_through_to_strangers_nor_for_ever() -> None:
         for number in range(2)
     ]
     model = Model("Then it is me.")
-    agent = PipelineAgent([model], [], COLLEAGUES, DESK)
+    agent = PipelineAgent([model], [], COLLEAGUES, DESK, whose)
     async with asyncio.timeout(WITHIN_SECS):
         assert [it async for it in agent.stream_response("", [*HISTORY, *moved])]
         await agent.aclose()
@@ -209,7 +215,7 @@ async def test_an_error_instead_of_an_answer_is_a_failure() -> None:
 
 async def test_an_answer_is_over_before_its_pipeline_has_ended() -> None:
     slow = SlowToEnd()
-    agent = PipelineAgent([Model("Nineteen dollars."), slow], [], {}, DESK)
+    agent = PipelineAgent([Model("Nineteen dollars."), slow], [], {}, DESK, whose)
     asyncio.get_running_loop().call_later(2.0, slow.may_end.set)
     async with asyncio.timeout(WITHIN_SECS):
         assert [it async for it in agent.stream_response("What is it?", HISTORY)]
@@ -219,7 +225,7 @@ async def test_an_answer_is_over_before_its_pipeline_has_ended() -> None:
 
 
 async def test_who_is_stopped_stops_its_tools() -> None:
-    agent = PipelineAgent([Model([("slow", {})])], [slow], {}, DESK)
+    agent = PipelineAgent([Model([("slow", {})])], [slow], {}, DESK, whose)
     async with asyncio.timeout(WITHIN_SECS):
         chunks = agent.stream_response("What is it?", HISTORY)
         assert await anext(chunks) == "Well, "
