@@ -22,7 +22,7 @@ from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
 
 from bots.cloud_clients import CloudClients
-from bots.config import KINDS, Kind, ServiceConfig, SpeechToSpeechConfig
+from bots.config import Kind, ServiceConfig, SpeechToSpeechConfig
 from bots.errors import ConfigError, ServiceUnavailable
 from bots.local import LocalServices
 from bots.registry import Bot
@@ -119,15 +119,16 @@ def _is_watched(kind: Kind, provider: str, config: ServiceConfig) -> bool:
 
 
 def check_bot(bot: Bot, settings: Settings) -> None:
-    """Make sure, before any call, that the services of a bot can be made.
+    """Make sure, before any call, that the services of a bot can be made which this process uses.
 
     Raises:
         ConfigError: If there is no provider for one.
         ServiceUnavailable: If one lacks a package or a setting, or is not loaded.
     """
-    for kind in KINDS:
-        check(kind, *service_for(kind, bot, settings))
-    if bot.mode_in(settings) == "speech_to_speech":
+    for kind in settings.kinds:
+        if kind != "llm" or not bot.remote:
+            check(kind, *service_for(kind, bot, settings))
+    if "tts" in settings.kinds and bot.mode_in(settings) == "speech_to_speech":
         # Without a key for it the others do.
         with suppress(ConfigError):
             check("realtime", *settings.service("realtime"))

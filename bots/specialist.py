@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from bots.agents.factory import AgentCall, agent_of, make_agent
 from bots.agents.remote import open_post
+from bots.config import Kind
 from bots.errors import ConfigError, DatabaseUnavailable
 from bots.failover import Supervision
 from bots.meter import Meter
@@ -21,7 +22,16 @@ from processors.text_agent import TextAgent
 from processors.transcript import ToolCall
 
 
-def only(name: str, settings: Settings) -> Settings:
+class SpecialistSettings(Settings):
+    """The settings of a process that thinks for one bot, and neither hears nor speaks."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The services that it uses."""
+        return ("llm",)
+
+
+def only(name: str, settings: Settings) -> SpecialistSettings:
     """Return the settings of the process that thinks for one bot, and for no other.
 
     Raises:
@@ -33,7 +43,8 @@ def only(name: str, settings: Settings) -> Settings:
     if not settings.bus:
         raise ConfigError("the settings", ["bus.redis_url: is required, to be reached over"])
     entry = settings.bots[name].model_copy(update={"remote": False, "specialists": []})
-    return settings.model_copy(update={"bots": {name: entry}, "default_bot": name})
+    changes = {"bots": {name: entry}, "default_bot": name}
+    return SpecialistSettings.model_construct(**{**dict(settings), **changes})
 
 
 @asynccontextmanager

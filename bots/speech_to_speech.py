@@ -77,6 +77,7 @@ def make_speech_to_speech(
         tools=tools,
     )
     meter.watch("realtime", provider, config, session)
+    assert resources.speech
     context = LLMContext(list(messages), tools=tools)
     if not messages and not bot.greeting:
         session.listen_first(context)

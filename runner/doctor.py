@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bots import providers
 from bots.agents.remote import open_post
-from bots.config import KINDS, Kind
+from bots.config import Kind
 from bots.database import connect
 from bots.errors import ConfigError, ParlanteError
 from bots.local_files import find_local_files
@@ -54,7 +54,7 @@ def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
         console.print(f"[red]mend[/red]  settings: {error}")
         return 1
     report("settings", lambda: f"profile '{settings.profile}'")
-    for kind in KINDS:
+    for kind in settings.kinds:
         report(kind, lambda kind=kind: _service(settings, kind))  # type: ignore[misc]
     report("offline models", lambda: _models(settings))
     for name in settings.bots:

@@ -7,6 +7,7 @@ from bots.errors import ServiceUnavailable
 from bots.local_files import ENCODER, LocalFiles, find_local_files
 from bots.models import ModelMissing, load_manifest
 from bots.settings import DEFAULT_CONFIG, Settings, load_settings
+from bots.specialist import only
 
 ALL = ("whisper-tiny.en", "qwen2.5-coder-0.5b", ENCODER, "piper-joe")
 
@@ -72,3 +73,22 @@ def test_cloud_services_need_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     cloud = {"cloud": {kind: ["openai"] for kind in ("stt", "llm", "tts")}}
     settings = offline(tmp_path, profiles=cloud).model_copy(update={"profile": "cloud"})
     assert find_local_files(settings) == LocalFiles()
+
+
+def test_who_only_thinks_needs_what_thinks(tmp_path: Path) -> None:
+    put(tmp_path, ALL[1:3])
+    settings = only("sales", offline(tmp_path, bus={"redis_url": "redis://localhost"}))
+    files = find_local_files(settings)
+    assert files.llm
+    assert files.encoder
+    assert (files.stt, files.tts) == (None, None)
+
+
+def test_who_has_others_think_needs_what_hears_and_speaks(tmp_path: Path) -> None:
+    put(tmp_path, (ALL[0], ALL[3]))
+    settings = offline(tmp_path, bus={"redis_url": "redis://localhost"})
+    bots = {name: it.model_copy(update={"remote": True}) for name, it in settings.bots.items()}
+    files = find_local_files(settings.model_copy(update={"bots": bots}))
+    assert files.stt
+    assert files.tts
+    assert (files.llm, files.encoder) == (None, None)
