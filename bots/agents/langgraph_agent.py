@@ -18,7 +18,8 @@ from bots.registry import Bot
 from bots.settings import Settings
 from bots.toolbox import tools_of
 from bots.tools.facts import look_up_in
-from processors.text_agent import Chunk, TokensUsed, ToolFinished, ToolStarted
+from processors.switchboard import TOOL
+from processors.text_agent import Chunk, Handoff, TokensUsed, ToolFinished, ToolStarted
 
 STEPS = 30
 """Of one answer: a look at how long the thread is, the model, and its tools, by turns. So no answer
@@ -69,24 +70,29 @@ def make_agent(call: AgentCall) -> "LangGraphAgent":
 
     from bots.agents.chat_model import longest_thread, make_chat_model
     from bots.agents.langchain_tools import to_langchain
+    from bots.agents.langchain_transfer import TransferLimit, transfer
+    from bots.team import instructions_among_colleagues
 
     provider, config = providers.service_for("llm", bot, settings)
     model = make_chat_model(provider, config, bot, call.resources)
     knowledge = read_knowledge(bot, call.resources.encoder)
     tools = tools_of(bot, call.resources, call.keep_tool_call)
     tools += [look_up_in(knowledge)] if knowledge else []
+    known = [to_langchain(tool, call.resources) for tool in tools]
+    instructions = bot.system_instruction(small=False)
+    middleware: list[Any] = [
+        SummarizationMiddleware(
+            model,
+            trigger=("tokens", longest_thread(provider, config, call.resources)),
+            keep=("messages", MESSAGES_NOT_SUMMARISED),
+        )
+    ]
+    if call.colleagues:
+        known.append(transfer(call.colleagues))
+        instructions = instructions_among_colleagues(bot, settings)
+        middleware.append(TransferLimit())
     make_graph = partial(
-        create_agent,
-        model,
-        [to_langchain(tool, call.resources) for tool in tools],
-        system_prompt=bot.system_instruction(small=False),
-        middleware=[
-            SummarizationMiddleware(
-                model,
-                trigger=("tokens", longest_thread(provider, config, call.resources)),
-                keep=("messages", MESSAGES_NOT_SUMMARISED),
-            )
-        ],
+        create_agent, model, known, system_prompt=instructions, middleware=middleware
     )
     whose = provider, config.model or ""
     return LangGraphAgent(make_graph, call.resources.checkpoints, call.session_id, whose)
@@ -129,9 +135,16 @@ class LangGraphAgent:
             # Which tools are to run is on the disk before they do.
             durability="sync",
         )
+        handoff: Handoff | None = None
         async for mode, data in steps:
             for chunk in self._written(*data) if mode == "messages" else _steps(data):
-                yield chunk
+                if isinstance(chunk, Handoff):
+                    handoff = chunk
+                elif not handoff or not isinstance(chunk, str):
+                    # Who puts a caller through says nothing more, whatever other tools give.
+                    yield chunk
+        if handoff:
+            yield handoff
 
     async def aclose(self) -> None:
         """Do nothing: what it uses, all calls share."""
@@ -162,11 +175,21 @@ def _changes(kept: Sequence[Any], history: Sequence[LLMStandardMessage], message
 
 
 def _steps(update: dict[str, Any]) -> list[Chunk]:
-    """Return the tools that a step has called, or has run."""
+    """Return the tools that a step has called, or has run, and to whom it puts the caller through.
+
+    That is no tool for others: whoever keeps the conversation shows it, if it can be done.
+    """
     chunks: list[Chunk] = []
     for message in (update.get("model") or {}).get("messages", ()):
-        chunks += [ToolStarted(c["id"], c["name"], c["args"]) for c in message.tool_calls]
+        for call in message.tool_calls:
+            if call["name"] == TOOL:
+                to, why, say = (str(call["args"].get(name, "")) for name in ("to", "why", "say"))
+                chunks += [say, Handoff(to, why)]
+            else:
+                chunks.append(ToolStarted(call["id"], call["name"], call["args"]))
     for message in (update.get("tools") or {}).get("messages", ()):
+        if message.name == TOOL:
+            continue
         result = message.content if message.artifact is None else message.artifact
         error = str(message.content) if message.status == "error" else None
         chunks.append(ToolFinished(message.tool_call_id, result, error))

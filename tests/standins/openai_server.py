@@ -56,7 +56,9 @@ USAGE = {
 }
 """What every answer has consumed, as it says."""
 
-Reply = str | tuple[str, dict[str, Any]]
+Call = tuple[str, dict[str, Any]]
+
+Reply = str | Call | list[Call]
 
 
 def always(words: str) -> Callable[[list[Any]], Reply]:
@@ -218,10 +220,19 @@ def _completion(model: str, words: str) -> web.Response:
 def _deltas(reply: Reply, call_id: str) -> list[dict[str, Any]]:
     if isinstance(reply, str):
         return [{"content": f"{word} "} for word in reply.split()]
-    name, arguments = reply
-    function = {"name": name, "arguments": json.dumps(arguments)}
-    call = {"index": 0, "id": call_id, "type": "function", "function": function}
-    return [{"tool_calls": [call]}]
+    return [
+        {
+            "tool_calls": [
+                {
+                    "index": index,
+                    "id": f"{call_id}{index or ''}",
+                    "type": "function",
+                    "function": {"name": name, "arguments": json.dumps(arguments)},
+                }
+            ]
+        }
+        for index, (name, arguments) in enumerate(reply if isinstance(reply, list) else [reply])
+    ]
 
 
 async def _send(
