@@ -159,9 +159,11 @@ class AgentLLMService(LLMService[Any]):
         self._stream: _Stream | None = None
         self._responds = False
         self._running: dict[str, ToolStarted] = {}
-        # What was written since it was told what that took, and whether something is still untold.
+        # Of the answer that is made: what was written since it was told what that took, whether
+        # something is not told yet, and whether anything is.
         self._written = ""
         self._is_due = False
+        self._has_told = False
         self._last_told: TokensUsed | None = None
 
     def can_generate_metrics(self) -> bool:
@@ -195,7 +197,7 @@ class AgentLLMService(LLMService[Any]):
 
     async def _answer(self, context: LLMContext) -> None:
         failure: AgentFailed | None = None
-        self._written, self._is_due = "", True
+        self._written, self._is_due, self._has_told = "", True, False
         try:
             await self._start_response()
             if self._stream:
@@ -217,7 +219,8 @@ class AgentLLMService(LLMService[Any]):
             await self._end_response()
             for call in [*self._running.values()]:
                 await self._cancel_tool(call, context)
-        if self._written:
+        # What an agent says of its own, behind what its model has written, takes nothing.
+        if self._written and (failure or not self._has_told):
             await self._estimate(context)
         if failure:
             await self._apologise(failure)
@@ -252,7 +255,8 @@ class AgentLLMService(LLMService[Any]):
                 wait_secs = self._tool_secs
 
     async def _count(self, used: TokensUsed) -> None:
-        self._written, self._is_due, self._last_told = "", False, used
+        self._written, self._is_due, self._has_told = "", False, True
+        self._last_told = used
         if not self.usage_metrics_enabled:
             return
         tokens = LLMTokenUsage(

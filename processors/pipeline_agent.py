@@ -62,6 +62,8 @@ class _Gatherer(FrameProcessor):
         self.pieces: asyncio.Queue[Chunk | None] = asyncio.Queue(MAX_WAITING)
         self.handoff: Handoff | None = None
         self._responds = False
+        # For what is being said: Pipecat tells of it in a frame that overtakes words.
+        self._consumed: list[TokensUsed] = []
         self._running: set[str] = set()
         # Whether whoever keeps the conversation is going to ask again, for what tools have given;
         # and how often they have, without an answer having begun.
@@ -85,7 +87,7 @@ class _Gatherer(FrameProcessor):
             case MetricsFrame():
                 for usage in frame.data:
                     if isinstance(usage, LLMUsageMetricsData):
-                        await self.pieces.put(self._tokens_of(usage))
+                        self._consumed.append(self._tokens_of(usage))
             case FunctionCallsStartedFrame():
                 self._running |= {call.tool_call_id for call in frame.function_calls}
             case FunctionCallInProgressFrame() if frame.function_name != TOOL:
@@ -98,6 +100,9 @@ class _Gatherer(FrameProcessor):
                 done = ToolFinished(frame.tool_call_id, CANCELLED, "the tool was given up")
                 await self._settle(frame.function_name, done, bool(frame.run_llm))
             case LLMFullResponseEndFrame():
+                for tokens in self._consumed:
+                    await self.pieces.put(tokens)
+                self._consumed.clear()
                 self._responds = False
                 await self._end_if_over()
 

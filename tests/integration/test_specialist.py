@@ -1,6 +1,7 @@
 """A caller is put through to a specialist in another process, over Redis, and on and back."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -267,3 +268,5 @@ async def test_a_service_all_of_whose_bots_think_elsewhere_needs_no_language_mod
                 async with connect(service.url, bot="sales") as peer:
                     await peer.hear_out(timeout=REPLY_SECS)
                     assert await say(peer, WAIT) == [YES]
+    [(provider, amounts)] = rows(tmp_path, "SELECT provider, amounts FROM usage WHERE kind = 'llm'")
+    assert (provider, json.loads(amounts)["prompt_tokens"]) == ("openai", 1000 * len(llm.chats))

@@ -369,6 +369,10 @@ class TestWhatAnAnswerConsumes:
         *_, (_, _, prompt, completion) = self.counted(perform(Actor(*part), self.interrupt))
         assert (prompt > 0, completion) == (True, 0)
 
+    def test_is_not_counted_for_what_the_agent_says_of_its_own(self) -> None:
+        stage = perform(Actor("A parrot. ", self.TOLD, "You are put through."), ask_once)
+        assert self.counted(stage) == [("groq", "llama", 100, 10)]
+
     def test_is_not_counted_twice(self) -> None:
         agent = Actor("Let me see.", WEIGH, self.TOLD, HOURS)
         assert self.counted(perform(agent, self.interrupt)) == [("groq", "llama", 100, 10)]

@@ -79,18 +79,16 @@ class CountingModel(Model):
     def can_generate_metrics(self) -> bool:
         return True
 
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        if isinstance(frame, LLMContextFrame):
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if isinstance(frame, LLMFullResponseEndFrame):
             self.set_core_metrics_data(MetricsData(processor=self.name, model="counting"))
-            await self.start_llm_usage_metrics(
-                LLMTokenUsage(
-                    prompt_tokens=10,
-                    completion_tokens=2,
-                    total_tokens=12,
-                    cache_read_input_tokens=4,
-                )
+            tokens = LLMTokenUsage(
+                prompt_tokens=10, completion_tokens=2, total_tokens=12, cache_read_input_tokens=4
             )
-        await super().process_frame(frame, direction)
+            await self.start_llm_usage_metrics(tokens)
+        await super().push_frame(frame, direction)
 
 
 async def price(params: FunctionCallParams, users: int) -> None:
@@ -153,9 +151,11 @@ async def test_words_come_as_they_are_made() -> None:
 
 async def test_it_tells_what_its_model_consumes_each_time_that_it_is_asked() -> None:
     model = CountingModel([("price", {"users": 2})], "Done.")
-    used = [it for it in await ask(model) if isinstance(it, TokensUsed)]
+    given = await ask(model)
     maker = f"the maker of {model.name}"
-    assert used == [TokensUsed(10, 2, cached=4, provider=maker, model="counting")] * 2
+    used = TokensUsed(10, 2, cached=4, provider=maker, model="counting")
+    assert [it for it in given if isinstance(it, TokensUsed)] == [used] * 2
+    assert given[-2:] == ["Done. ", used], "it is told when all is said that it was for"
 
 
 async def test_what_tools_give_is_answered_when_all_have_given() -> None:
