@@ -46,7 +46,8 @@ from processors.text_agent import (
     ToolFinished,
     ToolStarted,
 )
-from processors.usage import estimated, on_behalf
+from processors.token_estimate import estimated
+from processors.usage import on_behalf
 
 FIRST_SECS = 15.0
 """How long an agent may take to begin: an answer, or what it says behind a tool."""

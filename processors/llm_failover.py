@@ -28,7 +28,7 @@ from pipecat.turns.speculation_gate import SpeculationState
 from pipecat.utils.errors import ErrorCategory
 
 from processors.failover import StageFailedFrame, Watch, failure
-from processors.usage import estimated
+from processors.token_estimate import estimated
 
 LLM = TypeVar("LLM", bound=LLMService[Any])
 

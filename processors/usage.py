@@ -2,10 +2,6 @@
 
 from dataclasses import dataclass, fields
 
-from pipecat.metrics.metrics import LLMTokenUsage
-from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.utils.context.llm_context_summarization import LLMContextSummarizationUtil
-
 _FOR = " for "
 
 
@@ -74,19 +70,3 @@ def whose_behalf(name: str) -> tuple[str | None, str]:
     """Return the provider and the processor of such a name; no provider where it is plain."""
     provider, is_for, processor = name.partition(_FOR)
     return (provider, processor) if is_for else (None, name)
-
-
-def estimated(context: LLMContext, instructions: str | None, written: str) -> LLMTokenUsage:
-    """Estimate what a language model has consumed that does not tell, by Pipecat's estimate.
-
-    Args:
-        context: What it was asked; its tools are left out.
-        instructions: Who it was told to be.
-        written: What it wrote until it was stopped.
-    """
-    util = LLMContextSummarizationUtil
-    prompt = util.estimate_context_tokens(context) + util.estimate_tokens(instructions or "")
-    completion = util.estimate_tokens(written)
-    return LLMTokenUsage(
-        prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
-    )
