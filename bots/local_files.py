@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from bots.config import KINDS, Kind, ServiceConfig
+from bots.config import Kind, ServiceConfig
 from bots.errors import ServiceUnavailable
 from bots.models import ModelMissing, ModelStatus, ModelStore, default_models_dir, load_manifest
 from bots.settings import Settings
@@ -42,7 +42,7 @@ class LocalFiles:
 
 
 def find_local_files(settings: Settings) -> LocalFiles:
-    """Find the files of the profile's offline models.
+    """Find the files of the profile's offline models that this process uses.
 
     Raises:
         ModelMissing: If models are not on this machine; names all of them.
@@ -51,7 +51,7 @@ def find_local_files(settings: Settings) -> LocalFiles:
         ConfigError: If the profile has no provider that can be used.
     """
     store = ModelStore(settings.models_dir or default_models_dir(), load_manifest())
-    services = {kind: settings.service(kind) for kind in KINDS}
+    services = {kind: settings.service(kind) for kind in settings.kinds}
     chosen = {
         kind: _name_or_path(kind, config)
         for kind, (provider, config) in services.items()

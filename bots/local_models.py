@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,8 +113,7 @@ async def loading_models(
         ConfigError: If the profile has no provider that can be used.
     """
     files = find_local_files(settings)
-    if files != LocalFiles():
-        _import_engines()
+    _import_engines(files)
     models = LocalModels(kept=(settings.models_dir or default_models_dir()) / "kept")
     loading = asyncio.create_task(models.load(files, progress))
     try:
@@ -124,16 +124,19 @@ async def loading_models(
         await models.close()
 
 
-def _import_engines() -> None:
+def _import_engines(files: LocalFiles) -> None:
     """Import them before there are threads, which could meet in half-imported packages.
+
+    Args:
+        files: Those that are used.
 
     Raises:
         ServiceUnavailable: If one is not installed.
     """
     try:
-        import engines.llama
-        import engines.piper
-        import engines.whisper  # noqa: F401
+        for path, engine in ((files.stt, "whisper"), (files.llm, "llama"), (files.tts, "piper")):
+            if path:
+                import_module(f"engines.{engine}")
     except ModuleNotFoundError as error:
         raise ServiceUnavailable(
             f"the offline models need packages that are not installed ({error.name}). "

@@ -7,7 +7,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from bots.config import Kind, PriceConfig, ServiceConfig
 from processors.estimates import EstimatedRecord
-from processors.usage import Amounts, Used
+from processors.usage import Amounts, Used, whose_behalf
 
 UNKNOWN = "unknown"
 """The provider of a service that nobody has told of."""
@@ -44,14 +44,21 @@ class Meter:
 
     def take(self, record: ServiceUsageRecord) -> Used:
         """Return what a service has consumed, with its price, and add that to the cost."""
-        owner = self._owners.get(record.processor)
-        owner = owner or _Owner(record.kind.value, UNKNOWN, "")
+        provider, processor = whose_behalf(record.processor)
+        owner = self._owners.get(processor) or _Owner(record.kind.value, UNKNOWN, "")
+        if provider:
+            owner = _Owner(owner.kind, provider, "")
         # Where a voice is changed in the midst of a call, its model is.
         model = record.model or owner.model
         amounts = amounts_of(record)
         cost = self._prices.cost(owner.provider, model, amounts)
         self.cost += cost or 0.0
         return Used(owner.kind, owner.provider, model, amounts, cost)
+
+    def provider_of(self, service: str) -> str | None:
+        """Return whose a service is, by its name; None if nobody has told."""
+        owner = self._owners.get(service)
+        return owner.provider if owner else None
 
 
 def amounts_of(record: ServiceUsageRecord) -> Amounts:

@@ -68,7 +68,9 @@ def make_mind(
     if agent_of(call.bot):
         apology = supervision.announcements.no_answer
         agent = AgentLLMService(make_agent(call), apology=apology)
-        supervision.meter.watch("llm", *_language_model(call), agent)
+        if not call.bot.remote:
+            # Elsewhere it may be anybody's, who is told of with what it has consumed.
+            supervision.meter.watch("llm", *_language_model(call), agent)
         # Agents have tools, facts and a memory of their own. What one does cannot be taken back: it
         # never answers ahead, and refuses, too, where others decide.
         return Mind([agent], [], math.inf, None, agent=agent)

@@ -141,6 +141,7 @@ def make_chained(
         ServiceUnavailable: If a service cannot be made.
     """
     settings = resources.settings
+    assert resources.speech
     realtime = settings.voice.realtime
     supervision = Supervision(
         realtime.failover, realtime.announcements, resources.circuits, report_failure, meter

@@ -22,7 +22,7 @@ from pipecat.services.tts_service import TTSService
 from pipecat.transcriptions.language import Language
 
 from bots.cloud_clients import CloudClients
-from bots.config import KINDS, Kind, ServiceConfig, SpeechToSpeechConfig
+from bots.config import Kind, ServiceConfig, SpeechToSpeechConfig
 from bots.errors import ConfigError, ServiceUnavailable
 from bots.local import LocalServices
 from bots.local_files import check_language
@@ -147,15 +147,20 @@ def _is_watched(kind: Kind, provider: str, config: ServiceConfig) -> bool:
     return _watched(service) is not service
 
 
+def kinds_of(bot: Bot, settings: Settings) -> list[Kind]:
+    """Return which kinds of services this process has for a bot."""
+    return [kind for kind in settings.kinds if kind != "llm" or not bot.remote]
+
+
 def check_bot(bot: Bot, settings: Settings) -> None:
-    """Make sure, before any call, that the services of a bot can be made.
+    """Make sure, before any call, that the services of a bot can be made which this process uses.
 
     Raises:
         ConfigError: If there is no provider for one.
         ServiceUnavailable: If one lacks a package or a setting, is not loaded, does not know the
             bot's language, or cannot speak at another speed.
     """
-    for kind in KINDS:
+    for kind in kinds_of(bot, settings):
         provider, config = service_for(kind, bot, settings)
         check(kind, provider, config)
         if provider == "local":
@@ -164,7 +169,7 @@ def check_bot(bot: Bot, settings: Settings) -> None:
             raise ServiceUnavailable(
                 f"tts: {provider} has no speed of speech: leave it out, or take another voice"
             )
-    if bot.mode_in(settings) == "speech_to_speech":
+    if "tts" in settings.kinds and bot.mode_in(settings) == "speech_to_speech":
         # Without a key for it the others do.
         with suppress(ConfigError):
             check("realtime", *service_for("realtime", bot, settings))
@@ -177,8 +182,8 @@ def without_price(bot: Bot, settings: Settings) -> set[str]:
         ConfigError: If there is no provider for one.
         ServiceUnavailable: If the bot wants another offline model than is loaded.
     """
-    services = [service_for(kind, bot, settings) for kind in KINDS]
-    if bot.mode_in(settings) == "speech_to_speech":
+    services = [service_for(kind, bot, settings) for kind in kinds_of(bot, settings)]
+    if "tts" in settings.kinds and bot.mode_in(settings) == "speech_to_speech":
         # Without a key for it the others do.
         with suppress(ConfigError):
             services.append(service_for("realtime", bot, settings))

@@ -16,6 +16,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError
 
+from bots.errors import ServiceUnavailable
+
 CONNECT_SECS = 2.0
 CLOSE_SECS = 2.0
 RETRY_SECS = 0.5
@@ -34,10 +36,12 @@ class RedisPost:
 
     Args:
         url: Of the Redis server.
+        prefix: Goes before the name of each channel; who has another one is not reached.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, prefix: str) -> None:
         self._url = url
+        self._prefix = prefix
         # Once more, because of connections that have broken since they were used. So a message may
         # arrive twice.
         self._sender = self._connect(Retry(NoBackoff(), 1), socket_timeout=CONNECT_SECS)
@@ -50,7 +54,7 @@ class RedisPost:
         """
         assert message.target
         # A bus that is not started only publishes.
-        await RedisBus(redis=self._sender, channel=message.target).send(message)
+        await RedisBus(redis=self._sender, channel=self._channel(message.target)).send(message)
 
     async def deliver(
         self, subscriber: BusSubscriber, addresses: Sequence[str], lifetime: AsyncExitStack
@@ -62,6 +66,17 @@ class RedisPost:
         for address in addresses:
             await lifetime.enter_async_context(self._bus(subscriber, address))
 
+    async def ping(self) -> None:
+        """See whether Redis is there, and lets this in.
+
+        Raises:
+            ServiceUnavailable: If it is not, or does not.
+        """
+        try:
+            await self._sender.ping()
+        except RedisError as error:
+            raise ServiceUnavailable(f"bus.redis_url: {error}") from error
+
     async def aclose(self) -> None:
         """Close the connections that send, until something is sent again."""
         await self._sender.aclose()
@@ -70,7 +85,7 @@ class RedisPost:
     async def _bus(self, subscriber: BusSubscriber, address: str) -> AsyncIterator[WorkerBus]:
         forever = Retry(ExponentialBackoff(cap=RETRY_SECS, base=0.05), -1)
         redis = self._connect(forever)
-        bus = RedisBus(redis=redis, channel=address)
+        bus = RedisBus(redis=redis, channel=self._channel(address))
         try:
             await bus.setup(TaskManager(loop=asyncio.get_running_loop()))
             await bus.subscribe(subscriber)
@@ -81,6 +96,9 @@ class RedisPost:
                 async with asyncio.timeout(CLOSE_SECS):
                     await bus.stop()
             await redis.aclose()
+
+    def _channel(self, address: str) -> str:
+        return f"{self._prefix}:{address}"
 
     def _connect(self, retry: Retry, **more: Any) -> Redis:
         return Redis.from_url(

@@ -34,7 +34,7 @@ class Resources:
 
     Attributes:
         settings: The settings of the process.
-        speech: Silero and Smart Turn.
+        speech: Silero and Smart Turn; None in a process that hears nobody.
         local: Makes services on the offline models that the profile has.
         cloud_clients: Of services in the cloud.
         encoder: Finds facts by their meaning; None where the language model is not a small local
@@ -47,7 +47,7 @@ class Resources:
     """
 
     settings: Settings
-    speech: SpeechModels
+    speech: SpeechModels | None
     local: LocalServices
     cloud_clients: CloudClients
     encoder: Encoder | None
@@ -76,7 +76,9 @@ async def open_resources(
         ConfigError: If a profile has no provider that can be used, or a sound cannot be read.
         UnknownBot: If a bot of the settings cannot be loaded.
     """
-    await asyncio.to_thread(check_sounds, settings.voice.realtime.audio)
+    hears = "stt" in settings.kinds
+    if hears:
+        await asyncio.to_thread(check_sounds, settings.voice.realtime.audio)
     bots = check_bots(settings)
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -85,7 +87,7 @@ async def open_resources(
         desk = Desk(database)
         async with reachable():
             await desk.open()
-        speech = await asyncio.to_thread(SpeechModels)
+        speech = await asyncio.to_thread(SpeechModels) if hears else None
         encoder = await asyncio.to_thread(load_encoder, settings)
         for bot in bots:
             # Their facts are indexed now, because it would hold up a call.
@@ -192,7 +194,7 @@ async def _study(
     for bot in bots:
         if not agent_of(bot):
             await study_facts(bot, encoder, local)
-        if settings.service("tts")[0] == "local":
+        if "tts" in settings.kinds and settings.service("tts")[0] == "local":
             await study_sounds(bot, encoder, local.make_tts(bot.speed_in(settings)))
 
 

@@ -135,14 +135,20 @@ class Settings(BaseSettings):
         return own or self.voice.realtime.turn_detection
 
     @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The services that this process uses: no language model, if all bots think elsewhere."""
+        thinks = any(not bot.remote for bot in self.bots.values())
+        return KINDS if thinks else ("stt", "tts")
+
+    @property
     def has_local_models(self) -> bool:
         """Whether a service runs on a model that is loaded on this machine."""
-        return any(self.service(kind)[0] == "local" for kind in KINDS)
+        return any(self.service(kind)[0] == "local" for kind in self.kinds)
 
     @property
     def has_small_llm(self) -> bool:
         """Whether the language model is too small for tools and for a long conversation."""
-        return self.service("llm")[1].small
+        return "llm" in self.kinds and self.service("llm")[1].small
 
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:

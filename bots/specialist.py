@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from bots.agents.factory import AgentCall, agent_of, make_agent
 from bots.agents.remote import open_post
+from bots.config import Kind
 from bots.errors import ConfigError, DatabaseUnavailable
 from bots.failover import Supervision
 from bots.meter import Meter
@@ -13,15 +14,24 @@ from bots.registry import Bot, UnknownBot, load_bot
 from bots.resources import Resources
 from bots.settings import Settings
 from bots.team import instructions_among_colleagues
-from processors.agent_bridge import TextAgent
 from processors.agent_bus import Question
 from processors.agent_server import AgentServer, Keep
 from processors.failover import Failure
 from processors.pipeline_agent import PipelineAgent
+from processors.text_agent import TextAgent
 from processors.transcript import ToolCall
 
 
-def only(name: str, settings: Settings) -> Settings:
+class SpecialistSettings(Settings):
+    """The settings of a process that thinks for one bot, and neither hears nor speaks."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The services that it uses."""
+        return ("llm",)
+
+
+def only(name: str, settings: Settings) -> SpecialistSettings:
     """Return the settings of the process that thinks for one bot, and for no other.
 
     Raises:
@@ -33,7 +43,8 @@ def only(name: str, settings: Settings) -> Settings:
     if not settings.bus:
         raise ConfigError("the settings", ["bus.redis_url: is required, to be reached over"])
     entry = settings.bots[name].model_copy(update={"remote": False, "specialists": []})
-    return settings.model_copy(update={"bots": {name: entry}, "default_bot": name})
+    changes = {"bots": {name: entry}, "default_bot": name}
+    return SpecialistSettings.model_construct(**{**dict(settings), **changes})
 
 
 @asynccontextmanager
@@ -87,20 +98,16 @@ def _make_agent(bot: Bot, question: Question, keep: Keep, resources: Resources) 
         if question.colleagues
         else bot.system_instruction(small=settings.has_small_llm)
     )
+    # It is paid for by the call, which is told what was consumed, and whose that is.
+    meter = Meter(settings.voice.prices)
     mind = make_mind(
         call,
-        Supervision(
-            realtime.failover,
-            realtime.announcements,
-            resources.circuits,
-            _ignore,
-            Meter(settings.voice.prices),
-        ),
+        Supervision(realtime.failover, realtime.announcements, resources.circuits, _ignore, meter),
         resources.local.for_one_call(),
         instructions=instructions,
     )
     colleagues = {} if settings.has_small_llm else question.colleagues
-    return PipelineAgent(mind.processors, mind.tools, colleagues, resources)
+    return PipelineAgent(mind.processors, mind.tools, colleagues, resources, meter.provider_of)
 
 
 async def _ignore(_failure: Failure) -> None:

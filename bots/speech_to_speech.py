@@ -83,6 +83,7 @@ def make_speech_to_speech(
     )
     meter.watch("realtime", provider, config, session)
     filter_transcripts(session, realtime.transcripts, bot.transcript_filters)
+    assert resources.speech
     context = LLMContext(list(messages), tools=tools)
     if not messages and not bot.greeting:
         session.listen_first(context)

@@ -1,9 +1,9 @@
-"""Any agent that streams text as the brain of a bot: an `LLMService` that speaks for it."""
+"""An agent that streams text as the brain of a bot: an `LLMService` that speaks for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
 from loguru import logger
 from pipecat.frames.frames import (
@@ -18,9 +18,10 @@ from pipecat.frames.frames import (
     LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
+    MetricsFrame,
     TTSSpeakFrame,
 )
-from pipecat.metrics.metrics import LLMTokenUsage
+from pipecat.metrics.metrics import LLMTokenUsage, LLMUsageMetricsData
 from pipecat.processors.aggregators.llm_context import (
     LLMContext,
     LLMContextMessage,
@@ -34,7 +35,19 @@ from pipecat.services.settings import LLMSettings
 from pipecat.utils.errors import ErrorCategory
 from pipecat.utils.types import is_given
 
-from processors.estimates import EstimatedUsage
+from processors.estimates import EstimatedUsage, estimated
+from processors.text_agent import (
+    ASKING,
+    CANCELLED,
+    AgentFailed,
+    Chunk,
+    Handoff,
+    TextAgent,
+    TokensUsed,
+    ToolFinished,
+    ToolStarted,
+)
+from processors.usage import on_behalf
 
 FIRST_SECS = 15.0
 """How long an agent may take to begin: an answer, or what it says behind a tool."""
@@ -47,102 +60,6 @@ TOOL_SECS = 20.0
 
 CLOSE_SECS = 5.0
 """How long it may take to give up what it does, before it is left to itself."""
-
-ASKING = ("user", "developer")
-"""Roles of messages that are answered."""
-
-CANCELLED = "CANCELLED"
-"""What Pipecat, too, tells a language model of a tool whose result it will not get."""
-
-
-@dataclass(frozen=True)
-class ToolStarted:
-    """A tool begins to run.
-
-    Attributes:
-        call_id: Names the call, once in a conversation.
-        tool: Which tool.
-        arguments: What it is given.
-    """
-
-    call_id: str
-    tool: str
-    arguments: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class ToolFinished:
-    """A tool has run.
-
-    Attributes:
-        call_id: That of its `ToolStarted`.
-        result: What it returned, or what the agent is told instead.
-        error: What went wrong; None if nothing did.
-    """
-
-    call_id: str
-    result: Any
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class Handoff:
-    """Somebody else is to answer from now on.
-
-    Attributes:
-        to: Who, by a name that the handler knows.
-        reason: Why, for who takes over.
-    """
-
-    to: str
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class TokensUsed:
-    """A language model of the agent's has answered, and tells what that took.
-
-    Attributes:
-        prompt: Tokens that it has read.
-        completion: Tokens that it has written.
-        cached: Of `prompt`, those that it had read before.
-        is_estimated: Whether the model has not told, and it was estimated.
-    """
-
-    prompt: int
-    completion: int
-    cached: int = 0
-    is_estimated: bool = False
-
-
-Chunk = str | ToolStarted | ToolFinished | Handoff | TokensUsed
-"""What an agent gives out: words, spaces between them included, and what it does."""
-
-
-class TextAgent(Protocol):
-    """What answers in a conversation. It is asked again when it has answered, or was stopped."""
-
-    def stream_response(
-        self, message: str, history: Sequence[LLMStandardMessage]
-    ) -> AsyncIterator[Chunk]:
-        """Answer, piece by piece. Each `ToolStarted` is followed by its `ToolFinished`.
-
-        It is stopped in the midst of it when the user interrupts: an async generator is closed,
-        and what it awaits is cancelled.
-
-        Args:
-            message: The user's last words; "" if `history` ends with what is to be gone on with,
-                such as the result of a tool.
-            history: The conversation before, in OpenAI's form, with those words of the bot that
-                were heard, and all its tool calls. Instructions are the agent's own.
-        """
-
-    async def aclose(self) -> None:
-        """Free what it uses; the conversation is over."""
-
-
-class AgentFailed(Exception):
-    """An agent cannot answer."""
 
 
 class _Stream:
@@ -243,6 +160,12 @@ class AgentLLMService(LLMService[Any]):
         self._stream: _Stream | None = None
         self._responds = False
         self._running: dict[str, ToolStarted] = {}
+        # Of the answer that is made: what was written since it was told what that took, whether
+        # something is not told yet, and whether anything is.
+        self._written = ""
+        self._is_due = False
+        self._has_told = False
+        self._last_told: TokensUsed | None = None
 
     def can_generate_metrics(self) -> bool:
         """Tell that it is measured how long the agent takes to begin."""
@@ -275,6 +198,7 @@ class AgentLLMService(LLMService[Any]):
 
     async def _answer(self, context: LLMContext) -> None:
         failure: AgentFailed | None = None
+        self._written, self._is_due, self._has_told = "", True, False
         try:
             await self._start_response()
             if self._stream:
@@ -285,6 +209,10 @@ class AgentLLMService(LLMService[Any]):
             await self._give_out(self._stream, context)
         except AgentFailed as error:
             failure = error
+        except asyncio.CancelledError:
+            if self._is_due:
+                await self._estimate(context)
+            raise
         finally:
             # Where an interruption has cancelled this, the bot is not silent before it is over.
             if self._stream:
@@ -292,6 +220,9 @@ class AgentLLMService(LLMService[Any]):
             await self._end_response()
             for call in [*self._running.values()]:
                 await self._cancel_tool(call, context)
+        # What an agent says of its own, behind what its model has written, takes nothing.
+        if self._written and (failure or not self._has_told):
+            await self._estimate(context)
         if failure:
             await self._apologise(failure)
 
@@ -325,18 +256,38 @@ class AgentLLMService(LLMService[Any]):
                 wait_secs = self._tool_secs
 
     async def _count(self, used: TokensUsed) -> None:
+        self._written, self._is_due, self._has_told = "", False, True
+        self._last_told = used
+        if not self.usage_metrics_enabled:
+            return
         form = EstimatedUsage if used.is_estimated else LLMTokenUsage
-        await self.start_llm_usage_metrics(
-            form(
-                prompt_tokens=used.prompt,
-                completion_tokens=used.completion,
-                total_tokens=used.prompt + used.completion,
-                cache_read_input_tokens=used.cached,
-            )
+        tokens = form(
+            prompt_tokens=used.prompt,
+            completion_tokens=used.completion,
+            total_tokens=used.prompt + used.completion,
+            cache_read_input_tokens=used.cached,
         )
+        name = on_behalf(used.provider, self.name) if used.provider else self.name
+        data = LLMUsageMetricsData(processor=name, model=used.model, value=tokens)
+        await self.push_frame(MetricsFrame(data=[data]))
+
+    async def _estimate(self, context: LLMContext) -> None:
+        """Count what was read and written that the agent has not told of, for it is paid for."""
+        tokens = estimated(context, None, self._written)
+        whose = self._last_told or TokensUsed(0, 0)
+        used = replace(
+            whose,
+            prompt=tokens.prompt_tokens,
+            completion=tokens.completion_tokens,
+            cached=0,
+            is_estimated=True,
+        )
+        await self._count(used)
 
     async def _say(self, text: str) -> None:
         if text:
+            self._written += text
+            self._is_due = True
             await self._start_response()
             await self._push_llm_text(text)
 
@@ -372,6 +323,8 @@ class AgentLLMService(LLMService[Any]):
         if not call:
             raise AgentFailed(f"the agent has finished a tool that was not running: {done.call_id}")
         await self._push_result(call, done.result, done.error)
+        # It is read by a language model now.
+        self._is_due = True
         if not self._running:
             await self._start_response()
 

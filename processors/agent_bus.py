@@ -10,9 +10,9 @@ No `WorkerRunner` is on such a bus: it would end when any other one on it asks i
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from loguru import logger
 from pipecat.bus.messages import (
@@ -21,6 +21,7 @@ from pipecat.bus.messages import (
     BusJobResponseMessage,
     BusJobStreamDataMessage,
     BusJobStreamEndMessage,
+    BusJobStreamStartMessage,
     BusJobUpdateMessage,
     BusMessage,
 )
@@ -28,14 +29,7 @@ from pipecat.bus.subscriber import BusSubscriber
 from pipecat.processors.aggregators.llm_context import LLMStandardMessage
 from pydantic import TypeAdapter
 
-from processors.agent_bridge import (
-    AgentFailed,
-    Chunk,
-    Handoff,
-    TokensUsed,
-    ToolFinished,
-    ToolStarted,
-)
+from processors.text_agent import AgentFailed, Chunk
 from processors.transcript import ToolCall
 
 FIND_SECS = 2.0
@@ -52,6 +46,9 @@ SEND_SECS = 2.0
 
 MAX_WAITING = 2000
 """Messages of an answer that wait to be taken; what comes beyond is lost, which is noticed."""
+
+BUSY = "busy"
+"""The error of who has offered to answer, and has too much to do by now."""
 
 
 class Post(Protocol):
@@ -101,8 +98,7 @@ Told = Chunk | ToolCall
 wait for that."""
 
 _FORMS: Mapping[str, TypeAdapter[Any]] = {
-    form.__name__: TypeAdapter(form)
-    for form in (Question, str, ToolStarted, ToolFinished, Handoff, TokensUsed, ToolCall)
+    form.__name__: TypeAdapter(form) for form in (Question, *get_args(Told))
 }
 
 
@@ -131,7 +127,11 @@ def unpacked(payload: Mapping[str, Any]) -> Any:
 
 def address_of(name: str) -> str:
     """Return where all who serve a name are reached."""
-    return f"parlante:specialist:{name}"
+    return f"specialist:{name}"
+
+
+class _Busy(Exception):
+    """Who is asked has too much to do."""
 
 
 class RemoteAgent(BusSubscriber):
@@ -160,10 +160,14 @@ class RemoteAgent(BusSubscriber):
         self._colleagues = dict(colleagues)
         self._keep = keep
         # Of each call its own: nobody else gets what is answered here.
-        self._address = f"parlante:call:{uuid.uuid4().hex}"
+        self._address = f"call:{uuid.uuid4().hex}"
         self._lifetime: AsyncExitStack | None = None
         self._job_id = ""
+        self._offers: asyncio.Queue[str] = asyncio.Queue()
         self._came: asyncio.Queue[BusMessage] = asyncio.Queue()
+        # Who was asked and has not told the end, and what is done about that.
+        self._who: str | None = None
+        self._parting: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
@@ -176,10 +180,13 @@ class RemoteAgent(BusSubscriber):
 
     async def on_bus_message(self, message: BusMessage) -> None:
         """Have a message wait for whoever is asked next."""
-        if self._came.full():
+        try:
+            if isinstance(message, BusJobStreamStartMessage):
+                self._offers.put_nowait(message.source)
+            else:
+                self._came.put_nowait(message)
+        except asyncio.QueueFull:
             logger.warning("an answer over the bus is not taken fast enough")
-        else:
-            self._came.put_nowait(message)
 
     async def stream_response(
         self, message: str, history: Sequence[LLMStandardMessage]
@@ -190,21 +197,42 @@ class RemoteAgent(BusSubscriber):
             AgentFailed: If nobody answers, or they fail in the midst of it.
             Exception: Of the bus, if it cannot be reached.
         """
+        await self._parted()
         question = Question(self._session_id, message, [{**it} for it in history], self._colleagues)
-        self._job_id, self._came = uuid.uuid4().hex, asyncio.Queue(MAX_WAITING)
+        self._job_id, self._who = uuid.uuid4().hex, None
+        self._offers, self._came = asyncio.Queue(MAX_WAITING), asyncio.Queue(MAX_WAITING)
         try:
             await self._listen()
-            who = await self._find()
-            async with aclosing(self._ask(who, question)) as answer:
+            async with aclosing(self._answer(question)) as answer:
                 async for chunk in answer:
                     yield chunk
-        except Exception:
-            # It may be the bus: the next question begins anew.
-            await self.aclose()
+        except BaseException as error:
+            # A network that is dead takes long, and nobody is to wait for that: neither who has
+            # interrupted, nor who is to be told of a failure. That may be of the bus.
+            parting = self._part(begins_anew=isinstance(error, Exception))
+            self._parting = asyncio.create_task(parting)
             raise
 
     async def aclose(self) -> None:
         """Listen no more."""
+        await self._parted()
+        await self._close()
+
+    async def _part(self, *, begins_anew: bool) -> None:
+        """Have who was asked stop, and the next question begin with a bus that is new."""
+        if who := self._who:
+            with suppress(Exception):
+                await self._send(
+                    BusJobCancelMessage(source=self._address, target=who, job_id=self._job_id)
+                )
+        if begins_anew:
+            await self._close()
+
+    async def _parted(self) -> None:
+        if self._parting:
+            await asyncio.wait({self._parting})
+
+    async def _close(self) -> None:
         lifetime, self._lifetime = self._lifetime, None
         if lifetime:
             await lifetime.aclose()
@@ -220,39 +248,55 @@ class RemoteAgent(BusSubscriber):
         except TimeoutError:
             raise AgentFailed("the bus cannot be reached") from None
 
-    async def _find(self) -> str:
-        """Return who is free to answer."""
+    async def _answer(self, question: Question) -> AsyncGenerator[Chunk, None]:
+        """Have the first one answer who offers to, and whom nobody else has asked meanwhile."""
+        until = asyncio.get_running_loop().time() + FIND_SECS
         await self._send(
             BusJobRequestMessage(
                 source=self._address, target=address_of(self._served), job_id=self._job_id
             )
         )
+        asked: set[str] = set()
+        while True:
+            who = await self._offer(until)
+            if who in asked:
+                # An offer that has come twice.
+                continue
+            asked.add(who)
+            with suppress(_Busy):
+                async with aclosing(self._ask(who, question)) as answer:
+                    async for chunk in answer:
+                        yield chunk
+                return
+
+    async def _offer(self, until: float) -> str:
+        """Return who offers to answer."""
         try:
-            async with asyncio.timeout(FIND_SECS):
-                return (await self._came.get()).source
+            async with asyncio.timeout_at(until):
+                return await self._offers.get()
         except TimeoutError:
             raise AgentFailed(f"nobody on the bus is free to answer as '{self._served}'") from None
 
     async def _ask(self, who: str, question: Question) -> AsyncGenerator[Chunk, None]:
-        is_over = False
+        """Have one answer.
+
+        Raises:
+            _Busy: If they cannot.
+            AgentFailed: If they fail.
+        """
+        self._who = who
         await self._send(
             BusJobRequestMessage(
                 source=self._address, target=who, job_id=self._job_id, payload=packed(question)
             )
         )
-        try:
-            async with aclosing(self._told_by(who)) as told:
-                async for it in told:
-                    if isinstance(it, ToolCall):
-                        await self._put_on_record(who, it)
-                    else:
-                        yield it
-            is_over = True
-        finally:
-            if not is_over:
-                await self._send(
-                    BusJobCancelMessage(source=self._address, target=who, job_id=self._job_id)
-                )
+        async with aclosing(self._told_by(who)) as told:
+            async for it in told:
+                if isinstance(it, ToolCall):
+                    await self._put_on_record(who, it)
+                else:
+                    yield it
+        self._who = None
 
     async def _told_by(self, who: str) -> AsyncGenerator[Told, None]:
         """Give what comes back, without a gap and each piece once, until the answer is over."""
@@ -275,6 +319,8 @@ class RemoteAgent(BusSubscriber):
                     continue
                 case BusJobStreamDataMessage() | BusJobStreamEndMessage():
                     raise AgentFailed(f"a piece of an answer of '{self._served}' is lost")
+                case BusJobResponseMessage(response={"error": error}) if error == BUSY:
+                    raise _Busy
                 case BusJobResponseMessage(response=response):
                     raise AgentFailed(f"'{self._served}' has failed: {response}")
 

@@ -22,9 +22,9 @@ from pipecat.bus.messages import (
 from pipecat.bus.subscriber import BusSubscriber
 from pipecat.pipeline.job_context import JobStatus
 
-from processors.agent_bridge import TextAgent
 from processors.agent_bus import (
     BEAT_SECS,
+    BUSY,
     SEND_SECS,
     Post,
     Question,
@@ -33,6 +33,7 @@ from processors.agent_bus import (
     packed,
     unpacked,
 )
+from processors.text_agent import TextAgent
 from processors.transcript import ToolCall
 
 ANSWER_SECS = 120.0
@@ -92,7 +93,7 @@ class AgentServer(BusSubscriber):
         self._post = post
         self._make_agent = make_agent
         self._max_answers = max_answers
-        self._address = f"parlante:server:{uuid.uuid4().hex}"
+        self._address = f"server:{uuid.uuid4().hex}"
         self._lifetime = AsyncExitStack()
         self._answers: dict[str, _Answer] = {}
         self._taken: deque[str] = deque(maxlen=REMEMBERED)
@@ -160,7 +161,7 @@ class AgentServer(BusSubscriber):
         answer = _Answer(request.source, request.job_id)
         if not self._is_free:
             # Since it said that it was.
-            await self._refuse(answer, "busy")
+            await self._refuse(answer, BUSY)
             return
         self._taken.append(request.job_id)
         self._answers[request.job_id] = answer
@@ -193,19 +194,20 @@ class AgentServer(BusSubscriber):
         try:
             async for chunk in chunks:
                 await self._tell(answer, chunk)
+            # The last words are not spoken before it.
+            await self._send(
+                BusJobStreamEndMessage(
+                    source=self._address,
+                    target=answer.to,
+                    job_id=answer.job_id,
+                    data={"number": answer.number},
+                )
+            )
         finally:
             # Not every iterator is a generator, and one is not closed by its reader's end.
             if aclose := getattr(chunks, "aclose", None):
                 await aclose()
             await agent.aclose()
-        await self._send(
-            BusJobStreamEndMessage(
-                source=self._address,
-                target=answer.to,
-                job_id=answer.job_id,
-                data={"number": answer.number},
-            )
-        )
 
     async def _tell(self, answer: _Answer, it: Told) -> None:
         async with answer.sending:

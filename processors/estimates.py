@@ -2,6 +2,8 @@
 
 from pipecat.metrics.metrics import LLMTokenUsage, LLMUsageMetricsData, MetricsData
 from pipecat.observers.service_metrics_observer import ServiceMetricsObserver, ServiceUsageRecord
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.utils.context.llm_context_summarization import LLMContextSummarizationUtil
 
 
 class EstimatedUsage(LLMTokenUsage):
@@ -21,3 +23,19 @@ class UsageObserver(ServiceMetricsObserver):
             case LLMUsageMetricsData(value=EstimatedUsage()) if record:
                 return EstimatedRecord(**record.model_dump())
         return record
+
+
+def estimated(context: LLMContext, instructions: str | None, written: str) -> EstimatedUsage:
+    """Estimate what a language model has consumed, by Pipecat's estimate.
+
+    Args:
+        context: What it was asked; its tools are left out.
+        instructions: Who it was told to be.
+        written: What it wrote until it was stopped.
+    """
+    util = LLMContextSummarizationUtil
+    prompt = util.estimate_context_tokens(context) + util.estimate_tokens(instructions or "")
+    completion = util.estimate_tokens(written)
+    return EstimatedUsage(
+        prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
+    )

@@ -25,10 +25,9 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.llm_service import LLMService
 from pipecat.turns.speculation_gate import SpeculationState
-from pipecat.utils.context.llm_context_summarization import LLMContextSummarizationUtil
 from pipecat.utils.errors import ErrorCategory
 
-from processors.estimates import EstimatedUsage
+from processors.estimates import estimated
 from processors.failover import StageFailedFrame, Watch, failure
 
 LLM = TypeVar("LLM", bound=LLMService[Any])
@@ -178,7 +177,7 @@ class WatchedLLM(LLMService[Any]):
     async def run_inference(self, context: LLMContext, *args: Any, **kwargs: Any) -> str | None:
         """Answer beside the conversation; Pipecat does not tell what that consumes."""
         written = await super().run_inference(context, *args, **kwargs)
-        await self.start_llm_usage_metrics(_estimated(context, None, written or ""))
+        await self.start_llm_usage_metrics(estimated(context, None, written or ""))
         return written
 
     def _classify_error(self, exception: Exception) -> ErrorCategory | None:
@@ -238,7 +237,7 @@ class WatchedLLM(LLMService[Any]):
         if not attempt.is_counted:
             instructions = cast(str | None, self._settings.system_instruction)
             await self.start_llm_usage_metrics(
-                _estimated(context, instructions, "".join(attempt.text))
+                estimated(context, instructions, "".join(attempt.text))
             )
 
     async def _fail(
@@ -309,19 +308,3 @@ def _continued(context: LLMContext, said: str, words: Words) -> LLMContext:
         {"role": "developer", "content": GO_ON},
     ]
     return LLMContext(cast(Any, messages), context.tools, context.tool_choice)
-
-
-def _estimated(context: LLMContext, instructions: str | None, written: str) -> EstimatedUsage:
-    """Estimate what a language model has consumed that does not tell, by Pipecat's estimate.
-
-    Args:
-        context: What it was asked; its tools are left out.
-        instructions: Who it was told to be.
-        written: What it wrote until it was stopped.
-    """
-    util = LLMContextSummarizationUtil
-    prompt = util.estimate_context_tokens(context) + util.estimate_tokens(instructions or "")
-    completion = util.estimate_tokens(written)
-    return EstimatedUsage(
-        prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
-    )

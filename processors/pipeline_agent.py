@@ -1,7 +1,7 @@
 """What answers in a pipeline, as an agent that streams text: without ears and without a voice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from pipecat.frames.frames import (
@@ -19,7 +19,7 @@ from pipecat.frames.frames import (
     MetricsFrame,
     TTSSpeakFrame,
 )
-from pipecat.metrics.metrics import LLMTokenUsage, LLMUsageMetricsData
+from pipecat.metrics.metrics import LLMUsageMetricsData
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMStandardMessage
@@ -28,7 +28,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.workers.runner import WorkerRunner
 
-from processors.agent_bridge import (
+from processors.switchboard import MAX_TRANSFERS, TOOL, transfer_tool, transfers_since_asked
+from processors.text_agent import (
     CANCELLED,
     AgentFailed,
     Chunk,
@@ -37,11 +38,11 @@ from processors.agent_bridge import (
     ToolFinished,
     ToolStarted,
 )
-from processors.estimates import EstimatedUsage
-from processors.switchboard import MAX_TRANSFERS, TOOL, transfer_tool, transfers_since_asked
 
 MAX_WAITING = 100
 """Pieces of an answer that wait to be taken; above, the pipeline waits."""
+
+ProviderOf = Callable[[str], str | None]
 
 
 class _Gatherer(FrameProcessor):
@@ -50,13 +51,19 @@ class _Gatherer(FrameProcessor):
     Attributes:
         pieces: What was given; None behind the last.
         handoff: To whom the caller is put through when it is over; None for nobody.
+
+    Args:
+        provider_of: See `PipelineAgent`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, provider_of: ProviderOf) -> None:
         super().__init__()
+        self._provider_of = provider_of
         self.pieces: asyncio.Queue[Chunk | None] = asyncio.Queue(MAX_WAITING)
         self.handoff: Handoff | None = None
         self._responds = False
+        # For what is being said: Pipecat tells of it in a frame that overtakes words.
+        self._consumed: list[TokensUsed] = []
         self._running: set[str] = set()
         # Whether whoever keeps the conversation is going to ask again, for what tools have given;
         # and how often they have, without an answer having begun.
@@ -80,7 +87,7 @@ class _Gatherer(FrameProcessor):
             case MetricsFrame():
                 for usage in frame.data:
                     if isinstance(usage, LLMUsageMetricsData):
-                        await self.pieces.put(_tokens_of(usage.value))
+                        self._consumed.append(self._tokens_of(usage))
             case FunctionCallsStartedFrame():
                 self._running |= {call.tool_call_id for call in frame.function_calls}
             case FunctionCallInProgressFrame() if frame.function_name != TOOL:
@@ -93,8 +100,21 @@ class _Gatherer(FrameProcessor):
                 done = ToolFinished(frame.tool_call_id, CANCELLED, "the tool was given up")
                 await self._settle(frame.function_name, done, bool(frame.run_llm))
             case LLMFullResponseEndFrame():
+                for tokens in self._consumed:
+                    await self.pieces.put(tokens)
+                self._consumed.clear()
                 self._responds = False
                 await self._end_if_over()
+
+    def _tokens_of(self, used: LLMUsageMetricsData) -> TokensUsed:
+        return TokensUsed(
+            used.value.prompt_tokens,
+            used.value.completion_tokens,
+            used.value.cache_read_input_tokens or 0,
+            provider=self._provider_of(used.processor),
+            model=used.model,
+            is_estimated=isinstance(used.value, EstimatedUsage),
+        )
 
     async def _settle(self, tool: str, done: ToolFinished, asks_again: bool | None) -> None:
         self._running.discard(done.call_id)
@@ -122,6 +142,7 @@ class PipelineAgent:
         tools: What the language model may call.
         colleagues: Whom it may put the caller through to, by name, and what they are for.
         app_resources: What tools find under that name.
+        provider_of: Tells whose a service is, by its name; None where that is not known.
     """
 
     def __init__(
@@ -130,12 +151,14 @@ class PipelineAgent:
         tools: Sequence[Any],
         colleagues: Mapping[str, str],
         app_resources: object,
+        provider_of: ProviderOf,
     ) -> None:
         self._brain = brain
         self._tools = tools
         self._colleagues = colleagues
         self._app_resources = app_resources
-        self._gatherer = _Gatherer()
+        self._gatherer = _Gatherer(provider_of)
+        self._running: tuple[PipelineWorker, asyncio.Task[None]] | None = None
         self._error: str | None = None
 
     async def stream_response(
@@ -150,21 +173,29 @@ class PipelineAgent:
         worker = self._worker(context)
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(worker)
-        running = asyncio.create_task(runner.run())
+        self._running = worker, asyncio.create_task(runner.run())
         given = False
         try:
             await worker.queue_frame(LLMContextFrame(context))
             while (piece := await self._gatherer.pieces.get()) is not None:
                 given = True
                 yield piece
-        finally:
-            await worker.cancel()
-            await running
-        if self._error and not given:
-            raise AgentFailed(self._error)
+        except BaseException:
+            # It is stopped.
+            await self.aclose()
+            raise
+        if not given:
+            # An error may still be on its way.
+            await self.aclose()
+            if self._error:
+                raise AgentFailed(self._error)
 
     async def aclose(self) -> None:
-        """Do nothing: its pipeline has ended with its answer."""
+        """End its pipeline, which nobody needs to wait for who only wants the answer."""
+        if self._running:
+            worker, running = self._running
+            await worker.cancel()
+            await running
 
     def _context(self, message: str, history: Sequence[LLMStandardMessage]) -> LLMContext:
         messages = [*history]
@@ -203,15 +234,6 @@ class PipelineAgent:
         self._gatherer.handoff = Handoff(to, str(why))
         stop = FunctionCallResultProperties(run_llm=False)
         await params.result_callback({TOOL: to}, properties=stop)
-
-
-def _tokens_of(used: LLMTokenUsage) -> TokensUsed:
-    return TokensUsed(
-        used.prompt_tokens,
-        used.completion_tokens,
-        cached=used.cache_read_input_tokens or 0,
-        is_estimated=isinstance(used, EstimatedUsage),
-    )
 
 
 def _is_final(frame: FunctionCallResultFrame) -> bool:

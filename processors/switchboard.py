@@ -39,8 +39,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.settings import TTSSettings
 
-from processors.agent_bridge import AgentFailed, Handoff
 from processors.knowledge import asked_in, with_context
+from processors.text_agent import AgentFailed, Handoff
 
 TOOL = "put_through"
 """The tool; under the same key its result tells to whom the caller was put through."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields
 
+_FOR = " for "
+
 
 @dataclass(frozen=True)
 class Amounts:
@@ -55,3 +57,19 @@ class Used:
     model: str
     amounts: Amounts
     cost: float | None
+
+
+def on_behalf(provider: str, processor: str) -> str:
+    """Return the name under which a processor tells what another one's service consumes for it.
+
+    Args:
+        provider: Whose service.
+        processor: The name of the processor.
+    """
+    return f"{provider}{_FOR}{processor}"
+
+
+def whose_behalf(name: str) -> tuple[str | None, str]:
+    """Return the provider and the processor of such a name; no provider where it is plain."""
+    provider, is_for, processor = name.partition(_FOR)
+    return (provider, processor) if is_for else (None, name)

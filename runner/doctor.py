@@ -13,7 +13,8 @@ from aiortc import RTCIceGatherer, RTCIceServer, RTCIceTransport
 from rich.console import Console
 
 from bots import providers
-from bots.config import KINDS, Kind
+from bots.agents.remote import open_post
+from bots.config import Kind
 from bots.database import connect
 from bots.errors import ConfigError, ParlanteError
 from bots.local_files import find_local_files
@@ -53,7 +54,7 @@ def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
         console.print(f"[red]mend[/red]  settings: {error}")
         return 1
     report("settings", lambda: f"profile '{settings.profile}'")
-    for kind in KINDS:
+    for kind in settings.kinds:
         report(kind, lambda kind=kind: _service(settings, kind))  # type: ignore[misc]
     report("offline models", lambda: _models(settings))
     for name in settings.bots:
@@ -63,6 +64,7 @@ def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
     report("port", lambda: _port(settings))
     report("worker port", lambda: _worker_port(settings))
     report("database", lambda: _database(settings))
+    report("bus", lambda: _bus(settings))
     report("client", _client)
     report("ice", lambda: _ice(settings))
     return 0 if healthy else 1
@@ -102,6 +104,20 @@ def _database(settings: Settings) -> str:
         return f"{engine.url!r} answers"
 
     return asyncio.run(look())
+
+
+def _bus(settings: Settings) -> str:
+    async def look() -> None:
+        post = open_post(settings)
+        try:
+            await post.ping()
+        finally:
+            await post.aclose()
+
+    if not settings.bus:
+        return "none is used"
+    asyncio.run(look())
+    return "Redis answers"
 
 
 def _mcp_server(settings: Settings, name: str) -> str:

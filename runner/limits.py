@@ -176,5 +176,5 @@ def lines(settings: Settings) -> int:
     """
     if settings.voice.realtime.limits.sessions:
         return settings.voice.realtime.limits.sessions
-    local = "local" in (settings.service("stt")[0], settings.service("llm")[0])
-    return cpu_threads() if local else LINES
+    providers = [settings.service(kind)[0] for kind in settings.kinds if kind != "tts"]
+    return cpu_threads() if "local" in providers else LINES

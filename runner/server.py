@@ -21,7 +21,6 @@ from loguru import logger
 from rich.console import Console
 from uvicorn.supervisors import ChangeReload
 
-from bots.config import KINDS
 from bots.errors import ParlanteError
 from bots.local_models import loading_models
 from bots.settings import Settings, load_settings
@@ -374,7 +373,7 @@ def _welcome(
 ) -> None:
     address = ipaddress.ip_address(host)
     shown = "localhost" if address.is_loopback or address.is_unspecified else host
-    for kind in KINDS:
+    for kind in settings.kinds:
         provider, service = settings.service(kind)
         console.print(f"  {kind}  {provider}  {service.model or service.voice or ''}", style="dim")
     who = "every program on this machine, and no other" if is_open else "whoever has a key"

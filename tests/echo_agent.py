@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from bots.agents.factory import AgentCall
-from processors.agent_bridge import Chunk
+from processors.text_agent import Chunk
 
 ECHO = "echo"
 

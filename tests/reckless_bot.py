@@ -8,7 +8,7 @@ from pipecat.services.llm_service import FunctionCallParams
 from bots.agents.factory import AgentCall
 from bots.registry import Bot
 from bots.tools.desk import Result, tool
-from processors.agent_bridge import TextAgent
+from processors.text_agent import TextAgent
 
 _kept: list[bytes] = []
 

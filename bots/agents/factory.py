@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from bots.errors import ServiceUnavailable
 from bots.registry import Bot
 from bots.settings import Settings
-from processors.agent_bridge import TextAgent
+from processors.text_agent import TextAgent
 from processors.transcript import ToolCall
 
 if TYPE_CHECKING:

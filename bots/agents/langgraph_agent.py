@@ -3,7 +3,7 @@
 What it is made of is an extra, imported where it is used: it takes seconds, and 60 MB.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,8 @@ from bots.registry import Bot
 from bots.settings import Settings
 from bots.toolbox import tools_of
 from bots.tools.facts import look_up_in
-from processors.agent_bridge import Chunk, TokensUsed, ToolFinished, ToolStarted
+from processors.switchboard import TOOL
+from processors.text_agent import Chunk, Handoff, TokensUsed, ToolFinished, ToolStarted
 
 STEPS = 30
 """Of one answer: a look at how long the thread is, the model, and its tools, by turns. So no answer
@@ -69,26 +70,32 @@ def make_agent(call: AgentCall) -> "LangGraphAgent":
 
     from bots.agents.chat_model import longest_thread, make_chat_model
     from bots.agents.langchain_tools import to_langchain
+    from bots.agents.langchain_transfer import TransferLimit, transfer
+    from bots.team import instructions_among_colleagues
 
     provider, config = providers.service_for("llm", bot, settings)
     model = make_chat_model(provider, config, bot, call.resources)
     knowledge = read_knowledge(bot, call.resources.encoder)
     tools = tools_of(bot, call.resources, call.keep_tool_call)
     tools += [look_up_in(knowledge)] if knowledge else []
+    known = [to_langchain(tool, call.resources) for tool in tools]
+    instructions = bot.system_instruction(small=False)
+    middleware: list[Any] = [
+        SummarizationMiddleware(
+            model,
+            trigger=("tokens", longest_thread(provider, config, call.resources)),
+            keep=("messages", MESSAGES_NOT_SUMMARISED),
+        )
+    ]
+    if call.colleagues:
+        known.append(transfer(call.colleagues))
+        instructions = instructions_among_colleagues(bot, settings)
+        middleware.append(TransferLimit())
     make_graph = partial(
-        create_agent,
-        model,
-        [to_langchain(tool, call.resources) for tool in tools],
-        system_prompt=bot.system_instruction(small=False),
-        middleware=[
-            SummarizationMiddleware(
-                model,
-                trigger=("tokens", longest_thread(provider, config, call.resources)),
-                keep=("messages", MESSAGES_NOT_SUMMARISED),
-            )
-        ],
+        create_agent, model, known, system_prompt=instructions, middleware=middleware
     )
-    return LangGraphAgent(make_graph, call.resources.checkpoints, call.session_id)
+    whose = provider, config.model or ""
+    return LangGraphAgent(make_graph, call.resources.checkpoints, call.session_id, whose)
 
 
 class LangGraphAgent:
@@ -98,11 +105,17 @@ class LangGraphAgent:
         make_graph: Makes the graph, given a `checkpointer`.
         checkpoints: Where threads are kept; closed by their owner.
         thread: Names the conversation.
+        whose: The provider and the model of all that is asked in it.
     """
 
     def __init__(
-        self, make_graph: Callable[..., Any], checkpoints: Checkpoints, thread: str
+        self,
+        make_graph: Callable[..., Any],
+        checkpoints: Checkpoints,
+        thread: str,
+        whose: tuple[str, str],
     ) -> None:
+        self._whose = whose
         self._make_graph = make_graph
         self._checkpoints = checkpoints
         self._config = {"configurable": {"thread_id": thread}, "recursion_limit": STEPS}
@@ -122,12 +135,30 @@ class LangGraphAgent:
             # Which tools are to run is on the disk before they do.
             durability="sync",
         )
+        handoff: Handoff | None = None
         async for mode, data in steps:
-            for chunk in _words(*data) if mode == "messages" else _steps(data):
-                yield chunk
+            for chunk in self._written(*data) if mode == "messages" else _steps(data):
+                if isinstance(chunk, Handoff):
+                    handoff = chunk
+                elif not handoff or not isinstance(chunk, str):
+                    # Who puts a caller through says nothing more, whatever other tools give.
+                    yield chunk
+        if handoff:
+            yield handoff
 
     async def aclose(self) -> None:
         """Do nothing: what it uses, all calls share."""
+
+    def _written(self, message: Any, metadata: dict[str, Any]) -> Iterator[Chunk]:
+        """Give what is written for the caller, of all in a graph, and what all of it consumed."""
+        # A piece of a message, or one that is whole, from a model that does not stream.
+        if message.type not in ("AIMessageChunk", "ai"):
+            return
+        if metadata["langgraph_node"] == "model" and message.text:
+            yield message.text
+        if used := message.usage_metadata:
+            cached = used.get("input_token_details", {}).get("cache_read", 0)
+            yield TokensUsed(used["input_tokens"], used["output_tokens"], cached, *self._whose)
 
 
 def _changes(kept: Sequence[Any], history: Sequence[LLMStandardMessage], message: str) -> list[Any]:
@@ -143,22 +174,22 @@ def _changes(kept: Sequence[Any], history: Sequence[LLMStandardMessage], message
     return [RemoveMessage(id=REMOVE_ALL_MESSAGES), *messages]
 
 
-def _words(message: Any, metadata: dict[str, Any]) -> list[Chunk]:
-    """Return what the model writes for the caller, of all that is written in a graph."""
-    # A piece of a message, or one that is whole, from a model that does not stream.
-    is_models = message.type in ("AIMessageChunk", "ai") and metadata["langgraph_node"] == "model"
-    return [message.text] if is_models and message.text else []
-
-
 def _steps(update: dict[str, Any]) -> list[Chunk]:
-    """Return the tools that a step has called, or has run, and what its model consumed."""
+    """Return the tools that a step has called, or has run, and to whom it puts the caller through.
+
+    That is no tool for others: whoever keeps the conversation shows it, if it can be done.
+    """
     chunks: list[Chunk] = []
     for message in (update.get("model") or {}).get("messages", ()):
-        if used := message.usage_metadata:
-            cached = used.get("input_token_details", {}).get("cache_read", 0)
-            chunks.append(TokensUsed(used["input_tokens"], used["output_tokens"], cached))
-        chunks += [ToolStarted(c["id"], c["name"], c["args"]) for c in message.tool_calls]
+        for call in message.tool_calls:
+            if call["name"] == TOOL:
+                to, why, say = (str(call["args"].get(name, "")) for name in ("to", "why", "say"))
+                chunks += [say, Handoff(to, why)]
+            else:
+                chunks.append(ToolStarted(call["id"], call["name"], call["args"]))
     for message in (update.get("tools") or {}).get("messages", ()):
+        if message.name == TOOL:
+            continue
         result = message.content if message.artifact is None else message.artifact
         error = str(message.content) if message.status == "error" else None
         chunks.append(ToolFinished(message.tool_call_id, result, error))

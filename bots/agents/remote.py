@@ -41,8 +41,9 @@ def open_post(settings: Settings) -> "RedisPost":
         )
     from bots.redis_post import RedisPost
 
+    url, prefix = settings.bus.redis_url.get_secret_value(), settings.bus.prefix
     try:
-        return RedisPost(settings.bus.redis_url.get_secret_value())
+        return RedisPost(url, prefix)
     except (ValueError, TypeError):
         raise ServiceUnavailable(
             "bus.redis_url: has a parameter that Redis does not take"

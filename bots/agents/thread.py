@@ -15,11 +15,8 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from pipecat.processors.aggregators.llm_context import LLMStandardMessage, standard_message_text
 
-from processors.agent_bridge import ASKING
+from processors.text_agent import ASKING, IN_PROGRESS
 from processors.transcript import NOT_KNOWN
-
-IN_PROGRESS = "IN_PROGRESS"
-"""What Pipecat writes in the place of the result of a tool that runs."""
 
 _WORD = re.compile(r"\w+")
 

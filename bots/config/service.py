@@ -129,10 +129,13 @@ class BusConfig(Section):
     Attributes:
         redis_url: Of a Redis server, `redis://` or, with TLS, `rediss://`. All who can write to it
             can speak for these bots.
+        prefix: Goes before the names of channels, whatever the database of the address: of several
+            installations on one server each has its own.
         answers: How many questions a process answers at once; above, they are left to others.
     """
 
     redis_url: SecretStr
+    prefix: Annotated[str, Field(min_length=1)] = "parlante"
     answers: Annotated[int, Field(ge=1, le=1000)] = 50
 
     @field_validator("redis_url")

@@ -1,7 +1,7 @@
 """LangGraph's agent over a real socket: its words, its tools, and its thread."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,8 @@ from bots.registry import Bot, load_bot
 from bots.resources import Resources
 from bots.settings import DEFAULT_CONFIG, load_settings
 from bots.tools.desk import Desk
-from processors.agent_bridge import Chunk, TextAgent, TokensUsed, ToolFinished, ToolStarted
+from processors.switchboard import TOOL
+from processors.text_agent import Chunk, Handoff, TextAgent, TokensUsed, ToolFinished, ToolStarted
 from processors.transcript import NOT_KNOWN, ToolCall
 from tests.database import Postgres
 from tests.slow_bot import BOT as SLOW_BOT
@@ -34,6 +35,7 @@ QUESTION = "What is Team for ten?"
 QUOTE = ("quote", {"plan": "Team", "users": 10})
 ANSWER = "That is one hundred and ninety dollars. For a month. Shall I write you down?"
 WORD_SECS = 0.05
+COLLEAGUES = {"callcenter": "What does not work.", "switchboard": "All else."}
 
 
 def quote(messages: list[Any]) -> Reply:
@@ -67,8 +69,11 @@ class House:
         self.has_recorded.set()
 
     @asynccontextmanager
-    async def agent(self, thread: str = "a") -> AsyncIterator[TextAgent]:
-        agent = make_agent(AgentCall(self.bot, thread, self.resources, self.record))
+    async def agent(
+        self, thread: str = "a", colleagues: Mapping[str, str] | None = None
+    ) -> AsyncIterator[TextAgent]:
+        call = AgentCall(self.bot, thread, self.resources, self.record, colleagues or {})
+        agent = make_agent(call)
         try:
             yield agent
         finally:
@@ -165,7 +170,8 @@ async def test_words_come_one_by_one_and_tools_when_they_begin_and_end(house: Ho
             chunks.append(chunk)
             times.append(loop.time())
     used = [chunk for chunk in chunks if isinstance(chunk, TokensUsed)]
-    assert used == [TokensUsed(1000, 50, cached=600)] * 2, "for each time that the model was asked"
+    each = TokensUsed(1000, 50, cached=600, provider="openai", model="gpt-4.1-mini")
+    assert used == [each] * 2, "for each time that the model was asked"
     started, finished = (it for it in chunks if isinstance(it, ToolStarted | ToolFinished))
     assert isinstance(started, ToolStarted)
     assert (started.tool, started.arguments) == QUOTE
@@ -199,6 +205,44 @@ async def test_facts_are_looked_up(house: House) -> None:
         _, finished, *_ = await answer(agent, "Is my data safe?")
     assert isinstance(finished, ToolFinished)
     assert finished.result["facts"] != "none"
+
+
+async def test_a_caller_is_put_through_and_nothing_more_is_said(house: House) -> None:
+    to = {"to": "callcenter", "why": "cannot log in", "say": "Support knows that."}
+    house.openai.reply = lambda _: (TOOL, to)
+    async with house.agent(colleagues=COLLEAGUES) as agent:
+        chunks = await answer(agent, "I cannot log in.")
+    assert chunks == ["Support knows that.", Handoff("callcenter", "cannot log in")]
+    [asked] = house.openai.chats
+    assert "You share this line with colleagues" in asked["messages"][0]["content"]
+    [offered] = [it["function"] for it in asked["tools"] if it["function"]["name"] == TOOL]
+    assert offered["parameters"]["properties"]["to"]["enum"] == list(COLLEAGUES)
+    assert house.recorded == [], "it is on record where it can be done"
+
+
+async def test_who_puts_a_caller_through_says_nothing_of_what_other_tools_gave(
+    house: House,
+) -> None:
+    to = {"to": "callcenter", "why": "", "say": "Support knows that."}
+    house.openai.reply = lambda m: ANSWER if m[-1]["role"] == "tool" else [QUOTE, (TOOL, to)]
+    async with house.agent(colleagues=COLLEAGUES) as agent:
+        started, *rest = await answer(agent, QUESTION)
+    assert isinstance(started, ToolStarted)
+    assert [type(it) for it in rest] == [str, ToolFinished, Handoff]
+
+
+async def test_who_is_put_through_often_enough_is_answered(house: House) -> None:
+    history = [said("user", "I cannot log in.")]
+    for number, to in enumerate(("callcenter", "sandwich")):
+        call = {"id": f"t{number}", "type": "function", "function": {"name": TOOL}}
+        call["function"]["arguments"] = f'{{"to": "{to}"}}'  # type: ignore[index]
+        history.append({"role": "assistant", "tool_calls": [call]})
+        result = f'{{"{TOOL}": "{to}"}}'
+        history.append({"role": "tool", "tool_call_id": f"t{number}", "content": result})
+    house.openai.reply = always("Then it is me.")
+    async with house.agent(colleagues=COLLEAGUES) as agent:
+        assert "".join(words_of(await answer(agent, "", history))).strip() == "Then it is me."
+    assert TOOL not in {it["function"]["name"] for it in house.openai.chats[-1]["tools"]}
 
 
 async def test_what_was_not_heard_is_cut_from_the_thread(house: House) -> None:
@@ -346,15 +390,19 @@ async def test_a_long_thread_is_summarised_and_nobody_hears_it(house: House) -> 
     house.openai.reply = reply
     history: list[Any] = []
     heard: list[str] = []
+    counted = 0
     async with house.agent() as agent:
         for number in range(9):
             question = f"Question {number}?"
-            heard += words_of(await answer(agent, question, history))
+            chunks = [chunk async for chunk in agent.stream_response(question, history)]
+            heard += words_of(chunks)
+            counted += sum(isinstance(chunk, TokensUsed) for chunk in chunks)
             history += [said("user", question), said("assistant", long.strip())]
     assert "They asked." in house.told[0][1]
     assert [words for role, words in house.told if role == "user"][-1] == "Question 8?"
     assert len(house.told) < len(history)
     assert "".join(heard) == long * 9
+    assert counted == len(house.openai.chats) > 9, "summaries, too"
 
 
 @pytest.mark.models

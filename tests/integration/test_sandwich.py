@@ -10,8 +10,10 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from runner.peer import connect
 from tests.integration.test_call import REPLY_SECS, ask
+from tests.integration.test_smart_router import HELP, environment, put_through
+from tests.integration.test_smart_router import say as say_in_text
 from tests.integration.test_transcript import entries, read_when
-from tests.service import Service
+from tests.service import Service, run_service
 from tests.shared_service import SharedService
 from tests.speech import Speaker
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
@@ -125,3 +127,21 @@ async def test_a_model_that_is_too_small_is_refused_in_words(service: Service) -
     ):
         assert response.status == 422
         assert "too small" in str(await response.json())
+
+
+async def test_the_agent_puts_a_caller_through(tmp_path: Path) -> None:
+    problem, say = "I cannot log in.", "My colleague in support knows that."
+
+    def reply(messages: list[Any]) -> Reply:
+        if "You are Sam" in messages[0]["content"]:
+            return HELP
+        return put_through("callcenter", "cannot log in", say)
+
+    openai = OpenAIStandin(key="sk-standin", heard=problem, reply=reply)
+    team = {"PARLANTE_BOTS__SANDWICH__SPECIALISTS": '["callcenter"]'}
+    async with run_openai_standin(openai):
+        with run_service(tmp_path, environment=environment(openai, **team)) as service:
+            async with connect(service.url, bot="sandwich") as peer:
+                await peer.hear_out(timeout=REPLY_SECS)
+                assert await say_in_text(peer, problem) == [say, HELP]
+            assert "ERROR" not in service.log

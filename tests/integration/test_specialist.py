@@ -93,6 +93,24 @@ def environment(llm: OpenAIStandin, redis: RedisServer) -> dict[str, str]:
     }
 
 
+NEITHER_HEARS_NOR_SPEAKS = {
+    f"PARLANTE_PROFILES__AUTO__{kind}": '["deepgram"]' for kind in ("STT", "TTS")
+}
+"""Settings by which there is no key for either."""
+
+ALL_ELSEWHERE = """
+default_bot: sales
+bots: {sales: {module: bots.sales, remote: true}}
+profiles: {auto: {stt: [openai], llm: [anthropic], tts: [openai]}}
+voice:
+  providers:
+    anthropic: {llm: {api_key: "${ANTHROPIC_API_KEY_OF_NOBODY}"}}
+    openai:
+      stt: {api_key: "${OPENAI_API_KEY}", base_url: "${OPENAI_BASE_URL}"}
+      tts: {api_key: "${OPENAI_API_KEY}", base_url: "${OPENAI_BASE_URL}"}
+"""
+
+
 def rows(folder: Path, query: str) -> list[Any]:
     with closing(sqlite3.connect(folder / "data" / "parlante.db")) as database:
         return database.execute(query).fetchall()
@@ -124,7 +142,8 @@ async def test_a_caller_goes_from_clinic_to_sales_elsewhere_to_support_and_back(
     llm = OpenAIStandin(key="sk-standin", heard="", reply=script.reply)
     async with run_openai_standin(llm):
         variables = environment(llm, redis)
-        async with run_specialist(tmp_path / "sales", "sales", variables) as specialist:
+        deaf = {**variables, **NEITHER_HEARS_NOR_SPEAKS}
+        async with run_specialist(tmp_path / "sales", "sales", deaf) as specialist:
             with run_service(tmp_path, environment={**variables, **OFFLINE_SPEECH}) as service:
                 async with connect(service.url, bot="smart_router") as peer:
                     await peer.hear_out(timeout=REPLY_SECS)
@@ -154,6 +173,9 @@ async def test_a_caller_goes_from_clinic_to_sales_elsewhere_to_support_and_back(
     assert done[3]["result"]["written_down"]
     kept = rows(tmp_path, "SELECT count(*) FROM tool_calls WHERE tool = 'save_lead'")
     assert kept == [(1,)]
+    # And it is told whose language model thinks there.
+    paid = rows(tmp_path, "SELECT DISTINCT provider FROM usage WHERE kind = 'llm'")
+    assert paid == [("openai",)]
 
     # Each knows all that was said before, wherever they think.
     told = {who(chat["messages"]): str(chat["messages"]) for chat in llm.chats}
@@ -216,3 +238,20 @@ async def test_a_call_goes_on_whatever_becomes_of_the_other_process(
                             pass
                     assert " ".join(said) == f"{SAY['sales']} {NOTED}"
     assert rows(tmp_path / "first", "SELECT * FROM leads") == []
+
+
+async def test_a_service_all_of_whose_bots_think_elsewhere_needs_no_language_model(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    llm = Standin(key="sk-standin", heard="", reply=lambda _: YES)
+    (tmp_path / "voice.yaml").write_text(ALL_ELSEWHERE)
+    async with run_openai_standin(llm):
+        variables = environment(llm, redis)
+        here = {**variables, "PARLANTE_CONFIG": str(tmp_path / "voice.yaml")}
+        async with run_specialist(tmp_path / "sales", "sales", variables):
+            with run_service(tmp_path, environment=here) as service:
+                async with connect(service.url, bot="sales") as peer:
+                    await peer.hear_out(timeout=REPLY_SECS)
+                    assert await say(peer, WAIT) == [YES]
+    [(provider, amounts)] = rows(tmp_path, "SELECT provider, amounts FROM usage WHERE kind = 'llm'")
+    assert (provider, json.loads(amounts)["prompt_tokens"]) == ("openai", 1000 * len(llm.chats))

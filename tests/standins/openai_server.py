@@ -59,8 +59,8 @@ USAGE = {
 ToolUse = tuple[str, dict[str, Any]]
 """A tool, and its arguments."""
 
-Reply = str | ToolUse | tuple[str, ToolUse]
-"""Words, a tool, or words and a tool behind them."""
+Reply = str | ToolUse | tuple[str, ToolUse] | list[ToolUse]
+"""Words, a tool, words and a tool behind them, or several tools."""
 
 
 def always(words: str) -> Callable[[list[Any]], Reply]:
@@ -229,11 +229,19 @@ def _completion(model: str, words: str) -> web.Response:
 def _deltas(reply: Reply, call_id: str) -> list[dict[str, Any]]:
     if isinstance(reply, str):
         return [{"content": f"{word} "} for word in reply.split()]
+    if isinstance(reply, list):
+        return [delta for index, use in enumerate(reply) for delta in _use(use, call_id, index)]
     name, arguments = reply
     if isinstance(arguments, tuple):
-        return _deltas(name, call_id) + _deltas(arguments, call_id)
+        return _deltas(name, call_id) + _use(arguments, call_id)
+    return _use((name, arguments), call_id)
+
+
+def _use(use: ToolUse, call_id: str, index: int = 0) -> list[dict[str, Any]]:
+    name, arguments = use
     function = {"name": name, "arguments": json.dumps(arguments)}
-    call = {"index": 0, "id": call_id, "type": "function", "function": function}
+    call_id = f"{call_id}{index or ''}"
+    call = {"index": index, "id": call_id, "type": "function", "function": function}
     return [{"tool_calls": [call]}]
 
 

@@ -19,25 +19,22 @@ from pipecat.frames.frames import (
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
+    MetricsFrame,
     TTSSpeakFrame,
 )
+from pipecat.metrics.metrics import LLMUsageMetricsData
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.pipeline.pipeline import Pipeline
-from pipecat.pipeline.worker import PipelineWorker
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.workers.runner import WorkerRunner
 
-from processors.agent_bridge import (
-    AgentLLMService,
-    Chunk,
-    Handoff,
-    ToolFinished,
-    ToolStarted,
-    question_in,
-)
+from processors.agent_bridge import AgentLLMService, question_in
+from processors.text_agent import Chunk, Handoff, TokensUsed, ToolFinished, ToolStarted
+from processors.usage import whose_behalf
 from tests import virtual_time
 from tests.caller import play, said_by
 
@@ -131,6 +128,7 @@ class Stage(BaseObserver):
     shown: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     errors: list[ErrorFrame] = field(default_factory=list)
+    used: list[LLMUsageMetricsData] = field(default_factory=list)
     worker: PipelineWorker | None = None
 
     def __post_init__(self) -> None:
@@ -139,7 +137,9 @@ class Stage(BaseObserver):
     async def on_push_frame(self, data: FramePushed) -> None:
         if data.source is not self.llm:
             return
-        if isinstance(data.frame, ErrorFrame):
+        if isinstance(data.frame, MetricsFrame):
+            self.used += [it for it in data.frame.data if isinstance(it, LLMUsageMetricsData)]
+        elif isinstance(data.frame, ErrorFrame):
             self.errors.append(data.frame)
         elif data.direction is FrameDirection.DOWNSTREAM and type(data.frame) in SHOWN:
             self.shown.append(SHOWN[type(data.frame)](data.frame))
@@ -173,6 +173,7 @@ def perform(
         turns = LLMContextAggregatorPair(stage.context)
         stage.worker = PipelineWorker(
             Pipeline([stage.llm, *others, turns.assistant()]),
+            params=PipelineParams(enable_usage_metrics=True),
             observers=[stage],
             idle_timeout_secs=None,
         )
@@ -324,6 +325,64 @@ def test_an_agent_is_closed_when_a_call_is_cut_off() -> None:
     agent = Actor("One, ", HOURS)
     perform(agent, script)
     assert agent.stopped_after == [pytest.approx(0.5, abs=0.02)]
+
+
+class TestWhatAnAnswerConsumes:
+    TOLD = TokensUsed(100, 10, cached=40, provider="groq", model="llama")
+
+    @staticmethod
+    def counted(stage: Stage) -> list[tuple[str | None, str | None, int, int]]:
+        """Return whose provider and model, and how many tokens were read and written."""
+        return [
+            (
+                whose_behalf(it.processor)[0],
+                it.model,
+                it.value.prompt_tokens,
+                it.value.completion_tokens,
+            )
+            for it in stage.used
+        ]
+
+    @staticmethod
+    async def interrupt(stage: Stage) -> None:
+        await ask_once(stage)
+        await asyncio.sleep(0.5)
+        await stage.interrupt()
+
+    def test_is_counted_as_the_agent_tells_it_and_whose(self) -> None:
+        stage = perform(Actor(WEIGH, TokensUsed(1, 2), WEIGHED, "One kilo.", self.TOLD), ask_once)
+        assert self.counted(stage) == [(None, None, 1, 2), ("groq", "llama", 100, 10)]
+        assert [it.value.cache_read_input_tokens for it in stage.used] == [0, 40]
+        assert whose_behalf(stage.used[1].processor)[1] == stage.llm.name
+
+    def test_is_estimated_where_it_was_stopped_before_the_agent_could_tell(self) -> None:
+        words = "word " * 40
+        agent = Actor("Well, ", self.TOLD, words, HOURS, self.TOLD)
+        [told, estimated] = self.counted(perform(agent, self.interrupt))
+        assert told == ("groq", "llama", 100, 10)
+        assert estimated[:2] == ("groq", "llama")
+        assert estimated[2] > 0
+        assert estimated[3] == pytest.approx(len(words) / 4, abs=2)
+
+    @pytest.mark.parametrize("part", [(HOURS,), (WEIGH, TOLD, WEIGHED, HOURS)])
+    def test_is_estimated_where_not_a_word_had_come(self, part: tuple[Step, ...]) -> None:
+        *_, (_, _, prompt, completion) = self.counted(perform(Actor(*part), self.interrupt))
+        assert (prompt > 0, completion) == (True, 0)
+
+    def test_is_not_counted_for_what_the_agent_says_of_its_own(self) -> None:
+        stage = perform(Actor("A parrot. ", self.TOLD, "You are put through."), ask_once)
+        assert self.counted(stage) == [("groq", "llama", 100, 10)]
+
+    def test_is_not_counted_twice(self) -> None:
+        agent = Actor("Let me see.", WEIGH, self.TOLD, HOURS)
+        assert self.counted(perform(agent, self.interrupt)) == [("groq", "llama", 100, 10)]
+
+    def test_is_estimated_where_the_agent_tells_nothing_or_breaks_down(self) -> None:
+        for part in (("A parrot.",), ("A parrot.", OSError())):
+            [(provider, _, prompt, completion)] = self.counted(perform(Actor(*part), ask_once))
+            assert provider is None
+            assert min(prompt, completion) > 0
+        assert self.counted(perform(Actor(OSError()), ask_once)) == []
 
 
 class TestAFailure:

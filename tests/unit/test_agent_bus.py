@@ -9,15 +9,20 @@ from typing import Any
 
 import pytest
 from pipecat.bus import AsyncQueueBus
-from pipecat.bus.messages import BusJobCancelMessage, BusJobStreamDataMessage, BusMessage
+from pipecat.bus.messages import (
+    BusJobCancelMessage,
+    BusJobResponseMessage,
+    BusJobStreamDataMessage,
+    BusMessage,
+)
 from pipecat.bus.serializers import JSONMessageSerializer
 from pipecat.bus.subscriber import BusSubscriber
 from pipecat.utils.asyncio.task_manager import TaskManager
 
 from processors import agent_bus, agent_server
-from processors.agent_bridge import AgentFailed, Chunk, Handoff, ToolFinished, ToolStarted
 from processors.agent_bus import Question, RemoteAgent
 from processors.agent_server import AgentServer, Keep
+from processors.text_agent import AgentFailed, Chunk, Handoff, ToolFinished, ToolStarted
 from processors.transcript import ToolCall, ToolOutcome
 
 WITHIN_SECS = 10
@@ -36,12 +41,15 @@ class LocalPost:
         loses: Tells which messages are lost.
         times: How often all others arrive.
         sent: All that were not.
+        is_up: Set while there is a network; messages wait for it.
     """
 
     def __init__(self) -> None:
         self.loses: Callable[[BusMessage], bool] = lambda _: False
         self.times = 1
         self.sent: list[BusMessage] = []
+        self.is_up = asyncio.Event()
+        self.is_up.set()
         self._bus = AsyncQueueBus()
         self._serializer = JSONMessageSerializer()
 
@@ -55,6 +63,7 @@ class LocalPost:
     async def send(self, message: BusMessage) -> None:
         arrived = self._serializer.deserialize(self._serializer.serialize(message))
         assert arrived
+        await self.is_up.wait()
         if not self.loses(arrived):
             self.sent.append(arrived)
             for _ in range(self.times):
@@ -65,6 +74,7 @@ class LocalPost:
     ) -> None:
         await self._bus.subscribe(subscriber)
         lifetime.push_async_callback(self._bus.unsubscribe, subscriber)
+        lifetime.push_async_callback(self.is_up.wait)
 
     async def aclose(self) -> None:
         pass
@@ -78,12 +88,14 @@ class Scripted:
     """A `TextAgent` that does what it is told to."""
 
     chunks: AsyncIterator[Chunk]
+    may_close: asyncio.Event
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stream_response(self, _message: str, _history: Sequence[Any]) -> AsyncIterator[Chunk]:
         return self.chunks
 
     async def aclose(self) -> None:
+        await self.may_close.wait()
         self.closed.set()
 
 
@@ -97,6 +109,7 @@ class Served:
         agents: What has answered, or does.
         kept: Calls of tools that were kept on record.
         keeps: Whether they are.
+        may_close: Set while agents may be done with what they tidy up.
     """
 
     post: LocalPost
@@ -104,6 +117,7 @@ class Served:
     agents: list[Scripted] = field(default_factory=list)
     kept: list[ToolCall] = field(default_factory=list)
     keeps: bool = True
+    may_close: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def keep(self, call: ToolCall) -> bool:
         self.kept.append(call)
@@ -124,9 +138,10 @@ async def serving(answer: Answer, *, max_answers: int = 2, servers: int = 1) -> 
     post = LocalPost()
     await post.start()
     served = Served(post)
+    served.may_close.set()
 
     def make(question: Question, keep: Keep) -> Scripted:
-        served.agents.append(Scripted(answer(question, keep)))
+        served.agents.append(Scripted(answer(question, keep), served.may_close))
         return served.agents[-1]
 
     for _ in range(servers):
@@ -136,6 +151,7 @@ async def serving(answer: Answer, *, max_answers: int = 2, servers: int = 1) -> 
         async with asyncio.timeout(WITHIN_SECS):
             yield served
     finally:
+        post.is_up.set()
         for server in served.servers:
             await server.close(0)
         await post.stop()
@@ -177,12 +193,22 @@ async def test_all_that_an_agent_gives_out_comes_back_in_its_order() -> None:
         assert await ask(agent) == everything
         assert await ask(agent, "") == everything
         await agent.aclose()
-        assert all(it.closed.is_set() for it in served.agents)
+        for it in served.agents:
+            await it.closed.wait()
     colleagues = {"switchboard": "All else."}
     assert asked == [
         Question("s", "What does it cost?", HISTORY, colleagues),
         Question("s", "", HISTORY, colleagues),
     ]
+
+
+async def test_an_answer_is_over_before_its_agent_has_tidied_up() -> None:
+    async with serving(lambda *_: say("20 euros.")) as served:
+        served.may_close.clear()
+        assert await ask(served.agent()) == ["20 ", "euros. "]
+        [answering] = served.agents
+        assert not answering.closed.is_set()
+        served.may_close.set()
 
 
 async def test_what_arrives_twice_is_taken_once() -> None:
@@ -215,13 +241,31 @@ async def test_a_question_is_put_to_one_of_those_who_serve() -> None:
 
 async def test_who_has_enough_to_do_leaves_a_question_to_others() -> None:
     async with serving(never, max_answers=1, servers=2) as served:
-        busy = [served.agent().stream_response("?", []) for _ in range(2)]
+        agents = [served.agent() for _ in range(2)]
+        busy = [agent.stream_response("?", []) for agent in agents]
         assert [await anext(it) for it in busy] == ["Well, ", "Well, "]
         assert len(served.agents) == 2
         with pytest.raises(AgentFailed, match="nobody on the bus is free"):
             await ask(served.agent())
         for it in busy:
             await it.aclose()
+        for agent in agents:
+            await agent.aclose()
+
+
+async def test_who_was_asked_by_others_meanwhile_is_not_the_only_one_who_has_offered() -> None:
+    both = asyncio.Barrier(2)
+
+    async def answer(question: Question, _keep: Keep) -> AsyncIterator[Chunk]:
+        await both.wait()
+        yield question.session_id
+
+    async with serving(answer, max_answers=1, servers=2) as served:
+        # All are offered both of those who serve, and take the first.
+        answers = await asyncio.gather(ask(served.agent("a")), ask(served.agent("b")))
+        refused = [it for it in served.post.sent if isinstance(it, BusJobResponseMessage)]
+    assert answers == [["a"], ["b"]]
+    assert len(refused) == 1
 
 
 async def test_who_is_interrupted_has_the_other_side_stop() -> None:
@@ -230,6 +274,7 @@ async def test_who_is_interrupted_has_the_other_side_stop() -> None:
         chunks = agent.stream_response("?", [])
         assert await anext(chunks) == "Well, "
         await chunks.aclose()
+        await agent.aclose()
         await served.agents[0].closed.wait()
         [cancel] = [it for it in served.post.sent if isinstance(it, BusJobCancelMessage)]
         assert cancel.target == served.servers[0].name
@@ -262,10 +307,12 @@ async def test_what_a_call_that_is_gone_was_asked_to_keep_is_not_kept(
         results.put_nowait(await keep(record))
 
     async with serving(answer) as served:
-        chunks = served.agent().stream_response("?", [])
+        agent = served.agent()
+        chunks = agent.stream_response("?", [])
         await anext(chunks)
         assert await results.get() is False
         await chunks.aclose()
+        await agent.aclose()
 
 
 async def test_a_failure_there_is_one_here() -> None:
@@ -308,6 +355,30 @@ async def test_who_falls_silent_is_given_up_and_who_thinks_is_not(
         )
         with pytest.raises(AgentFailed, match="'sales' is lost"):
             await ask(served.agent())
+
+
+async def test_nobody_waits_for_a_bus_that_has_gone_in_the_midst_of_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(agent_bus, "LOST_SECS", 0.2)
+    monkeypatch.setattr(agent_bus, "SEND_SECS", 2.0)
+    async with serving(never) as served:
+        agent = served.agent()
+        chunks = agent.stream_response("?", [])
+        assert await anext(chunks) == "Well, "
+        served.post.is_up.clear()
+        with pytest.raises(AgentFailed, match="'sales' is lost"):
+            async with asyncio.timeout(1.0):
+                await anext(chunks)
+        # The next question begins when what was left behind is tidied up.
+        chunks = agent.stream_response("?", [])
+        asking = asyncio.create_task(anext(chunks))
+        await asyncio.sleep(0)
+        served.post.is_up.set()
+        assert await asking == "Well, "
+        await served.agents[0].closed.wait()
+        await chunks.aclose()
+        await agent.aclose()
 
 
 async def test_who_ends_gives_the_answers_that_were_begun_and_takes_no_more() -> None:

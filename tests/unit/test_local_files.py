@@ -15,6 +15,7 @@ from bots.local_files import (
 )
 from bots.models import ModelMissing, load_manifest
 from bots.settings import DEFAULT_CONFIG, Settings, load_settings
+from bots.specialist import only
 
 ALL = ("whisper-tiny.en", "qwen2.5-coder-0.5b", ENCODER, "piper-joe")
 
@@ -135,3 +136,22 @@ def test_of_a_model_that_is_not_there_no_language_is_asked(tmp_path: Path) -> No
     for kind in ("stt", "tts"):
         _, config = settings.service(kind)  # type: ignore[arg-type]
         check_language(kind, config.model_copy(update={"language": "de"}), settings)  # type: ignore[arg-type]
+
+
+def test_who_only_thinks_needs_what_thinks(tmp_path: Path) -> None:
+    put(tmp_path, ALL[1:3])
+    settings = only("sales", offline(tmp_path, bus={"redis_url": "redis://localhost"}))
+    files = find_local_files(settings)
+    assert files.llm
+    assert files.encoder
+    assert (files.stt, files.tts) == (None, None)
+
+
+def test_who_has_others_think_needs_what_hears_and_speaks(tmp_path: Path) -> None:
+    put(tmp_path, (ALL[0], ALL[3]))
+    settings = offline(tmp_path, bus={"redis_url": "redis://localhost"})
+    bots = {name: it.model_copy(update={"remote": True}) for name, it in settings.bots.items()}
+    files = find_local_files(settings.model_copy(update={"bots": bots}))
+    assert files.stt
+    assert files.tts
+    assert (files.llm, files.encoder) == (None, None)

@@ -13,12 +13,15 @@ from pipecat.frames.frames import (
     LLMFullResponseStartFrame,
     LLMTextFrame,
 )
-from pipecat.metrics.metrics import LLMTokenUsage
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.metrics.metrics import LLMTokenUsage, MetricsData
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.utils.types import is_given
 
-from processors.agent_bridge import (
+from processors.estimates import EstimatedUsage
+from processors.pipeline_agent import PipelineAgent
+from processors.switchboard import TOOL
+from processors.text_agent import (
     AgentFailed,
     Chunk,
     Handoff,
@@ -26,9 +29,6 @@ from processors.agent_bridge import (
     ToolFinished,
     ToolStarted,
 )
-from processors.estimates import EstimatedUsage
-from processors.pipeline_agent import PipelineAgent
-from processors.switchboard import TOOL
 
 WITHIN_SECS = 10
 COLLEAGUES = {"support": "What does not work.", "switchboard": "All else."}
@@ -82,17 +82,16 @@ class CountingModel(Model):
     def can_generate_metrics(self) -> bool:
         return True
 
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        if isinstance(frame, LLMContextFrame):
-            await self.start_llm_usage_metrics(
-                self.form(
-                    prompt_tokens=10,
-                    completion_tokens=2,
-                    total_tokens=12,
-                    cache_read_input_tokens=4,
-                )
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        if isinstance(frame, LLMFullResponseEndFrame):
+            self.set_core_metrics_data(MetricsData(processor=self.name, model="counting"))
+            tokens = self.form(
+                prompt_tokens=10, completion_tokens=2, total_tokens=12, cache_read_input_tokens=4
             )
-        await super().process_frame(frame, direction)
+            await self.start_llm_usage_metrics(tokens)
+        await super().push_frame(frame, direction)
 
 
 async def price(params: FunctionCallParams, users: int) -> None:
@@ -117,10 +116,33 @@ async def broken(params: FunctionCallParams) -> None:
     raise ValueError("secret")
 
 
+class SlowToEnd(FrameProcessor):
+    """Does not end before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = asyncio.Event()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+
+    async def cleanup(self) -> None:
+        await self.may_end.wait()
+        await super().cleanup()
+
+
+def whose(service: str) -> str:
+    return f"the maker of {service}"
+
+
 async def ask(model: Model, history: Sequence[Any] = HISTORY) -> list[Chunk]:
-    agent = PipelineAgent([model], [price, slow, broken], COLLEAGUES, DESK)
+    agent = PipelineAgent([model], [price, slow, broken], COLLEAGUES, DESK, whose)
     async with asyncio.timeout(WITHIN_SECS):
-        return [chunk async for chunk in agent.stream_response("What is it?", history)]
+        try:
+            return [chunk async for chunk in agent.stream_response("What is it?", history)]
+        finally:
+            await agent.aclose()
 
 
 async def test_words_come_as_they_are_made() -> None:
@@ -131,9 +153,12 @@ async def test_words_come_as_they_are_made() -> None:
 
 
 async def test_it_tells_what_its_model_consumes_each_time_that_it_is_asked() -> None:
-    given = await ask(CountingModel([("price", {"users": 2})], "Done."))
-    used = [it for it in given if isinstance(it, TokensUsed)]
-    assert used == [TokensUsed(prompt=10, completion=2, cached=4)] * 2
+    model = CountingModel([("price", {"users": 2})], "Done.")
+    given = await ask(model)
+    maker = f"the maker of {model.name}"
+    used = TokensUsed(10, 2, cached=4, provider=maker, model="counting")
+    assert [it for it in given if isinstance(it, TokensUsed)] == [used] * 2
+    assert given[-2:] == ["Done. ", used], "it is told when all is said that it was for"
 
 
 async def test_it_tells_of_an_estimate_that_it_is_one() -> None:
@@ -186,9 +211,10 @@ async def test_nobody_is_put_through_to_strangers_nor_for_ever() -> None:
         for number in range(2)
     ]
     model = Model("Then it is me.")
-    agent = PipelineAgent([model], [], COLLEAGUES, DESK)
+    agent = PipelineAgent([model], [], COLLEAGUES, DESK, whose)
     async with asyncio.timeout(WITHIN_SECS):
         assert [it async for it in agent.stream_response("", [*HISTORY, *moved])]
+        await agent.aclose()
     assert model.offered == [set()]
 
 
@@ -197,8 +223,19 @@ async def test_an_error_instead_of_an_answer_is_a_failure() -> None:
         await ask(Model(ValueError("no credit")))
 
 
+async def test_an_answer_is_over_before_its_pipeline_has_ended() -> None:
+    slow = SlowToEnd()
+    agent = PipelineAgent([Model("Nineteen dollars."), slow], [], {}, DESK, whose)
+    asyncio.get_running_loop().call_later(2.0, slow.may_end.set)
+    async with asyncio.timeout(WITHIN_SECS):
+        assert [it async for it in agent.stream_response("What is it?", HISTORY)]
+        assert not slow.may_end.is_set()
+        slow.may_end.set()
+        await agent.aclose()
+
+
 async def test_who_is_stopped_stops_its_tools() -> None:
-    agent = PipelineAgent([Model([("slow", {})])], [slow], {}, DESK)
+    agent = PipelineAgent([Model([("slow", {})])], [slow], {}, DESK, whose)
     async with asyncio.timeout(WITHIN_SECS):
         chunks = agent.stream_response("What is it?", HISTORY)
         assert await anext(chunks) == "Well, "

@@ -34,7 +34,7 @@ def message(to: str, number: int) -> BusMessage:
 async def test_messages_get_to_their_target_in_their_order_also_when_redis_was_away() -> None:
     one, other = Listener("one"), Listener("other")
     with run_redis() as server:
-        post = RedisPost(server.url)
+        post = RedisPost(server.url, "test")
         async with asyncio.timeout(30), AsyncExitStack() as lifetime:
             for listener in (one, other):
                 await post.deliver(listener, [listener.name, f"{listener.name}/too"], lifetime)
@@ -59,9 +59,31 @@ async def test_messages_get_to_their_target_in_their_order_also_when_redis_was_a
         await post.aclose()
 
 
+async def test_installations_on_one_server_do_not_hear_each_other() -> None:
+    names = ["one", "other"]
+    listeners = {name: Listener("specialist") for name in names}
+    with run_redis() as server:
+        async with asyncio.timeout(30), AsyncExitStack() as lifetime:
+            # Of pub/sub, a database is none of its own.
+            urls = dict(zip(names, (server.url, server.url.replace("/0", "/1")), strict=True))
+            posts = {name: RedisPost(urls[name], name) for name in names}
+            for name, post in posts.items():
+                lifetime.push_async_callback(post.aclose)
+                await post.deliver(listeners[name], ["specialist"], lifetime)
+            for name in names * 2:
+                await posts[name].send(message("specialist", names.index(name)))
+            heard = {
+                name: [await it.heard.get() for _ in range(2)] for name, it in listeners.items()
+            }
+    assert {name: [it.job_id for it in them] for name, them in heard.items()} == {  # type: ignore[attr-defined]
+        "one": ["0", "0"],
+        "other": ["1", "1"],
+    }
+
+
 async def test_listening_ends_although_redis_is_away() -> None:
     with run_redis() as server:
-        post = RedisPost(server.url)
+        post = RedisPost(server.url, "test")
         async with asyncio.timeout(30):
             async with AsyncExitStack() as lifetime:
                 await post.deliver(Listener("one"), ["one"], lifetime)

@@ -30,7 +30,7 @@ from pipecat.services.settings import TTSSettings
 from pipecat.utils.types import is_given
 from pipecat.workers.runner import WorkerRunner
 
-from processors.agent_bridge import AgentLLMService, Chunk, Handoff, ToolFinished
+from processors.agent_bridge import AgentLLMService
 from processors.switchboard import (
     MAX_TRANSFERS,
     TAKE_OVER,
@@ -40,6 +40,7 @@ from processors.switchboard import (
     transfers_in,
     transfers_since_asked,
 )
+from processors.text_agent import Chunk, Handoff, ToolFinished
 from tests import virtual_time
 from tests.caller import Caller, play
 

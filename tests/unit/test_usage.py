@@ -14,9 +14,10 @@ from pipecat.tests.utils import run_test
 
 from bots.config import ModelPrice, PriceConfig, ServiceConfig
 from bots.meter import Meter, amounts_of
-from processors.agent_bridge import AgentLLMService, Chunk, TokensUsed
+from processors.agent_bridge import AgentLLMService
 from processors.estimates import EstimatedRecord, UsageObserver
-from processors.usage import Amounts, Used
+from processors.text_agent import Chunk, TokensUsed
+from processors.usage import Amounts, Used, on_behalf
 from runner.store import Store
 from runner.usage import Bill, session_usage
 from tests.rows import session_row
@@ -49,6 +50,14 @@ def test_each_provider_is_paid_for_what_it_did_itself() -> None:
     assert one.cost == pytest.approx((600 * 2 + 400 * 1 + 100 * 10) / 1e6)
     assert (other.provider, other.cost) == ("groq", pytest.approx(1100 * 20 / 1e6))
     assert meter.cost == pytest.approx(1.0 + one.cost + other.cost)
+
+
+def test_who_works_for_a_service_of_another_is_paid_for_what_they_did() -> None:
+    meter = Meter(PRICES)
+    agent = watched(meter, "openai", "small")
+    used = meter.take(record(on_behalf("groq", agent), model="any", prompt_tokens=1000))
+    assert (used.kind, used.provider, used.model) == ("llm", "groq", "any")
+    assert used.cost == pytest.approx(1000 * 20 / 1e6)
 
 
 def test_a_cache_that_is_told_beside_the_prompt_is_counted_once() -> None:
