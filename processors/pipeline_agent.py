@@ -28,6 +28,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.workers.runner import WorkerRunner
 
+from processors.estimates import EstimatedUsage
 from processors.switchboard import MAX_TRANSFERS, TOOL, transfer_tool, transfers_since_asked
 from processors.text_agent import (
     CANCELLED,
