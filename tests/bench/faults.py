@@ -1,6 +1,6 @@
 """How long callers wait where a service fails, for each stage and each fault.
 
-    .venv/bin/python tests/bench/faults.py [--stage llm] [--provider openai] [--fault hang]
+    .venv/bin/python tests/bench/faults.py [--stage llm] [--provider openai] [--fault hang close]
 
 Calls are held in this process, and their services are small servers that speak the protocols of
 their providers over real connections. Three calls at once have a service with the fault: one to
@@ -172,13 +172,15 @@ async def speech_to_speech(speaker: Speaker, at_start: bool, fault: str) -> dict
     return {"another": another, "plain": plain}
 
 
-async def run(stages: list[str], provider_wanted: str | None, fault_wanted: str | None) -> None:
+async def run(stages: list[str], provider_wanted: str | None, faults_wanted: list[str]) -> None:
     def wanted(faults: Iterable[str]) -> list[str]:
-        return [fault for fault in (NONE, *faults) if fault_wanted in (None, fault)]
+        return [it for it in (NONE, *faults) if not faults_wanted or it in faults_wanted]
 
     print("| stage | provider | fault | with another provider | alone | plain Pipecat |")
     print("| --- | --- | --- | --- | --- | --- |")
     with open_speaker() as speaker:
+        # The first call of a process waits for what is imported then.
+        await chained(speaker, "llm", "openai", NONE)
         for stage in stages:
             for provider in PROVIDERS.get(stage, ()):
                 if provider_wanted not in (None, provider):
@@ -228,7 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stage", choices=STAGES, help="measure this one alone")
     parser.add_argument("--provider", help="of the chained stages, measure this one's alone")
-    parser.add_argument("--fault", help="measure this one alone")
+    parser.add_argument("--fault", nargs="+", default=[], help="measure these alone")
     args = parser.parse_args()
     logger.remove()
     asyncio.run(run([args.stage] if args.stage else STAGES, args.provider, args.fault))
