@@ -47,7 +47,7 @@ class _Piece:
     """Speech between two pauses.
 
     Attributes:
-        speech_secs: How long it is.
+        speech_secs: How long it is, from when speech was noticed.
         sound: All of it that is not transcribed yet, as 16-bit PCM.
         is_live: Whether the service was given it as it came.
         is_confirmed: Whether the service has said that it has heard all of it; None for one that
@@ -145,7 +145,9 @@ class StreamedSTT(AskedSTT):
             return
         self._user_id = frame.user_id if isinstance(frame, UserAudioRawFrame) else ""
         self._sound += frame.audio
-        if not self._speaking:
+        if self._speaking:
+            self._speaking.speech_secs += len(frame.audio) / self._bytes(1)
+        else:
             del self._sound[: -self._bytes(BEFORE_SECS)]
         if self._hears_microphone:
             await super().process_audio_frame(frame, direction)
@@ -172,7 +174,6 @@ class StreamedSTT(AskedSTT):
     def _end_piece(self) -> None:
         piece, self._speaking = self._speaking, None
         if piece:
-            piece.speech_secs = len(self._sound) / self._bytes(1) - BEFORE_SECS
             piece.sound = bytes(self._sound) + bytes(self._bytes(BEHIND_SECS))
             self._pieces.put_nowait(piece)
         self._sound.clear()
@@ -210,9 +211,15 @@ class StreamedSTT(AskedSTT):
         super()._fail(error)
 
     def _answer(self) -> None:
-        """Take that something is transcribed: nobody else need hear that."""
-        self._sound.clear()
-        for piece in self._unheard:
+        """Take that something is transcribed: nobody else need hear that.
+
+        As long as speech from before is not understood, it is of that, and not of what is being
+        said.
+        """
+        before = [it for it in self._unheard if it is not self._speaking and not it.is_heard]
+        if not before or not self._speaking:
+            self._sound.clear()
+        for piece in before or self._unheard:
             piece.is_answered = True
             piece.changed.set()
 
@@ -266,8 +273,10 @@ class StreamedSTT(AskedSTT):
         except TimeoutError as error:
             if piece.is_confirmed is None and piece.speech_secs < WORDLESS_SECS:
                 return
-            self.hang_up()
             why = f"nothing came for {secs} s"
-            raise SpeechFailed(why, ErrorCategory.CONNECTIVITY, is_late=True) from error
+            late = SpeechFailed(why, ErrorCategory.CONNECTIVITY, is_late=True)
+            # Nothing will come of what is being said now, either.
+            self._fail(late)
+            raise late from error
         if piece.error:
             raise piece.error

@@ -22,6 +22,8 @@ from processors.speech_failover import Frames
 
 CANNOT_HEAR = "I did not get that."
 RATE_HZ = 16_000
+LATE, BEGINNING = b"late", b"beginning."
+FIRST_OUTPUT_SECS = 0.2
 
 
 class Defective(STTService):
@@ -47,13 +49,33 @@ class Defective(STTService):
         await super().push_frame(frame, direction)
 
 
+class Slow(STTService):
+    """Transcribes what it has been told before, with the next sound that is `LATE`."""
+
+    def __init__(self) -> None:
+        super().__init__(ttfs_p99_latency=0.1, settings=STTSettings(model=None, language=None))
+        self.heard_secs = 0.0
+
+    async def _connect(self) -> None:
+        pass
+
+    async def _disconnect(self) -> None:
+        pass
+
+    async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
+        self.heard_secs += len(audio) / 2 / RATE_HZ
+        yield TranscriptionFrame("At last.", "", "") if LATE in audio else None
+
+
 class Sound:
     """Transcribes whatever it is given."""
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
+        self.heard: list[bytes] = []
 
     async def hear(self, audio: bytes) -> Frames:
+        self.heard.append(audio)
         yield TranscriptionFrame("Hello.", "", "")
 
 
@@ -62,7 +84,7 @@ async def report(_failure: Failure) -> None:
 
 
 def watch(provider: str) -> Watch:
-    return Watch("stt", provider, Circuit(failures=1, rest_secs=60), 0.2, 0.2, report)
+    return Watch("stt", provider, Circuit(failures=1, rest_secs=60), FIRST_OUTPUT_SECS, 0.2, report)
 
 
 async def test_the_caller_is_told_of_every_piece_of_speech_that_a_defect_has_lost() -> None:
@@ -77,3 +99,48 @@ async def test_the_caller_is_told_of_every_piece_of_speech_that_a_defect_has_los
     ]
     down, _up = await run_test(stt, frames_to_send=speech * 2)
     assert [it.text for it in down if isinstance(it, TTSSpeakFrame)] == [CANNOT_HEAR] * 2
+
+
+def said(secs: float, words: bytes = b"") -> InputAudioRawFrame:
+    return InputAudioRawFrame(words + bytes(round(secs * RATE_HZ) * 2 - len(words)), RATE_HZ, 1)
+
+
+async def hear(*frames: Frame) -> tuple[Slow, Sound, list[str]]:
+    """Have frames heard; return who heard them, who stood in, and what was understood."""
+    stt, other = watched_stt(Slow)(), Sound(watch("second"))
+    stt.watch, stt.successors, stt.has_microphone = watch("first"), [other], True
+    await_connection = SleepFrame(sleep=0.1)
+    settled = SleepFrame(sleep=2 * FIRST_OUTPUT_SECS)
+    down, _up = await run_test(stt, frames_to_send=[await_connection, *frames, settled])
+    return stt, other, [it.text for it in down if isinstance(it, TranscriptionFrame)]
+
+
+BEGINS, ENDS = VADUserStartedSpeakingFrame(), VADUserStoppedSpeakingFrame()
+LONG_SECS, SHORT_SECS = 1.2, 0.3
+
+
+async def test_what_is_being_said_when_a_service_falls_silent_is_not_waited_for_too() -> None:
+    fails = SleepFrame(sleep=1.5 * FIRST_OUTPUT_SECS)
+    stt, other, heard = await hear(
+        BEGINS, said(LONG_SECS), ENDS, BEGINS, said(0.1), fails, said(SHORT_SECS), ENDS
+    )
+    assert heard == ["Hello.", "Hello."], "though so little speech might have been none"
+    assert stt.heard_secs == LONG_SECS + 0.1
+    assert len(other.heard) == 2
+
+
+async def test_speech_behind_a_short_pause_is_as_long_as_it_is() -> None:
+    answered = said(0.1, LATE)
+    *_, heard = await hear(
+        BEGINS, said(LONG_SECS), answered, ENDS, said(0.2), BEGINS, said(LONG_SECS), ENDS
+    )
+    assert heard == ["At last.", "Hello."]
+
+
+async def test_a_late_transcript_is_of_what_was_said_before() -> None:
+    *_, other, heard = await hear(
+        *(BEGINS, said(LONG_SECS), ENDS, said(0.2)),
+        *(BEGINS, said(0.5, BEGINNING), said(LONG_SECS, LATE), ENDS),
+    )
+    assert heard == ["At last.", "Hello."]
+    assert [BEGINNING in sound for sound in other.heard] == [True]
