@@ -371,9 +371,9 @@ class Conversation:
         await self._call.listener.on_usage(self._meter.take(record))
 
     async def _keep_tool_call(self, call: ToolCall) -> None:
+        self._interrupted_tools.note(call)
         # What the tool is called for was said before, and is to be written down before.
         await self._transcript.settle()
-        self._interrupted_tools.note(call)
         await self._call.listener.keep_tool_call(call)
 
     async def _keep(self, happened: Turn | ToolCall) -> None:

@@ -11,7 +11,6 @@ from pipecat.frames.frames import (
     TranscriptionFrame,
 )
 from pipecat.processors.frame_processor import FrameProcessor
-from pipecat.transcriptions.language import Language
 
 from bots.config import TranscriptConfig
 
@@ -58,16 +57,21 @@ def without_profanity(text: str) -> str:
 
 
 def filter_transcripts(
-    hearing: FrameProcessor, config: TranscriptConfig, own: Sequence[TranscriptFilter]
+    hearing: FrameProcessor,
+    config: TranscriptConfig,
+    own: Sequence[TranscriptFilter],
+    *,
+    language: str | None,
 ) -> None:
     """Have what a speech recognition tells of filtered: its transcripts, final and not.
 
-    Where a filter of a bot's own fails, that is logged, and the words stay as that one got them.
+    Where a filter of a bot's own fails, that is logged, and those behind it are left out.
 
     Args:
         hearing: The speech recognition, or a service that hears and speaks.
         config: What the settings ask for; of the languages, they know English.
         own: Filters of the bot's own, behind those.
+        language: What users speak where a transcript does not say so; None for English.
     """
     english = [
         *([without_fillers] if config.drop_fillers else []),
@@ -79,11 +83,8 @@ def filter_transcripts(
     def filter_frame(_: FrameProcessor, frame: Frame) -> None:
         match frame:
             case InterimTranscriptionFrame() | EagerTranscriptionFrame() | TranscriptionFrame():
-                for change in (*(english if _is_english(frame.language) else []), *own):
+                is_english = (frame.language or language or "en").startswith("en")
+                for change in (*(english if is_english else ()), *own):
                     frame.text = change(frame.text)
 
     hearing.add_event_handler("on_before_push_frame", filter_frame)
-
-
-def _is_english(language: Language | None) -> bool:
-    return language is None or language.startswith("en")

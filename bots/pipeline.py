@@ -154,9 +154,10 @@ def make_chained(
         mind = make_mind(call, supervision, resources.local, instructions=instructions)
         voiced = bot
     local, clients = resources.local, resources.cloud_clients
+    heard_by = providers.services_for("stt", bot, settings)
     stts = supervision.in_order(
         "stt",
-        providers.services_for("stt", bot, settings),
+        heard_by,
         partial(providers.make_stt, local=local, clients=clients),
     )
     spoken_by = providers.services_for("tts", voiced, settings)
@@ -171,7 +172,8 @@ def make_chained(
         ),
     )
     stt, tts = hearing_by(stts), voice_by(voices)
-    filter_transcripts(stt, realtime.transcripts, bot.transcript_filters)
+    language = heard_by[0][1].language
+    filter_transcripts(stt, realtime.transcripts, bot.transcript_filters, language=language)
     # What it is given to say, it hands on as it would say it.
     spoken = text_transforms(bot.lexicon, spoken_by[0][1].language)
     for transform in (*bot.text_transforms, *spoken):

@@ -178,19 +178,25 @@ def check_bot(bot: Bot, settings: Settings) -> None:
 def without_price(bot: Bot, settings: Settings) -> set[str]:
     """Return which models of a bot do not count for a budget, behind their provider's names.
 
+    Those that stand in for others are among them.
+
     Raises:
         ConfigError: If there is no provider for one.
         ServiceUnavailable: If the bot wants another offline model than is loaded.
     """
-    services = [service_for(kind, bot, settings) for kind in kinds_of(bot, settings)]
+    services = [
+        (kind, *service)
+        for kind in kinds_of(bot, settings)
+        for service in services_for(kind, bot, settings)
+    ]
     if "tts" in settings.kinds and bot.mode_in(settings) == "speech_to_speech":
         # Without a key for it the others do.
         with suppress(ConfigError):
-            services.append(service_for("realtime", bot, settings))
+            services.append(("realtime", *service_for("realtime", bot, settings)))
     return {
         f"{provider}/{config.model or ''}"
-        for provider, config in services
-        if not settings.voice.prices.has(provider, config.model or "")
+        for kind, provider, config in services
+        if not settings.voice.prices.has(kind, provider, config.model)
     }
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from loguru import logger
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -151,17 +152,22 @@ def check_bots(settings: Settings) -> list[Bot]:
         ServiceUnavailable: If a key or a package is missing.
         UnknownBot: If a bot cannot be loaded.
     """
-    bots = [load_bot(name, settings) for name in settings.bots]
-    for bot in bots:
+    bots = {name: load_bot(name, settings) for name in settings.bots}
+    for name, bot in bots.items():
         providers.check_bot(bot, settings)
         _check_agent(bot, settings)
         if unpriced := bot.budget_in(settings) and providers.without_price(bot, settings):
-            logger.warning(
-                "voice.prices: {} cost nothing in the budget of a bot", ", ".join(sorted(unpriced))
-            )
-    if any(bot.mcp for bot in bots):
+            models = ", ".join(sorted(unpriced))
+            _warn(f"{models}: without a price, free in the budget of {name} (voice.prices)")
+    if any(bot.mcp for bot in bots.values() if not bot.remote):
         check_package()
-    return bots
+    return [*bots.values()]
+
+
+@cache
+def _warn(message: str) -> None:
+    """Say it once: processes for calls are forked of one that has said it."""
+    logger.warning(message)
 
 
 def _check_agent(bot: Bot, settings: Settings) -> None:

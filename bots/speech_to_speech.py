@@ -82,7 +82,8 @@ def make_speech_to_speech(
         speed=bot.speed_in(resources.settings),
     )
     meter.watch("realtime", provider, config, session)
-    filter_transcripts(session, realtime.transcripts, bot.transcript_filters)
+    filters = bot.transcript_filters
+    filter_transcripts(session, realtime.transcripts, filters, language=config.language)
     assert resources.speech
     context = LLMContext(list(messages), tools=tools)
     if not messages and not bot.greeting:

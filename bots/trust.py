@@ -17,6 +17,8 @@ from pipecat.processors.aggregators.llm_context import (
 )
 
 from processors.interrupted_tools import INTERRUPTED
+from processors.switchboard import TOOL as TRANSFER
+from processors.text_agent import CANCELLED, IN_PROGRESS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -37,7 +39,7 @@ REFUSAL = {
     "Do it when they have said so.",
 }
 
-NO_RESULT = ("IN_PROGRESS", "CANCELLED", INTERRUPTED, json.dumps(REFUSAL))
+NO_RESULT = (IN_PROGRESS, CANCELLED, INTERRUPTED, json.dumps(REFUSAL))
 """What stands there of a tool that has told nothing. What one has told is JSON, a text with its
 quotes."""
 
@@ -69,15 +71,18 @@ def strangers_in(messages: Sequence[LLMContextMessage]) -> frozenset[str]:
     Returns:
         Names of MCP servers, `OWN`, and `SUMMARY` where nobody can tell any more.
     """
-    told_by: dict[str, str | None] = {}
+    tools: dict[str, str] = {}
     since = _since_asked(messages)
     begins_with_summary = since and standard_message_text(cast(Any, since[0])).startswith(SUMMARIES)
     strangers = frozenset({SUMMARY} if begins_with_summary else ())
     for message in since:
         for call in message.get("tool_calls") or ():
-            told_by[call["id"]] = server_of(call["function"]["name"])
+            tools[call["id"]] = call["function"]["name"]
         if message["role"] == "tool" and message["content"] not in NO_RESULT:
-            strangers = _and_now(told_by.get(message["tool_call_id"]), strangers)
+            tool = tools.get(message["tool_call_id"], "")
+            # Who is put through is told nothing that servers did not know.
+            if tool != TRANSFER:
+                strangers = _and_now(server_of(tool), strangers)
     return strangers
 
 
@@ -111,5 +116,10 @@ def _and_now(server: str | None, strangers: frozenset[str]) -> frozenset[str]:
 def _since_asked(messages: Sequence[LLMContextMessage]) -> list[dict[str, Any]]:
     """Return the last message of the user's, and all behind it; everything, if there is none."""
     standard = [cast(dict[str, Any], m) for m in messages if not isinstance(m, LLMSpecificMessage)]
-    asked = [i for i, message in enumerate(standard) if message["role"] == "user"]
+    # In threads of agents, what a developer says is the user's, by that name.
+    asked = [
+        i
+        for i, message in enumerate(standard)
+        if message["role"] == "user" and message.get("name") != "developer"
+    ]
     return standard[asked[-1] :] if asked else standard

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -276,7 +277,8 @@ class PiperEngine:
             with np.load(file or "") as kept:
                 samples = kept["pcm"].astype(np.float32) / 32767.0
                 begins_at += kept["begins_at"].tolist()
-        except (OSError, EOFError, ValueError):
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+            # It is not there, or damaged.
             return []
         size = round(KEPT_PIECE_SECS * self._config.sample_rate)
         return np.split(samples, range(size, len(samples), size))

@@ -37,8 +37,6 @@ from pipecat.utils.types import is_given
 
 from processors.estimates import EstimatedUsage, estimated
 from processors.text_agent import (
-    ASKING,
-    CANCELLED,
     AgentFailed,
     Chunk,
     Handoff,
@@ -219,7 +217,7 @@ class AgentLLMService(LLMService[Any]):
                 self._stream.stop()
             await self._end_response()
             for call in [*self._running.values()]:
-                await self._cancel_tool(call, context)
+                await self._cancel_tool(call)
         # What an agent says of its own, behind what its model has written, takes nothing.
         if self._written and (failure or not self._has_told):
             await self._estimate(context)
@@ -328,17 +326,12 @@ class AgentLLMService(LLMService[Any]):
         if not self._running:
             await self._start_response()
 
-    async def _cancel_tool(self, call: ToolStarted, context: LLMContext) -> None:
-        """Settle a call whose result will not come."""
+    async def _cancel_tool(self, call: ToolStarted) -> None:
+        """Settle a call whose result will not come; see `InterruptedTools`."""
         del self._running[call.call_id]
-        if _is_shown(call, context):
-            await self.broadcast_frame(
-                FunctionCallCancelFrame, function_name=call.tool, tool_call_id=call.call_id
-            )
-        else:
-            # That frame would overtake the one that the call has begun, which waits behind the
-            # words that are being spoken; and the call would be in progress for ever.
-            await self._push_result(call, CANCELLED, "the agent was stopped while this ran")
+        await self.broadcast_frame(
+            FunctionCallCancelFrame, function_name=call.tool, tool_call_id=call.call_id
+        )
 
     async def _push_result(self, call: ToolStarted, result: Any, error: str | None) -> None:
         await self.broadcast_frame(
@@ -364,7 +357,8 @@ def question_in(messages: Sequence[LLMContextMessage]) -> tuple[str, list[LLMSta
     history: list[LLMStandardMessage] = [
         message for message in messages if not isinstance(message, LLMSpecificMessage)
     ]
-    if history and history[-1]["role"] in ASKING:
+    # What is not the caller's must not look as if it were; see `bots.trust`.
+    if history and history[-1]["role"] == "user":
         return standard_message_text(history[-1]), history[:-1]
     return "", history
 
@@ -376,13 +370,3 @@ def _nothing_set() -> LLMSettings:
         if not is_given(getattr(settings, field.name)):
             setattr(settings, field.name, None)
     return settings
-
-
-def _is_shown(call: ToolStarted, context: LLMContext) -> bool:
-    """Tell whether the context holds a call already."""
-    return any(
-        not isinstance(message, LLMSpecificMessage)
-        and message["role"] == "tool"
-        and message["tool_call_id"] == call.call_id
-        for message in context.get_messages()
-    )

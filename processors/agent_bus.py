@@ -241,12 +241,13 @@ class RemoteAgent(BusSubscriber):
     async def _listen(self) -> None:
         if self._lifetime:
             return
-        self._lifetime = AsyncExitStack()
+        lifetime = AsyncExitStack()
         try:
             async with asyncio.timeout(FIND_SECS):
-                await self._post.deliver(self, [self._address], self._lifetime)
+                await self._post.deliver(self, [self._address], lifetime)
         except TimeoutError:
             raise AgentFailed("the bus cannot be reached") from None
+        self._lifetime = lifetime
 
     async def _answer(self, question: Question) -> AsyncGenerator[Chunk, None]:
         """Have the first one answer who offers to, and whom nobody else has asked meanwhile."""

@@ -159,11 +159,11 @@ class AgentServer(BusSubscriber):
 
     async def _take(self, request: BusJobRequestMessage) -> None:
         answer = _Answer(request.source, request.job_id)
+        self._taken.append(request.job_id)
         if not self._is_free:
             # Since it said that it was.
             await self._refuse(answer, BUSY)
             return
-        self._taken.append(request.job_id)
         self._answers[request.job_id] = answer
         answer.task = asyncio.create_task(self._answer(answer, request))
 

@@ -108,6 +108,7 @@ class TimedTTS(TTSService):
         super().__init__(**kwargs)
         self._sentence = AggregatedTextFrame("", "")
         self._words = HeardWords("", "")
+        self._is_remembered = True
 
     def _as_frames(self, item: TTSAudioRawFrame | str, context_id: str) -> Iterator[Frame]:
         """Yield a piece of sound as a part of a reply; or that text has been heard, and how far."""
@@ -118,7 +119,7 @@ class TimedTTS(TTSService):
         sentence = self._sentence
         word = TTSTextFrame(item, TextType.WORD, segment_id=sentence.id)
         word.context_id = context_id
-        word.append_to_context = self._tts_contexts[context_id].append_to_context
+        word.append_to_context = self._is_remembered
         yield word
         yield AggregatedTextProgressFrame(
             segment_id=sentence.id,
@@ -134,6 +135,8 @@ class TimedTTS(TTSService):
     ) -> None:
         self._sentence = src_frame
         self._words = HeardWords(src_frame.text, text)
+        # Pipecat forgets it where no sound comes for a while, though another voice may go on.
+        self._is_remembered = self._tts_contexts[context_id].append_to_context
         await super()._register_spoken_text(src_frame, text, context_id)
 
     async def _push_spoken_text(
@@ -142,8 +145,9 @@ class TimedTTS(TTSService):
         if not self._words.told:
             await super()._push_spoken_text(src_frame, text, context_id, append_to_context)
             return
-        for frame in self._as_frames(self._words.end(), context_id):
-            await self.append_to_audio_context(context_id, frame)
+        if rest := self._words.end():
+            for frame in self._as_frames(rest, context_id):
+                await self.append_to_audio_context(context_id, frame)
         for frame in self._aggregated_frame_sequencer.complete_spoken_slot():
             await self.push_frame(frame)
 

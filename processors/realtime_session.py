@@ -7,6 +7,7 @@ from loguru import logger
 from pipecat.frames.frames import (
     ErrorFrame,
     Frame,
+    FunctionCallCancelFrame,
     FunctionCallsStartedFrame,
     LLMFullResponseEndFrame,
     ProposedUserStartedSpeakingFrame,
@@ -24,6 +25,8 @@ from pipecat.services.openai.realtime.events import (
 )
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from pipecat.utils.errors import ErrorCategory
+
+from processors.interrupted_tools import INTERRUPTED
 
 ANSWER_SECS = 8.0
 """How long an answer may take to begin: a service that has fallen silent does not say so."""
@@ -51,6 +54,8 @@ class RealtimeSession(OpenAIRealtimeLLMService):
         self._speech_began_at = 0.0
         # Whether something was due when the user began to speak.
         self._is_due_after_speech = False
+        # Whether the service has told the end of what the user says, or has said last.
+        self._is_heard = False
         self.add_event_handler("on_error", self._on_error)
 
     def listen_first(self, context: LLMContext) -> None:
@@ -78,8 +83,8 @@ class RealtimeSession(OpenAIRealtimeLLMService):
                 self._speech_began_at = now
                 is_due = self._answer_due is not None
                 self._expect_nothing()
-                self._is_due_after_speech = is_due
-            case VADUserStoppedSpeakingFrame():
+                self._is_due_after_speech, self._is_heard = is_due, False
+            case VADUserStoppedSpeakingFrame() if not self._is_heard:
                 if self._is_due_after_speech or now - self._speech_began_at >= SPEECH_SECS:
                     self._expect(ANSWER_SECS)
         await super().process_frame(frame, direction)
@@ -90,6 +95,7 @@ class RealtimeSession(OpenAIRealtimeLLMService):
         """Push a frame, and see in it whether the service answers."""
         match frame:
             case ProposedUserStoppedSpeakingFrame():
+                self._is_heard = True
                 self._expect(ANSWER_SECS)
             case TTSAudioRawFrame():
                 self._expect(PAUSE_SECS)
@@ -105,6 +111,12 @@ class RealtimeSession(OpenAIRealtimeLLMService):
         """Leave the service."""
         self._expect_nothing()
         await super().cleanup()
+
+    async def _handle_function_call_cancel(self, frame: FunctionCallCancelFrame) -> None:
+        """Tell of a tool that it was stopped: Pipecat's word is that it was not done."""
+        if frame.tool_call_id in self._open_function_calls:
+            await self._send_tool_result(frame.tool_call_id, INTERRUPTED)
+            self._completed_tool_calls.add(frame.tool_call_id)
 
     async def _on_error(self, _: object, error: ErrorFrame) -> None:
         # What goes wrong in a tool is told to the model.

@@ -54,6 +54,7 @@ class _Piece:
             does not say so.
         is_answered: Whether a transcript has come since it began.
         error: Why the service has not understood it.
+        is_forsaken: Whether the service has failed while it was not its turn to be understood.
         changed: Set when one of these changes.
     """
 
@@ -63,6 +64,7 @@ class _Piece:
     is_confirmed: bool | None = None
     is_answered: bool = False
     error: SpeechFailed | None = None
+    is_forsaken: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -90,6 +92,7 @@ class StreamedSTT(AskedSTT):
     cannot_hear = ""
     has_microphone = False
     _speaking: _Piece | None = None
+    _confirmed: _Piece | None = None
     _hearing: asyncio.Task[None] | None = None
 
     def __init__(self, **kwargs: Any) -> None:
@@ -189,6 +192,7 @@ class StreamedSTT(AskedSTT):
         super().confirm_finalize()
         piece = next((it for it in self._unheard if it.is_confirmed is False), None)
         if piece and not self._asked:
+            self._confirmed = piece
             piece.is_confirmed = True
             piece.changed.set()
 
@@ -204,19 +208,30 @@ class StreamedSTT(AskedSTT):
         await super().push_frame(frame, direction)
 
     def _fail(self, error: SpeechFailed) -> None:
-        """Have the others hear what it was given, and this one connect anew."""
+        """Have the others hear what it was given, and this one connect anew.
+
+        It has failed once, however many pieces it was given.
+        """
         for piece in self._unheard:
-            piece.error = error
+            if piece is self._unheard[0]:
+                piece.error = error
+            else:
+                piece.is_live, piece.is_forsaken = False, True
             piece.changed.set()
         super()._fail(error)
 
     def _answer(self) -> None:
         """Take that something is transcribed: nobody else need hear that.
 
-        As long as speech from before is not understood, it is of that, and not of what is being
-        said.
+        As long as speech from before is not understood, or where the service has just said that it
+        is, it is of that, and not of what is being said.
         """
-        before = [it for it in self._unheard if it is not self._speaking and not it.is_heard]
+        before = [
+            it
+            for it in self._unheard
+            if it is not self._speaking and (not it.is_heard or it is self._confirmed)
+        ]
+        self._confirmed = None
         if not before or not self._speaking:
             self._sound.clear()
         for piece in before or self._unheard:
@@ -237,6 +252,8 @@ class StreamedSTT(AskedSTT):
 
     async def _have_heard(self, piece: _Piece) -> None:
         services: Sequence[Hears] = [self, *self.successors]
+        if piece.is_forsaken and self.successors:
+            services = self.successors
         async for frame in first_that_works(services, partial(self._heard_by, piece=piece)):
             if isinstance(frame, ErrorFrame):
                 await self._tell_of_failure(frame)

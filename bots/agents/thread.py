@@ -103,7 +103,7 @@ def _turns(history: Sequence[LLMStandardMessage]) -> list[_Turn]:
     for message in history:
         text, fields = standard_message_text(message), cast(dict[str, Any], message)
         if message["role"] in ASKING:
-            turns.append(_Turn(_question(text, len(turns) - 1)))
+            turns.append(_Turn(_question(text, len(turns) - 1, message["role"])))
         elif message["role"] == "tool" and text != IN_PROGRESS:
             turns[-1].results[fields["tool_call_id"]] = text
         elif message["role"] == "assistant":
@@ -112,9 +112,10 @@ def _turns(history: Sequence[LLMStandardMessage]) -> list[_Turn]:
     return turns
 
 
-def _question(text: str, place: int) -> HumanMessage:
-    name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return HumanMessage(text, id=f"turn-{place}-{name}")
+def _question(text: str, place: int, role: str = "user") -> HumanMessage:
+    """Make a message of what was asked; where it was not the user, it has the name of who did."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return HumanMessage(text, id=f"turn-{place}-{digest}", name=None if role == "user" else role)
 
 
 def _mended(answers: Sequence[AnyMessage], turn: _Turn) -> Iterator[AnyMessage]:

@@ -66,6 +66,17 @@ class ModelPrice(Section):
         return total
 
 
+USED = {
+    "stt": Amounts(audio_secs=1),
+    "llm": Amounts(prompt_tokens=1, completion_tokens=1),
+    "tts": Amounts(characters=1),
+    "realtime": Amounts(
+        prompt_tokens=2, audio_prompt_tokens=1, completion_tokens=2, audio_completion_tokens=1
+    ),
+}
+"""What services consume, by what they are used for, each at least once."""
+
+
 class PriceConfig(Section):
     """What the services of providers cost; those on this machine cost nothing.
 
@@ -77,9 +88,16 @@ class PriceConfig(Section):
     currency: str = "USD"
     providers: dict[str, dict[str, ModelPrice]] = Field(default={})
 
-    def has(self, provider: str, model: str) -> bool:
-        """Say whether a model has a price, or needs none."""
-        return provider == "local" or self._of(provider, model) is not None
+    def has(self, kind: str, provider: str, model: str | None) -> bool:
+        """Say whether a model has a price for what it is used for, or needs none.
+
+        Args:
+            kind: What it is used for: "stt", "llm", "tts" or "realtime".
+            provider: Whose it is.
+            model: Which; None where its provider decides that, of whose models one is to have one.
+        """
+        models = [model] if model else self.providers.get(provider) or [""]
+        return any(self.cost(provider, it, USED[kind]) is not None for it in models)
 
     def cost(self, provider: str, model: str, used: Amounts) -> float | None:
         """Return what a service has cost; None if it has no price."""

@@ -9,7 +9,7 @@ import pytest
 
 from tests.faulty_call import FaultyCall, calling
 from tests.faulty_services import VOICES, FaultyService
-from tests.integration.conftest import FIRST, services
+from tests.integration.conftest import FAILOVER, FIRST, services
 from tests.line import speak
 from tests.speech import Speaker
 from tests.standins.faults import WORD_SECS
@@ -44,6 +44,21 @@ class TestAVoiceWithASocket:
             answer = await call.ask()
         assert answer.said.heard == FIRST
         assert [said.strip() for said in voice.standin.spoken.values()] == [FIRST]
+
+    async def test_stands_in_for_one_that_says_nothing_for_longer_than_pipecat_waits_for_sound(
+        self,
+        tmp_path: Path,
+        speaker: Speaker,
+        first: OpenAIStandin,
+        voice: FaultyService,
+    ) -> None:
+        first.faults["tts"] = Fault.HANGS
+        tts = {"openai": first.url, **voice.address}
+        failover = {**FAILOVER, "tts": {"first_output": 3.5, "idle": 2.0}}
+        faulty = services(first, tts=tts, failover=failover)
+        async with calling(tmp_path, speaker, **faulty) as call:
+            answer = await call.ask()
+        assert answer.said.heard == FIRST
 
     async def test_has_those_words_heard_whose_sound_was_played(
         self,

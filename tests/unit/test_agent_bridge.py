@@ -33,6 +33,7 @@ from pipecat.services.llm_service import LLMService
 from pipecat.workers.runner import WorkerRunner
 
 from processors.agent_bridge import AgentLLMService, question_in
+from processors.interrupted_tools import INTERRUPTED, InterruptedTools
 from processors.text_agent import Chunk, Handoff, TokensUsed, ToolFinished, ToolStarted
 from processors.usage import whose_behalf
 from tests import virtual_time
@@ -171,6 +172,7 @@ def perform(
         stage = Stage(AgentLLMService(agent, apology=SORRY, **kwargs))
         stage.llm.on_handoff = on_handoff
         turns = LLMContextAggregatorPair(stage.context)
+        InterruptedTools().follow(turns.assistant())
         stage.worker = PipelineWorker(
             Pipeline([stage.llm, *others, turns.assistant()]),
             params=PipelineParams(enable_usage_metrics=True),
@@ -222,6 +224,10 @@ class TestAnAnswer:
         assert question_in([asked, told]) == ("", [asked, told])
         assert question_in([told, asked]) == ("What does it weigh?", [told])
 
+    def test_is_not_asked_for_by_the_caller_where_a_developer_wants_one(self) -> None:
+        coughed: Any = {"role": "developer", "content": "There were no words."}
+        assert question_in([coughed]) == ("", [coughed])
+
     def test_is_not_made_ahead_of_the_end_of_a_turn(self) -> None:
         agent = Actor("A parrot.")
 
@@ -261,7 +267,7 @@ class TestATool:
         stage = perform(agent, ask_once, first_secs=2.0, idle_secs=1.0, tool_secs=20.0)
         assert stage.shown[-2:] == ["One kilo.", "ends"]
 
-    # A frame that cancels overtakes words; the one that says that a tool runs does not.
+    # The frame that says that a tool runs waits behind words; the one that cancels it does not.
     @pytest.mark.parametrize("is_speaking", [False, True])
     def test_that_is_interrupted_ends_with_one_result(self, is_speaking: bool) -> None:
         async def script(stage: Stage) -> None:
@@ -272,10 +278,8 @@ class TestATool:
         mouths = [Mouth()] if is_speaking else []
         agent = Actor("Let me see.", WEIGH, HOURS, WEIGHED, "One kilo.")
         stage = perform(agent, script, *mouths)
-        [told] = stage.messages("tool")
-        assert told.strip('"') == "CANCELLED"
-        assert ("stops weigh" in stage.shown) is not is_speaking
-        assert ("has CANCELLED" in stage.shown) is is_speaking
+        assert stage.messages("tool") == [INTERRUPTED]
+        assert "stops weigh" in stage.shown
         assert agent.stopped_after == [pytest.approx(0.5, abs=0.02)]
         assert stage.errors == []
 

@@ -55,6 +55,13 @@ HELLO = said("user", "Hello.")
 ASKED = put_right([], [], "Hello.")
 
 
+def test_what_a_developer_says_is_not_the_user_s() -> None:
+    history = [HELLO, said("developer", "The user coughed.")]
+    asked, coughed = put_right(ASKED, history, "")
+    assert (asked.name, coughed.name) == (None, "developer")
+    assert put_right([asked, coughed], history, "") == [asked, coughed]
+
+
 def test_what_is_right_is_left_as_it_is() -> None:
     kept = [*ASKED, calling("A moment.", "x"), ToolMessage("1", tool_call_id="x"), AIMessage("Hi.")]
     history = [HELLO, said("assistant", "A moment."), called("x"), said("assistant", "Hi.")]

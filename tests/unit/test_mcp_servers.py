@@ -191,6 +191,8 @@ async def test_what_a_server_says_has_no_tool_run_until_the_caller_has_spoken(
         ([ASKED, *told("opening_hours", '"nine"'), *TOLD], {"calendar"}),
         ([ASKED, *TOLD, *told("opening_hours", '"nine"')], {"calendar", OWN}),
         ([ASKED, *TOLD, *told("book_appointment", json.dumps(REFUSAL))], {"calendar"}),
+        ([ASKED, *TOLD, *told("put_through", '{"put_through": "sales"}')], {"calendar"}),
+        ([ASKED, *TOLD, {**ASKED, "name": "developer"}], {"calendar"}),
         ([{"role": "user", "content": "Conversation summary: x"}], {SUMMARY}),
     ],
 )  # fmt: skip

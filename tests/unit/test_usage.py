@@ -120,6 +120,15 @@ async def test_an_estimate_of_an_agents_is_known_as_one_where_it_is_counted() ->
     assert [amounts_of(record).estimated_tokens for record in records] == [0, 12]
 
 
+def test_a_price_is_one_for_what_a_model_is_used_for() -> None:
+    assert PRICES.has("llm", "openai", "small")
+    assert not PRICES.has("stt", "openai", "small"), "its minutes have none"
+    assert not PRICES.has("llm", "openai", "large")
+    assert PRICES.has("llm", "openai", None), "it may be the small one"
+    assert not PRICES.has("tts", "elevenlabs", None)
+    assert PRICES.has("tts", "local", "piper-joe")
+
+
 async def test_a_bill_goes_on_where_it_was_when_a_session_is_taken_up_again(store: Store) -> None:
     await store.add(session_row())
     llm = Used("llm", "openai", "small", Amounts(prompt_tokens=10), 0.5)
