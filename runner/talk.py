@@ -156,17 +156,22 @@ async def _use_microphone(peer: Peer) -> None:
 
 async def _print_messages(peer: Peer) -> None:
     shown = 0
+    # Some voices tell each word, others whole sentences.
+    said: list[str] = []
     while True:
         message = await peer.wait_for(_is_worth_printing, timeout=3600, after=shown)
         shown = peer.messages.index(message, shown) + 1
-        data = message["data"]
-        if message["type"] == "user-transcription":
-            print(f"you: {data['text']}", flush=True)
-        else:
-            print(f"bot: {data['text']}", flush=True)
+        match message["type"]:
+            case "bot-tts-text":
+                said.append(message["data"]["text"].strip())
+            case "user-transcription":
+                print(f"you: {message['data']['text']}", flush=True)
+            case _ if said:
+                print(f"bot: {' '.join(said)}", flush=True)
+                said.clear()
 
 
 def _is_worth_printing(message: dict[str, Any]) -> bool:
     if message["type"] == "user-transcription":
         return bool(message["data"]["final"])
-    return bool(message["type"] == "bot-tts-text")
+    return message["type"] in ("bot-tts-text", "bot-stopped-speaking")

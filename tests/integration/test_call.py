@@ -58,7 +58,9 @@ async def test_the_offline_voice_speaks_as_fast_as_a_session_wants(service: Serv
             connect(service.url, session_id=(await made.json())["token"]) as peer,
         ):
             await peer.hear_out(timeout=REPLY_SECS)
-        secs.append(voiced_secs(np.concatenate(peer.heard)))
+        # Its pauses get shorter as well, but by other shares in each try.
+        loud = np.flatnonzero(np.abs(np.concatenate(peer.heard).astype(int)) > LOUD)
+        secs.append((loud[-1] - loud[0]) / SAMPLE_RATE_HZ)
     assert 0.35 < secs[1] / secs[0] < 0.65, secs
 
 
