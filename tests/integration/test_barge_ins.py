@@ -59,9 +59,9 @@ FORGETS = {"elevenlabs": 2, "cartesia": 2}
 one has begun. Of other voices, a sentence is known when it is over."""
 
 CALLS_BY_VOICE = 7
-AT_LEAST = {doing: 20 for doing in Doing} | {Doing.THINKING_AHEAD: 5}
-"""So many interruptions there are of each kind, of 231. An answer is held for some 0.2 s when it is
-made ahead: that moment is not always met."""
+AT_LEAST = {doing: 10 for doing in Doing} | {Doing.THINKING_AHEAD: 5}
+"""So many interruptions there are of each kind, of 231. Most tries have 17 to 60, by chance and the
+pace of the machine. An answer made ahead is held for some 0.2 s: that is not always met."""
 
 AT_ONCE = 11
 """So many calls a machine holds that does something else, too."""
