@@ -43,7 +43,8 @@ async def test_a_status_is_that_of_the_call(service: Service) -> None:
         await peer.hear_out(timeout=REPLY_SECS)
         assert await told() == (2, True, "listening")
         _, health = await request(service, "GET", "/health")
-        assert health["active_rooms"] == before["active_rooms"] + 1
+        # Those that the tests before have left wait for their clients, and may be over by now.
+        assert 1 <= health["active_rooms"] <= before["active_rooms"] + 1
         assert health["active_sessions"] == 1
         assert (await request(service, "DELETE", path))[0] == 204
         await asyncio.wait_for(peer.closed.wait(), 5)
