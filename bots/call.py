@@ -27,7 +27,7 @@ from pipecat.processors.frameworks.rtvi.observer import (
     RTVIFunctionCallReportLevel,
     RTVIObserverParams,
 )
-from pipecat.runner.types import RunnerArguments
+from pipecat.runner.types import RunnerArguments, WebSocketRunnerArguments
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
@@ -36,6 +36,7 @@ from bots.errors import ServiceUnavailable
 from bots.listener import CallListener
 from bots.meter import Meter
 from bots.pipeline import Brain, assemble, make_chained
+from bots.protocols import PROTOCOLS
 from bots.recording import Recording
 from bots.registry import Bot, mcp_of
 from bots.resources import Resources
@@ -87,6 +88,8 @@ class Call:
             none but the connection with the client.
         ends_with_client: Whether the bot leaves when its client does; else it waits in its room.
         background: What is heard behind the bot's voice; None for nothing.
+        speaks_rtvi: Whether its client says when it is ready.
+        user_begins: Whether the bot waits for the user to speak first.
     """
 
     session_id: str
@@ -100,6 +103,8 @@ class Call:
     room_lost_event: str | None = None
     ends_with_client: bool = True
     background: BackgroundAudio | None = None
+    speaks_rtvi: bool = True
+    user_begins: bool = False
 
 
 async def make_call(
@@ -134,6 +139,10 @@ async def make_call(
     await resources.mcp_servers.until_looked(mcp_of(bot, resources.settings))
     output = OutputPause()
     background = make_background(bot, resources.settings.voice.realtime.audio)
+    is_protocol = (
+        isinstance(runner_args, WebSocketRunnerArguments)
+        and runner_args.transport_type in PROTOCOLS
+    )
     transport = await make_transport(runner_args, output, background)
     if background:
         output.meanwhile = partial(_play, background, transport)
@@ -149,6 +158,8 @@ async def make_call(
         room_lost_event(runner_args),
         ends_with_client,
         background,
+        speaks_rtvi=not is_protocol,
+        user_begins=is_protocol,
     )
 
 
@@ -232,7 +243,11 @@ class Conversation:
             # What the model is told, knowledge included, is none of the client's business.
             rtvi_observer_params=RTVIObserverParams(
                 user_llm_enabled=False,
-                function_call_report_level={"*": RTVIFunctionCallReportLevel.NAME},
+                function_call_report_level={
+                    "*": RTVIFunctionCallReportLevel.NAME
+                    if call.speaks_rtvi
+                    else RTVIFunctionCallReportLevel.ARGUMENTS
+                },
             ),
             conversation_id=call.session_id,
             # Calls are ended by whoever started them, who knows why.
@@ -539,17 +554,16 @@ class Conversation:
                     f"the bot does not get into its room within {ROOM_SECS:.0f} s"
                 )
         await self._connected.wait()
-        try:
-            await asyncio.wait_for(self._ready.wait(), CLIENT_READY_TIMEOUT_SECS)
-        except TimeoutError:
-            logger.debug("the client speaks no RTVI, or is slow: not waiting for it")
+        if self._call.speaks_rtvi:
+            try:
+                await asyncio.wait_for(self._ready.wait(), CLIENT_READY_TIMEOUT_SECS)
+            except TimeoutError:
+                logger.debug("the client speaks no RTVI, or is slow: not waiting for it")
         await self._has_brain.wait()
         await self._state.move(State.LISTENING)
         await self._tell_of_client(True)
         self._is_open = True
-        if not self._messages:
-            await self.say(self._bot.greeting)
-        elif self._messages[-1]["role"] == "assistant":
-            await self.say(self._announcements.back)
-        else:
+        if self._messages and self._messages[-1]["role"] != "assistant":
             await self._worker.queue_frame(LLMRunFrame())
+        elif not self._call.user_begins:
+            await self.say(self._announcements.back if self._messages else self._bot.greeting)

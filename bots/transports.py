@@ -7,6 +7,7 @@ from pipecat.runner.types import (
     LiveKitRunnerArguments,
     RunnerArguments,
     SmallWebRTCRunnerArguments,
+    WebSocketRunnerArguments,
 )
 from pipecat.runner.utils import create_transport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
@@ -14,8 +15,10 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 
 from bots.audio_receiver import hear_without_delay
+from bots.protocols import make_serializer
 from processors.background_audio import BackgroundAudio
 from processors.output_pause import OutputPause
+from processors.protocols.socket_transport import SocketTransport
 from processors.rtvi_serializer import RTVISerializer
 
 _ROOM_LOST: dict[type[RunnerArguments], str] = {
@@ -78,6 +81,12 @@ async def make_transport(
     def websocket() -> TransportParams:
         # Whoever accepted the socket has looked at where it comes from.
         return FastAPIWebsocketParams(**audio, serializer=RTVISerializer(), allowed_origins=[])
+
+    if isinstance(runner_args, WebSocketRunnerArguments):
+        serializer = make_serializer(runner_args.transport_type, runner_args.websocket.send_text)
+        if serializer:
+            params = FastAPIWebsocketParams(**audio, serializer=serializer, allowed_origins=[])
+            return SocketTransport(runner_args.websocket, params)
 
     if isinstance(runner_args, SmallWebRTCRunnerArguments):
         # Again for the peer connection that follows when a client has lost the first.

@@ -28,6 +28,7 @@ from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
 from engines.reading import Ending, Reading
 from processors.eager_turn import Holds, hold_secs, over_probability
 from processors.output_pause import OutputPause
+from processors.push_to_talk import FinalAudioFrame
 from processors.speech_pause import PauseDetector
 from processors.words_due import NothingSaidFrame, words_due_after
 
@@ -70,6 +71,9 @@ class TurnJudge(Protocol):
 ReadAlong: TypeAlias = Callable[[str], Coroutine[Any, Any, None]]
 """Has the words said so far read by what will answer them. It is stopped as soon as it is known how
 they go on."""
+
+RELEASED_SECS = 0.5
+"""The end of an utterance that comes at once may be here before its beginning is noticed."""
 
 
 class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
@@ -119,6 +123,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._thinking: asyncio.TimerHandle | None = None
         self._speaking = False
         self._silent_since: float | None = None
+        # When the user has said themselves that they say no more.
+        self._released_at = -math.inf
         self._segments: list[str] = []
         # Of so many pieces of speech no transcript has come yet.
         self._words_due = 0
@@ -158,6 +164,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         await self._forget()
         self._words_due = int(self._speaking)
         self._is_confirmed = False
+        if self._released_at < _now() - RELEASED_SECS:
+            self._released_at = -math.inf
         self._turns += 1
         self._open = True
 
@@ -166,6 +174,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         await self._withdraw()
         await self._forget()
         self._open = False
+        self._released_at = -math.inf
         self._ended_at = _now()
         self._judge.clear()
 
@@ -177,6 +186,10 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             case InputAudioRawFrame():
                 self._judge.append_audio(frame.audio, self._speaking)
                 await self._hear(frame.audio)
+                if isinstance(frame, FinalAudioFrame):
+                    self._released_at = _now()
+                    if not self._speaking:
+                        await self._start_ending()
             case VADUserStartedSpeakingFrame():
                 self._speaking = True
                 self._words_due += 1
@@ -265,6 +278,9 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
     async def _end(self, silent_since: float) -> None:
         """End the turn, if the silence lasts for as long as the end is doubtful."""
         await self._wait_for_transcript(silent_since)
+        if self._released_at > -math.inf:
+            self._ending = None
+            return await self._stop_turn()
         if not self._segments:
             # There is nothing to answer. Words may still come, and end the turn then.
             self._ending = None

@@ -220,7 +220,8 @@ class SessionHost:
         Args:
             plan: What the call is made of.
             socket: The connection, accepted.
-            transport: Whether it is a `websocket` of RTVI, or of the `eval` harness.
+            transport: Whether it is a `websocket` of RTVI, of the `eval` harness, or which of
+                `PROTOCOLS` is spoken.
 
         Returns:
             The call, whose end is to be waited for: the server closes the socket after.
@@ -231,7 +232,7 @@ class SessionHost:
             ParlanteError: If the bot cannot be made.
         """
         arguments = WebSocketRunnerArguments(websocket=socket, session_id=plan.session_id)
-        if transport == "websocket":
+        if transport != "eval":
             arguments.transport_type = transport
             return await self._start(plan, socket, arguments)
         try:

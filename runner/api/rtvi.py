@@ -16,6 +16,7 @@ from bots.config import BotChanges
 from bots.errors import ParlanteError
 from bots.registry import UnknownBot
 from runner.api.deps import Body, Caller, Sessions
+from runner.api.protocols import accept, hold, socket_url
 from runner.api.refusals import OF_STARTS, TO_CALLERS, refusals
 from runner.auth import Gate
 from runner.errors import (
@@ -30,7 +31,6 @@ from runner.errors import (
 from runner.rooms.ice import IceServer
 from runner.session import Session, not_found
 from runner.sessions import SessionManager
-from runner.sockets import SocketConnection, check_origin
 from runner.wishes import Wish
 
 OF_OFFERS = (
@@ -45,8 +45,6 @@ OF_OFFERS = (
 OF_CANDIDATES = (SessionNotFound, ProcessUnavailable, ConnectionFailed)
 
 CANDIDATE = r"^$|^\S+ [0-9]{1,5} \S+ [0-9]{1,10} \S+ [0-9]{1,5} typ \S+( .*)?$"
-
-SOCKET_ROUTES = {"websocket": "client_socket", "eval": "evaluation_socket"}
 
 router = APIRouter(tags=["Pipecat clients"])
 
@@ -197,8 +195,8 @@ async def start(
         )
     if session.room:
         return LiveKitResponse(url=session.room.url, token=session.room.token, sessionId=session.id)
-    if route := SOCKET_ROUTES.get(session.transport):
-        return SocketResponse(wsUrl=str(request.url_for(route, token=session.token)))
+    if url := socket_url(request, session):
+        return SocketResponse(wsUrl=str(url))
     servers = sessions.ice_servers(session)
     ice = IceServers(iceServers=servers) if servers else None
     return StartResponse(sessionId=session.token, iceConfig=ice)
@@ -237,16 +235,9 @@ async def _hold(
     find: Callable[[], Awaitable[Session]],
     transport: str,
 ) -> None:
-    """Hold the call of a session that is yet to be found.
-
-    A refusal comes after the connection is accepted: before, a page would not learn the reason.
-    """
-    settings = websocket.app.state.resources.settings
-    socket = SocketConnection(websocket, settings.voice.realtime.limits.lost_peer_timeout)
-    await socket.accept()
+    socket = await accept(websocket)
     try:
-        check_origin(socket, settings.server.allowed_origins)
-        await sessions.join(await find(), socket, transport)
+        await hold(socket, sessions, find, transport)
     except ParlanteError as error:
         await socket.refuse(ws_close_code(error), error.message)
 

@@ -12,6 +12,7 @@ from bots.config import BotChanges, Mode, Transport
 from bots.errors import DatabaseUnavailable
 from processors.voice_state import State
 from runner.api.deps import Body, Caller, Records, Seen, Sessions
+from runner.api.protocols import socket_url
 from runner.api.refusals import OF_SESSIONS, OF_STARTS, TO_CALLERS, refusals
 from runner.errors import RecordingNotFound, ServiceError
 from runner.lines import EndReason
@@ -187,8 +188,8 @@ async def create_session(
     if room := session.room:
         url, token = room.url, room.token
     else:
-        route = "client_socket" if session.transport == "websocket" else "session_offer"
-        url, token = str(request.url_for(route, token=session.token)), session.token
+        offer = request.url_for("session_offer", token=session.token)
+        url, token = str(socket_url(request, session) or offer), session.token
     return SessionResponse(
         session_id=session.id,
         room_name=session.room_name,

@@ -9,12 +9,13 @@ from loguru import logger
 
 from bots.config import RealtimeConfig
 from bots.errors import ServiceUnavailable
+from bots.protocols import PROTOCOLS
 from runner.errors import RoomUnavailable, TransportUnavailable
 from runner.rooms.room import RoomMaker
 
-HERE = ("webrtc", "websocket", "eval")
-"""Transports by which a client comes to this service: a session needs no other room. By the last
-one comes Pipecat's eval harness."""
+HERE = ("webrtc", "websocket", "eval", *PROTOCOLS)
+"""Transports by which a client comes to this service: a session needs no other room. By `eval`
+comes Pipecat's eval harness."""
 
 CHECK_SECS = 15.0
 """How long a service that has rooms is not asked again whether it is there."""

@@ -1,0 +1,10 @@
+"""The end of an utterance by the word of whoever speaks: a button that is let go."""
+
+from dataclasses import dataclass
+
+from pipecat.frames.frames import InputAudioRawFrame
+
+
+@dataclass
+class FinalAudioFrame(InputAudioRawFrame):
+    """The last sound of an utterance: the turn ends as soon as it is known what was said."""
