@@ -54,7 +54,7 @@ class SocketOutput(FastAPIWebsocketOutputTransport):
     async def _write_audio_sleep(self) -> None:
         now = time.monotonic()
         since = max(self._next_send_time, now - LEAD_SECS)
-        self._next_send_time = since + self._send_interval
+        self._next_send_time = since + self._send_interval  # type: ignore[assignment]
         await asyncio.sleep(max(0.0, self._next_send_time - now))
 
 
