@@ -1,6 +1,8 @@
 """The protocols of JSON messages by which clients come over a WebSocket."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 from engines.audio import make_decoder, make_encoder
 from processors.protocols.json_serializer import JsonSerializer, Send
@@ -10,28 +12,44 @@ from processors.protocols.sound import Microphone
 from processors.protocols.voice_agent import VoiceAgentSerializer
 
 
-def _voice_agent(send: Send) -> JsonSerializer:
-    microphone = Microphone(make_decoder)
+@dataclass(frozen=True)
+class JsonCall:
+    """What a protocol is told of the call that it is spoken in.
+
+    Attributes:
+        send: Sends a text message to the client.
+        session_id: Names the call.
+        agent: Names the bot.
+    """
+
+    send: Send
+    session_id: str
+    agent: str
+
+
+def _voice_agent(call: JsonCall) -> JsonSerializer:
     return VoiceAgentSerializer(
-        send, microphone=microphone, make_voice=lambda rate_hz: make_encoder("mp3", rate_hz)
+        call.send,
+        microphone=Microphone(make_decoder),
+        make_voice=partial(make_encoder, "mp3"),
+        session_id=call.session_id,
+        agent=call.agent,
     )
 
 
-def _sandwich(send: Send) -> JsonSerializer:
-    microphone = Microphone(make_decoder)
+def _sandwich(call: JsonCall) -> JsonSerializer:
     return SandwichSerializer(
-        send, microphone=microphone, make_voice=lambda rate_hz: make_encoder("pcm16", rate_hz)
+        call.send, microphone=Microphone(make_decoder), make_voice=partial(make_encoder, "pcm16")
     )
 
 
-def _realtime(send: Send) -> JsonSerializer:
-    microphone = Microphone(make_decoder)
+def _realtime(call: JsonCall) -> JsonSerializer:
     return RealtimeSerializer(
-        send, microphone=microphone, make_voice=lambda rate_hz: make_encoder("pcm16", rate_hz)
+        call.send, microphone=Microphone(make_decoder), make_voice=partial(make_encoder, "pcm16")
     )
 
 
-_MAKERS: Mapping[str, Callable[[Send], JsonSerializer]] = {
+_MAKERS: Mapping[str, Callable[[JsonCall], JsonSerializer]] = {
     "voice-agent": _voice_agent,
     "sandwich": _sandwich,
     "realtime": _realtime,
@@ -41,12 +59,6 @@ PROTOCOLS = tuple(_MAKERS)
 """Their names. In all of them the user speaks first."""
 
 
-def make_serializer(protocol: str | None, send: Send) -> JsonSerializer | None:
-    """Make what speaks a protocol in one call; None for what is none of them.
-
-    Args:
-        protocol: Its name.
-        send: Sends a text message to the client.
-    """
-    make = _MAKERS.get(protocol or "")
-    return make(send) if make else None
+def make_serializer(protocol: str, call: JsonCall) -> JsonSerializer:
+    """Make what speaks one of `PROTOCOLS` in a call."""
+    return _MAKERS[protocol](call)

@@ -15,7 +15,7 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 
 from bots.audio_receiver import hear_without_delay
-from bots.protocols import make_serializer
+from bots.protocols import PROTOCOLS, JsonCall, make_serializer
 from processors.background_audio import BackgroundAudio
 from processors.output_pause import OutputPause
 from processors.protocols.socket_transport import SocketTransport
@@ -83,10 +83,14 @@ async def make_transport(
         return FastAPIWebsocketParams(**audio, serializer=RTVISerializer(), allowed_origins=[])
 
     if isinstance(runner_args, WebSocketRunnerArguments):
-        serializer = make_serializer(runner_args.transport_type, runner_args.websocket.send_text)
-        if serializer:
+        protocol, socket = runner_args.transport_type, runner_args.websocket
+        if protocol in PROTOCOLS:
+            assert runner_args.session_id
+            assert runner_args.body
+            call = JsonCall(socket.send_text, runner_args.session_id, runner_args.body["bot"])
+            serializer = make_serializer(protocol, call)
             params = FastAPIWebsocketParams(**audio, serializer=serializer, allowed_origins=[])
-            return SocketTransport(runner_args.websocket, params)
+            return SocketTransport(socket, params)
 
     if isinstance(runner_args, SmallWebRTCRunnerArguments):
         # Again for the peer connection that follows when a client has lost the first.

@@ -52,7 +52,8 @@ class CallPlan:
 
     Attributes:
         session_id: Whose it is.
-        bot: Who answers.
+        bot_name: Who answers.
+        bot: The same, loaded.
         listener: Told what happens in it.
         recall: Tells what was said in the session before.
         created_at: When the session was started.
@@ -60,6 +61,7 @@ class CallPlan:
     """
 
     session_id: str
+    bot_name: str
     bot: Bot
     listener: CallListener
     recall: Callable[[], Awaitable[Past]]
@@ -231,7 +233,9 @@ class SessionHost:
             ConnectionFailed: If the client does not say what an eval harness says first.
             ParlanteError: If the bot cannot be made.
         """
-        arguments = WebSocketRunnerArguments(websocket=socket, session_id=plan.session_id)
+        arguments = WebSocketRunnerArguments(
+            websocket=socket, session_id=plan.session_id, body={"bot": plan.bot_name}
+        )
         if transport != "eval":
             arguments.transport_type = transport
             return await self._start(plan, socket, arguments)

@@ -505,7 +505,15 @@ class SessionManager:
             session, self.answered, self.telemetry.failed, self.telemetry.used
         )
         spent = session.bill.cost
-        return CallPlan(session.id, session.bot, reporter, recall, session.created_at, spent)
+        return CallPlan(
+            session.id,
+            session.bot_name,
+            session.bot,
+            reporter,
+            recall,
+            session.created_at,
+            spent,
+        )
 
     def _room_plan(self, session: Session, phone: DialinSettings | None = None) -> RoomPlan:
         return RoomPlan(

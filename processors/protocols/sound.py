@@ -99,11 +99,9 @@ class Microphone:
 
     async def _read(self, sound: Sound, rate_hz: int) -> bytes:
         kind = (sound.format, sound.sample_rate)
-        if not self._decoder:
+        if not self._decoder or kind != self._kind:
             self._kind = kind
             self._decoder = self._make_decoder(*kind, rate_hz)
-        if kind != self._kind:
-            raise ProtocolError("INVALID_AUDIO", "the format changed in the midst of an utterance")
         return await asyncio.to_thread(self._decoder.feed, from_base64(sound.data))
 
 
