@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
-from engines.audio import make_decoder, make_encoder
+from engines.audio.decoding import FileDecoder, RawDecoder
+from engines.audio.encoding import Mp3Encoder, PcmEncoder
 from processors.protocols.json_serializer import JsonSerializer, Send
 from processors.protocols.realtime import RealtimeSerializer
 from processors.protocols.sandwich import SandwichSerializer
-from processors.protocols.sound import Microphone
+from processors.protocols.sound import Decoder, Microphone, Sound
 from processors.protocols.voice_agent import VoiceAgentSerializer
+
+PCM_RATE_HZ = 16_000
+"""Of the bot's voice where it is sent as it is."""
 
 
 @dataclass(frozen=True)
@@ -27,26 +30,32 @@ class JsonCall:
     agent: str
 
 
+def _decoder(sound: Sound, rate_hz: int) -> Decoder:
+    if sound.format == "auto":
+        return FileDecoder(rate_hz)
+    return RawDecoder(sound.format, sound.sample_rate, rate_hz)
+
+
+def _pcm_encoder(rate_hz: int) -> PcmEncoder:
+    return PcmEncoder(rate_hz, PCM_RATE_HZ)
+
+
 def _voice_agent(call: JsonCall) -> JsonSerializer:
     return VoiceAgentSerializer(
         call.send,
-        microphone=Microphone(make_decoder),
-        make_voice=partial(make_encoder, "mp3"),
+        microphone=Microphone(_decoder),
+        make_voice=Mp3Encoder,
         session_id=call.session_id,
         agent=call.agent,
     )
 
 
 def _sandwich(call: JsonCall) -> JsonSerializer:
-    return SandwichSerializer(
-        call.send, microphone=Microphone(make_decoder), make_voice=partial(make_encoder, "pcm16")
-    )
+    return SandwichSerializer(call.send, microphone=Microphone(_decoder), make_voice=_pcm_encoder)
 
 
 def _realtime(call: JsonCall) -> JsonSerializer:
-    return RealtimeSerializer(
-        call.send, microphone=Microphone(make_decoder), make_voice=partial(make_encoder, "pcm16")
-    )
+    return RealtimeSerializer(call.send, microphone=Microphone(_decoder), make_voice=_pcm_encoder)
 
 
 _MAKERS: Mapping[str, Callable[[JsonCall], JsonSerializer]] = {

@@ -44,6 +44,7 @@ class DialogueSerializer(JsonSerializer):
             self._settling.cancel()
         if self._telling and not self._telling.done():
             await self.cancel_task(self._telling)
+        await self.microphone.close()
 
     @abstractmethod
     def put(self, event: Event) -> Iterable[Message]:
