@@ -41,9 +41,9 @@ class RealtimeSerializer(DialogueSerializer):
                 yield {"type": "speech_ended"}
             case Heard(text, is_final=True):
                 yield {"type": "transcript", "text": text}
-            case Over() if self._is_heard:
+            case Over(is_cut_off) if self._is_heard:
                 self._is_heard = False
-                yield {"type": "done"}
+                yield {"type": "interrupted" if is_cut_off else "done"}
             case Failed(message):
                 yield {"type": "error", "message": message, "code": SERVICE_FAILED}
 

@@ -1,7 +1,6 @@
 """Pipecat's WebSocket transport for clients that send sound in pieces of any length."""
 
 import asyncio
-import time
 
 from pipecat.frames.frames import (
     Frame,
@@ -59,7 +58,7 @@ class SocketInput(FastAPIWebsocketInputTransport):
             await self._take(type(frame)(pieces[-1], frame.sample_rate, 1))
 
     async def _take(self, frame: InputAudioRawFrame) -> None:
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         self._taken_until = max(self._taken_until, now) + PIECE_SECS / SPEED
         await asyncio.sleep(max(0.0, self._taken_until - now - BURST_SECS / SPEED))
         await super().push_audio_frame(frame)
@@ -98,7 +97,7 @@ class SocketOutput(FastAPIWebsocketOutputTransport):
         await _serializer(self._params).cleanup()
 
     async def _write_audio_sleep(self) -> None:
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         since = max(self._next_send_time, now - LEAD_SECS)
         self._next_send_time = since + self._send_interval  # type: ignore[assignment]
         await asyncio.sleep(max(0.0, self._next_send_time - now))

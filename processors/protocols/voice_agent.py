@@ -128,8 +128,9 @@ class VoiceAgentSerializer(DialogueSerializer):
             case Written() if is_heard:
                 yield from self._tell_words()
             case Over(is_cut_off):
-                if not is_cut_off:
-                    yield from self._tell_words()
+                if is_cut_off:
+                    self._words = ""
+                yield from self._tell_words()
                 yield from self._go_to(Status.IDLE)
             case Failed(message):
                 failed = {"type": "error", "message": message, "code": SERVICE_FAILED}
