@@ -21,7 +21,8 @@ from pipecat.workers.runner import WorkerRunner
 
 from bots.transports import make_transport
 from processors.output_pause import OutputPause
-from runner.peer import SAMPLE_RATE_HZ, Microphone, Pcm, connect
+from runner.clients.client import SAMPLE_RATE_HZ, Microphone, Pcm
+from runner.peer import connect
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_transcript import read
 from tests.relay import Relay, Weather, far_from

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from bots.settings import DEFAULT_CONFIG
-from runner.peer import FRAME_SAMPLES, Peer, connect
+from runner.clients.client import FRAME_SAMPLES
+from runner.peer import Peer, connect
 from tests.integration.test_call import REPLY_SECS, ask, is_final_transcript
 from tests.service import run_service
 from tests.speech import Speaker, silence

@@ -12,7 +12,8 @@ import pytest
 
 from bots.config import AnnouncementConfig
 from processors.transcript import NOT_KNOWN
-from runner.peer import Peer, TalkFailed, connect
+from runner.clients.client import TalkFailed
+from runner.peer import Peer, connect
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_transcript import GREETING, read, read_when
 from tests.relay import far_from

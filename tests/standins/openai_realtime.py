@@ -17,7 +17,7 @@ import numpy as np
 import soxr
 from aiohttp import WSMsgType, web
 
-from runner.peer import SAMPLE_RATE_HZ, Pcm
+from runner.clients.client import SAMPLE_RATE_HZ, Pcm
 from tests.speech import LOUD_RMS, Speaker, rms
 from tests.standins.openai_server import SENT_SECS, STATUS, TONE_HZ, Fault, Reply
 from tests.standins.serving import serving
