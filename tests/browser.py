@@ -114,6 +114,8 @@ EARS = """
       ears.sockets.push(this.url);
       let before = Promise.resolve();
       this.addEventListener("message", ({ data }) => {
+        // JSON is of other protocols.
+        if (typeof data === "string") return;
         const at = performance.now();
         const text = data.text();
         before = before.then(async () => {

@@ -36,6 +36,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.processors.frameworks.rtvi.observer import (
     RTVIFunctionCallReportLevel,
     RTVIObserverParams,
@@ -47,6 +48,7 @@ from starlette.websockets import WebSocket
 
 from bots.protocols import JsonCall, make_serializer
 from processors.protocols.socket_transport import SocketTransport
+from processors.push_to_talk import NOTHING_SAID
 from processors.stray_speech import StraySpeechProcessor
 from processors.voice_state import State, VoiceState, VoiceStateObserver
 from tests import virtual_time
@@ -137,6 +139,10 @@ class Call:
         await self.user_stops()
         await self._state.move(State.LISTENING)
         await asyncio.sleep(TOLD_SECS)
+
+    async def nothing_was_said(self) -> None:
+        """Tell, as the end of a turn does, that there was no speech in an utterance."""
+        await self.push(RTVIServerMessageFrame({"type": NOTHING_SAID}))
 
     async def write(self, *texts: str, is_all: bool = True) -> None:
         await self.push(LLMFullResponseStartFrame(), *map(LLMTextFrame, texts))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeAlias
 
+from processors.push_to_talk import NOTHING_SAID
 from processors.voice_state import State
 
 PAUSE_SECS = 0.4
@@ -18,9 +19,6 @@ such as "one moment" and what a tool has found."""
 DUE_SECS = 8.0
 """So long an answer is waited for, or the sound of its words, that may never come: services stand
 in for each other for less than that."""
-
-NOTHING_SAID_SECS = 1.5
-"""So long after the client has ended an utterance it is known that there was no speech in it."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +158,6 @@ class Dialogue:
         match self._answer:
             case _Answer.NONE:
                 return None
-            case _Answer.DOUBTFUL:
-                return NOTHING_SAID_SECS
             case _Answer.BEGUN if not self._has_unspoken:
                 return PAUSE_SECS
             case _:
@@ -208,6 +204,9 @@ class Dialogue:
             case "server-message" if data.get("type") == "voice-state":
                 self._state = data["state"]
                 if self._state == State.LISTENING and self._answer is _Answer.DUE:
+                    self._answer = _Answer.BEGUN
+            case "server-message" if data.get("type") == NOTHING_SAID:
+                if self._answer is _Answer.DOUBTFUL:
                     self._answer = _Answer.BEGUN
             case "error":
                 yield Failed(data["error"])

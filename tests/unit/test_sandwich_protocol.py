@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from processors.protocols.dialogue import DUE_SECS, NOTHING_SAID_SECS
+from processors.protocols.dialogue import DUE_SECS
 from tests.protocol_call import Call, Script, play, told
 
 QUESTION = "What does it cost?"
@@ -123,7 +123,8 @@ def test_words_that_were_written_before_an_interruption_are_not_told_behind_it()
 def test_an_utterance_without_speech_is_complete_soon() -> None:
     async def script(call: Call) -> None:
         await call.send({"type": "end"})
-        await call.settle(NOTHING_SAID_SECS)
+        await call.nothing_was_said()
+        await call.settle(1)
         assert call.wire.said
 
     assert said(script) == ["complete"]

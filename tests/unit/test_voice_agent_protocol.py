@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engines.audio.decoding import FileDecoder
-from processors.protocols.dialogue import DUE_SECS, NOTHING_SAID_SECS
+from processors.protocols.dialogue import DUE_SECS
 from processors.protocols.voice_agent import WRITING_SECS
 from tests.protocol_call import Call, Script, play, told
 
@@ -232,7 +232,8 @@ def test_a_noise_is_answered_by_nothing() -> None:
 def test_an_utterance_without_speech_is_over_soon() -> None:
     async def script(call: Call) -> None:
         await call.send({"type": "audio_chunk", "is_final": True})
-        await call.settle(NOTHING_SAID_SECS)
+        await call.nothing_was_said()
+        await call.settle(1)
         assert len(call.wire.said) == 3
 
     assert said(script) == ["processing", "idle"]
