@@ -52,6 +52,7 @@ from processors.push_to_talk import NOTHING_SAID
 from processors.stray_speech import StraySpeechProcessor
 from processors.voice_state import State, VoiceState, VoiceStateObserver
 from tests import virtual_time
+from tests.asyncapi import check
 
 RATE_HZ = 24_000
 SOUNDS = ("audio_response", "tts_audio", "audio")
@@ -248,7 +249,10 @@ def play(protocol: str, script: Script) -> list[tuple[float, dict[str, Any]]]:
         await running
         return wire.said
 
-    return virtual_time.run(main())
+    said = virtual_time.run(main())
+    for _, message in said:
+        check(protocol, message)
+    return said
 
 
 def told(said: list[tuple[float, dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipecat.processors.frame_processor import FrameProcessorSetup
 
-from processors.protocols.dialogue import Dialogue, Event, FellSilent
+from processors.protocols.dialogue import Dialogue, Event, Failed, FellSilent
 from processors.protocols.json_serializer import JsonSerializer, Message, ProtocolError, Send
 from processors.protocols.sound import Encoder, MakeEncoder, Microphone
 
@@ -48,7 +48,7 @@ class DialogueSerializer(JsonSerializer):
 
     @abstractmethod
     def put(self, event: Event) -> Iterable[Message]:
-        """Return the messages that tell of an event."""
+        """Return the messages that tell of an event; failures are told already."""
 
     @abstractmethod
     def sound(self, data: bytes) -> Message:
@@ -75,13 +75,15 @@ class DialogueSerializer(JsonSerializer):
 
     def error(self, error: ProtocolError) -> Message:
         """Return the message for what cannot be taken."""
-        return {"type": "error", "message": error.message, "code": error.code}
+        return _error(error.message, error.code, is_retryable=False)
 
     def _put_all(self, events: Iterable[Event]) -> Iterable[Message]:
         for event in events:
             if isinstance(event, FellSilent) and self._voice:
                 yield from map(self.sound, self._voice.finish())
                 self._voice = None
+            if isinstance(event, Failed):
+                yield _error(event.message, SERVICE_FAILED, is_retryable=True)
             yield from self.put(event)
         self._settle_later()
 
@@ -98,3 +100,7 @@ class DialogueSerializer(JsonSerializer):
         self._settling = None
         settled = self._put_all(self.dialogue.settle())
         self._telling = self.create_task(self.send(settled))
+
+
+def _error(message: str, code: str, *, is_retryable: bool) -> Message:
+    return {"type": "error", "message": message, "code": code, "retryable": is_retryable}

@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pipecat.frames.frames import Frame
 from pydantic import BaseModel, Field, TypeAdapter
 
-from processors.protocols.dialogue import Event, Failed, Heard, Over, SpeechEnded, SpeechStarted
-from processors.protocols.dialogue_serializer import SERVICE_FAILED, DialogueSerializer
+from processors.protocols.dialogue import Event, Heard, Over, SpeechEnded, SpeechStarted
+from processors.protocols.dialogue_serializer import DialogueSerializer
 from processors.protocols.json_serializer import Message, hang_up
 from processors.protocols.sandwich import Audio
 from processors.protocols.sound import to_base64
@@ -44,8 +44,6 @@ class RealtimeSerializer(DialogueSerializer):
             case Over(is_cut_off) if self._is_heard:
                 self._is_heard = False
                 yield {"type": "interrupted" if is_cut_off else "done"}
-            case Failed(message):
-                yield {"type": "error", "message": message, "code": SERVICE_FAILED}
 
     def play(self, pcm: bytes) -> Iterable[Message]:
         """Return the messages with a piece of the bot's voice."""

@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar, Literal
 from pipecat.frames.frames import Frame
 from pydantic import BaseModel, Field, TypeAdapter
 
-from processors.protocols.dialogue import Called, Event, Failed, Heard, Over, Said, Wrote
-from processors.protocols.dialogue_serializer import SERVICE_FAILED, DialogueSerializer
+from processors.protocols.dialogue import Called, Event, Heard, Over, Said, Wrote
+from processors.protocols.dialogue_serializer import DialogueSerializer
 from processors.protocols.json_serializer import Message
 from processors.protocols.sound import Sound, to_base64
 
@@ -43,8 +43,6 @@ class SandwichSerializer(DialogueSerializer):
                 yield {"type": "agent_tool", "tool": {"name": name, "args": args}}
             case Over():
                 yield {"type": "complete"}
-            case Failed(message):
-                yield {"type": "error", "message": message, "code": SERVICE_FAILED}
 
     def sound(self, data: bytes) -> Message:
         """Return the message with a piece of the bot's voice."""

@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from processors.protocols.dialogue import (
     Event,
-    Failed,
     Heard,
     Over,
     Said,
@@ -22,7 +21,7 @@ from processors.protocols.dialogue import (
     Written,
     Wrote,
 )
-from processors.protocols.dialogue_serializer import SERVICE_FAILED, DialogueSerializer
+from processors.protocols.dialogue_serializer import DialogueSerializer
 from processors.protocols.json_serializer import Message, ProtocolError, Send, hang_up
 from processors.protocols.sound import AudioFormat, MakeEncoder, Microphone, Sound, to_base64
 
@@ -132,9 +131,6 @@ class VoiceAgentSerializer(DialogueSerializer):
                     self._words = ""
                 yield from self._tell_words()
                 yield from self._go_to(Status.IDLE)
-            case Failed(message):
-                failed = {"type": "error", "message": message, "code": SERVICE_FAILED}
-                yield {**failed, "retryable": True}
 
     async def until_it_may_play(self) -> None:
         """Wait for the text of the answer that is about to be heard."""
@@ -166,10 +162,6 @@ class VoiceAgentSerializer(DialogueSerializer):
         self._changed.set()
         if self._status is Status.GENERATING_AUDIO:
             yield from self._go_to(Status.IDLE)
-
-    def error(self, error: ProtocolError) -> Message:
-        """Return the message for what cannot be taken."""
-        return {**super().error(error), "retryable": False}
 
     async def take(self, message: AudioChunk | EndSession) -> Frame | None:
         """Return the frame for what a client sent."""

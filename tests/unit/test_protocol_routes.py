@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from runner.sessions import SessionManager
+from tests import asyncapi
 from tests.app import Refusal, key_of, knock, service
 
 PATHS = {
@@ -35,7 +36,7 @@ def check(refusal: Refusal, code: int, error: str, *, retryable: bool = False) -
         "code": error,
         "retryable": retryable,
     }
-    assert told["message"]
+    asyncapi.check("sandwich", told)
     assert refusal.code == code
 
 

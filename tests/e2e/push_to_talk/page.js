@@ -40,7 +40,10 @@ function base64(bytes) {
 let recorder = null;
 talk.onpointerdown = () => {
   let before = Promise.resolve();
-  recorder = new MediaRecorder(microphone, { mimeType: "audio/webm;codecs=opus" });
+  recorder = new MediaRecorder(microphone, {
+    mimeType: "audio/webm;codecs=opus",
+    audioBitsPerSecond: 32_000,
+  });
   recorder.ondataavailable = ({ data, target }) => {
     const isFinal = target.state === "inactive";
     before = before.then(async () => {
