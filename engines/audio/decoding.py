@@ -1,7 +1,7 @@
 """What clients send as sound, made into PCM as it comes: 16-bit, one channel, at one rate.
 
 A decoder does at once what it is asked, and waits for nothing else. A second of sound costs 0.5 to
-5 ms on a slow core (tests/bench/audio.py), so pieces of a stream can be decoded on the event loop;
+8 ms on a slow core (tests/bench/audio.py), so pieces of a stream can be decoded on the event loop;
 whole files cannot.
 """
 
@@ -151,11 +151,11 @@ class FileDecoder:
         if not file_format:
             self._error = UnknownFormat("The sound is no WebM, Ogg, WAV, MP3, MP4 or AAC file.")
             return None
-        if not file_format.is_begun_by(self._head):
+        if not file_format.begin.search(self._head):
             return None
-        self._head = b""
         self._pages = OggPages() if file_format.is_paged else None
-        demuxer = Demuxer(file_format, self._out_rate_hz)
+        demuxer = Demuxer(file_format, self._head, self._out_rate_hz)
+        self._head = b""
         demuxer.start()
         return demuxer
 

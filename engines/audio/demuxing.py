@@ -30,8 +30,8 @@ MAX_SECS_AT_ONCE = 600
 LAYOUTS = ("mono", "stereo", "1 channels", "2 channels")
 
 STREAMED = {
-    # What the header does not tell is looked for in few bytes, because they are held back.
-    "probesize": "4096",
+    # As little as may be is read, and held back, to find out what the header does not tell.
+    "probesize": "32",
     "analyzeduration": "1",
     # Bytes of what is kept for winding back, which nobody does.
     "indexmem": "65536",
@@ -49,6 +49,7 @@ class Demuxer(Thread):
 
     Args:
         file_format: Of the file.
+        head: How it begins; to be written, too.
         out_rate_hz: The rate of the PCM.
 
     Attributes:
@@ -57,9 +58,9 @@ class Demuxer(Thread):
         error: What was wrong, once the pipe has been left; None if nothing was.
     """
 
-    def __init__(self, file_format: FileFormat, out_rate_hz: int) -> None:
+    def __init__(self, file_format: FileFormat, head: bytes, out_rate_hz: int) -> None:
         super().__init__(name="audio-demuxer", daemon=True)
-        self.pipe = Pipe(waits=not file_format.header_end, padding=file_format.padding)
+        self.pipe = Pipe(stops_once=file_format.is_looked_into(head), padding=file_format.padding)
         self.pcm = bytearray()
         self.error: AudioError | None = Damaged(f"The {file_format.name} file cannot be decoded.")
         self._format = file_format
@@ -72,9 +73,8 @@ class Demuxer(Thread):
         try:
             self.pipe.open()
             self._decode()
-            if not self.pipe.is_over:
-                raise Damaged(f"The {self._format.name} file goes on behind its end.")
-            self.error = None
+            if self.pipe.is_over:
+                self.error = None
         except AudioError as error:
             self.error = error
         except (av.FFmpegError, ValueError) as error:
@@ -91,7 +91,6 @@ class Demuxer(Thread):
         with av.open(
             self.pipe, "r", format=self._format.demuxer, container_options=options
         ) as container:
-            self.pipe.waits = True
             for frame in self._frames(container):
                 self._hear(frame)
         if not self._secs:
@@ -102,15 +101,11 @@ class Demuxer(Thread):
         for packet in container.demux(self._stream(container)):
             if packet.size and self.pipe.is_over and self._format.padding:
                 raise self._truncated()
-            # An empty one would end the decoder.
-            if packet.size or self.pipe.is_over:
-                frames = packet.decode()
-                _kept_layouts.extend(it.layout for it in frames if it.layout.name not in LAYOUTS)
-                yield from frames
+            frames = packet.decode()
+            _kept_layouts.extend(it.layout for it in frames if it.layout.name not in LAYOUTS)
+            yield from frames
 
     def _stream(self, container: InputContainer) -> AudioStream:
-        if not container.streams.audio and self.pipe.is_over:
-            raise self._truncated()
         if not container.streams.audio:
             raise UnknownFormat(f"There is no sound in the {self._format.name} file.")
         stream = container.streams.audio[0]

@@ -1,8 +1,8 @@
 """What clients are sent as sound, made of PCM (16-bit, one channel) as that comes.
 
-Encoders do at once what they are asked. 20 ms of sound cost 10 to 300 µs on a slow core
-(tests/bench/audio.py), so what is made while it is played can be encoded on the event loop; what
-is made much faster cannot.
+An encoder does at once what it is asked. A second of sound costs 1 to 10 ms on a slow core
+(tests/bench/audio.py), so sound can be encoded on the event loop while it is made; minutes at a
+time cannot.
 """
 
 from typing import Literal, Protocol

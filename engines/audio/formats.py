@@ -1,5 +1,6 @@
 """The files that browsers record, told apart by how they begin."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,6 +9,9 @@ HEAD_BYTES = 12
 
 PCM_CODECS = ("pcm_s16le", "pcm_u8", "pcm_s24le", "pcm_s32le", "pcm_f32le")
 MP3_CODEC = "mp3float"
+
+LOOKED_AHEAD_BYTES = 1 << 16
+"""So far libav looks for AC-3 in what says that it is PCM, and waits until so much is there."""
 
 PADDING = bytes(1 << 16)
 """More than any packet lacks that was cut."""
@@ -22,7 +26,9 @@ class FileFormat:
         demuxer: What takes it apart.
         codecs: How the sound in it may be coded: what else libav can decode is not for strangers.
         options: Of the demuxer.
-        header_end: What the header ends with, if all of it has to be there before it is read.
+        begin: What has to be there before it is read, because libav goes back within it, and
+            cannot go back to an earlier piece.
+        looked_into: What is in its header if libav looks ahead: the number of PCM, for WAV.
         padding: Zeros that make a packet whole that was cut off, and are nothing else: so the cut
             is noticed. Empty where zeros may be sound, or an error tells anyway.
         is_paged: Whether it consists of the pages of Ogg.
@@ -33,14 +39,16 @@ class FileFormat:
     demuxer: str
     codecs: tuple[str, ...]
     options: Mapping[str, str] = field(default_factory=dict)
-    header_end: bytes = b""
+    begin: re.Pattern[bytes] = re.compile(b"")
+    looked_into: re.Pattern[bytes] | None = None
     padding: bytes = b""
     is_paged: bool = False
     hint: str = ""
 
-    def is_begun_by(self, head: bytes) -> bool:
-        """Return whether enough of the header is there to read it: the size behind its end, too."""
-        return not self.header_end or self.header_end in head[:-4]
+    def is_looked_into(self, head: bytes) -> bool:
+        """Return whether libav would wait for more, and is to make do with what there is."""
+        short = len(head) < LOOKED_AHEAD_BYTES
+        return short and bool(self.looked_into and self.looked_into.search(head))
 
 
 WEBM = FileFormat("WebM", "matroska", ("opus", "pcm_f32le"), padding=PADDING)
@@ -51,15 +59,20 @@ WAV = FileFormat(
     (*PCM_CODECS, "pcm_mulaw", "pcm_alaw"),
     # In bytes, as small as they may be: packets of 4,096 last for half a second at 8 kHz.
     options={"max_size": "1024"},
-    # Behind it, libav looks at 64 kB of the sound before it gives any out, or at all there is.
-    header_end=b"data",
+    # Up to some of the sound, behind its size.
+    begin=re.compile(b"data.{5}", re.DOTALL),
+    # The first one, or that of an extensible format.
+    looked_into=re.compile(rb"fmt .{4}(\x01\x00|\xfe\xff.{22}\x01\x00)", re.DOTALL),
 )
-MP3 = FileFormat("MP3", "mp3", (MP3_CODEC,))
+# The first frame may hold a table.
+MP3 = FileFormat("MP3", "mp3", (MP3_CODEC,), begin=re.compile(b".{256}", re.DOTALL))
 AAC = FileFormat("AAC", "aac", ("aac",))
 MP4 = FileFormat(
     "MP4",
     "mov",
     ("aac", "opus", MP3_CODEC),
+    # The first fragment, or the sound of all.
+    begin=re.compile(b"moof|mdat"),
     padding=PADDING,
     hint=" An MP4 has to come in fragments, or with its index in front.",
 )

@@ -14,24 +14,23 @@ class Pipe:
     be a library that pulls, and nothing is late, nor piles up.
 
     Args:
-        waits: Whether the reader waits for what is not there yet; see below.
+        stops_once: Whether the reader takes for the end, once, that there is nothing more yet.
         padding: What is read behind the end, before nothing is.
         stuck_secs: When a reader that neither reads on nor leaves is given up.
 
     Attributes:
-        waits: If not, the reader is told that it has come to the end when there is nothing now.
         written_bytes: How much was written.
         is_over: Whether the reader has come to the end of what was written.
         is_left: Whether there is no reader any more.
     """
 
     def __init__(
-        self, *, waits: bool = True, padding: bytes = b"", stuck_secs: float = STUCK_SECS
+        self, *, stops_once: bool = False, padding: bytes = b"", stuck_secs: float = STUCK_SECS
     ) -> None:
-        self.waits = waits
         self.written_bytes = 0
         self.is_over = False
         self.is_left = False
+        self._stops = stops_once
         self._padding = padding
         self._stuck_secs = stuck_secs
         self._pieces: SimpleQueue[bytes | None] = SimpleQueue()
@@ -60,7 +59,10 @@ class Pipe:
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes; none only at the end."""
-        while not (data := self._piece.read(size)) and self.waits and not self.is_over:
+        while not (data := self._piece.read(size)) and not self.is_over:
+            if self._stops:
+                self._stops = False
+                break
             self._turns.put(None)
             self._next()
         return data
