@@ -78,7 +78,7 @@ def make_agent(call: AgentCall) -> "LangGraphAgent":
     knowledge = read_knowledge(bot, call.resources.encoder)
     tools = tools_of(bot, call.resources, call.keep_tool_call)
     tools += [look_up_in(knowledge)] if knowledge else []
-    known = [to_langchain(tool, call.resources) for tool in tools]
+    known = [to_langchain(tool, call.tool_resources) for tool in tools]
     instructions = bot.system_instruction(small=False)
     middleware: list[Any] = [
         SummarizationMiddleware(
