@@ -107,14 +107,14 @@ class CallTransfer(FrameProcessor):
             case FunctionCallResultFrame():
                 it.is_due = True
             case LLMFullResponseStartFrame():
-                it.is_begun = it.is_due
+                it.is_begun, it.is_whole = it.is_due, False
             case LLMFullResponseEndFrame():
                 it.is_whole = it.is_begun
             case InterruptionFrame() if it.is_heard:
                 self._is_announced.set()
             case InterruptionFrame():
-                # The next answer tells it.
-                self._announcement = _Announcement(is_due=True)
+                # Even if the tool was stopped, the next answer tells of it.
+                it.is_due = True
         # The end of an answer may come by before its last words do.
         if it.is_whole and it.is_heard and not self._bot_speaks:
             self._is_announced.set()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 
 import pytest
 from pipecat.frames.frames import (
@@ -23,8 +24,12 @@ from processors.output_pause import OutputPause
 from tests import virtual_time
 from tests.loudspeaker import RATE, Loudspeaker, Speech, playing, turns_of_the_loop
 
-STOPS_AT = 3
+STOPS_AT = 9
+"""In the second sentence of an answer: each is six chunks and a piece of one."""
+
 NEVER = 0
+HEARD_STEPS = 500
+"""Turns of the event loop after which an answer has been heard; it takes half of that."""
 
 
 class Exchange:
@@ -62,11 +67,11 @@ class Scene:
     async def say(self, frames: Sequence[Frame]) -> None:
         """Have the bot say something, to the end or to where the loudspeaker stops."""
         await self.worker.queue_frames(frames)
-        await turns_of_the_loop()
+        await turns_of_the_loop(HEARD_STEPS)
 
     async def play_on(self) -> None:
         self.loudspeaker.plays_on.set()
-        await turns_of_the_loop()
+        await turns_of_the_loop(HEARD_STEPS)
 
     @property
     def calls(self) -> int:
@@ -91,13 +96,9 @@ def audio() -> Frame:
 
 
 def answer() -> list[Frame]:
-    return [
-        LLMFullResponseStartFrame(),
-        TTSStartedFrame(),
-        audio(),
-        TTSStoppedFrame(),
-        LLMFullResponseEndFrame(),
-    ]
+    """Return an answer of two sentences, each of which is spoken by itself."""
+    sentences = [[TTSStartedFrame(), audio(), TTSStoppedFrame()] for _ in range(2)]
+    return [LLMFullResponseStartFrame(), *chain(*sentences), LLMFullResponseEndFrame()]
 
 
 @pytest.mark.parametrize("by_the_clock", [False, True])
@@ -122,14 +123,22 @@ async def test_a_caller_is_put_through_when_they_have_heard_that_they_are(
 
 
 async def test_what_was_said_before_is_not_what_tells_them() -> None:
-    async with scene(STOPS_AT) as it:
-        *one_moment, end = answer()
-        await it.say(one_moment)
+    async with scene() as it:
         it.transfer.ask()
-        await it.play_on()
-        await it.say([result(), end])
+        *one_moment, end = answer()
+        await it.say([*one_moment, result(), end])
         assert not it.calls
         await it.say(answer())
+        assert it.calls == 1
+
+
+async def test_an_answer_without_words_is_not_either() -> None:
+    async with scene(STOPS_AT) as it:
+        it.transfer.ask()
+        await it.say([result(), LLMFullResponseStartFrame(), LLMFullResponseEndFrame()])
+        await it.say(answer())
+        assert not it.calls
+        await it.play_on()
         assert it.calls == 1
 
 
@@ -154,8 +163,9 @@ async def test_who_talks_over_it_is_put_through_at_once_and_once() -> None:
 async def test_who_speaks_before_they_are_told_is_told_in_the_next_answer() -> None:
     async with scene() as it:
         it.transfer.ask()
-        # The tool was interrupted, too: there is no result.
-        await it.say([LLMFullResponseStartFrame(), InterruptionFrame()])
+        # The tool was interrupted, too, behind what was said before: there is no result.
+        await it.say(answer())
+        await it.say([InterruptionFrame()])
         assert not it.calls
         await it.say(answer())
         assert it.calls == 1
@@ -166,6 +176,8 @@ async def test_a_refusal_is_told_and_the_next_time_is_another_try() -> None:
         for times in (1, 2):
             it.transfer.ask()
             it.transfer.ask()
+            await turns_of_the_loop()
+            assert it.calls == times - 1
             await it.say([result(), *answer()])
             assert (it.calls, it.exchange.refused) == (times, times - 1)
             it.exchange.refusal.set_result("busy")
