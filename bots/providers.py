@@ -25,7 +25,7 @@ from bots.cloud_clients import CloudClients
 from bots.config import Kind, ServiceConfig, SpeechToSpeechConfig
 from bots.errors import ConfigError, ServiceUnavailable
 from bots.local import LocalServices
-from bots.local_files import check_language
+from bots.local_files import check_language, language_of_voice
 from bots.registry import Bot
 from bots.settings import Settings
 from bots.speeds import pace
@@ -167,6 +167,17 @@ def _check_speed(provider: str, config: ServiceConfig, speed: float) -> None:
         raise ServiceUnavailable(
             f"tts: {provider} has no speed of speech: leave it out, or take another voice"
         )
+
+
+def spoken_language(provider: str, config: ServiceConfig, settings: Settings) -> str | None:
+    """Return what a voice speaks; None if nobody has said.
+
+    Raises:
+        ServiceUnavailable: If an offline voice is not named, or not there.
+    """
+    if provider == "local" and config.language is None:
+        return language_of_voice(config, settings)
+    return config.language
 
 
 def without_price(bot: Bot, settings: Settings) -> set[str]:
