@@ -178,7 +178,7 @@ def make_chained(
     language = heard_by[0][1].language
     filter_transcripts(stt, realtime.transcripts, bot.transcript_filters, language=language)
     # What it is given to say, it hands on as it would say it.
-    spoken = text_transforms(bot.lexicon, spoken_by[0][1].language)
+    spoken = text_transforms(bot.lexicon, providers.spoken_language(*spoken_by[0], settings))
     for transform in (*bot.text_transforms, *spoken):
         tts.add_text_transformer(transform)
 

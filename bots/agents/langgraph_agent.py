@@ -157,8 +157,14 @@ class LangGraphAgent:
         if metadata["langgraph_node"] == "model" and message.text:
             yield message.text
         if used := message.usage_metadata:
-            cached = used.get("input_token_details", {}).get("cache_read", 0)
-            yield TokensUsed(used["input_tokens"], used["output_tokens"], cached, *self._whose)
+            cache = used.get("input_token_details", {})
+            yield TokensUsed(
+                used["input_tokens"],
+                used["output_tokens"],
+                cache.get("cache_read", 0),
+                *self._whose,
+                cache_write=cache.get("cache_creation", 0),
+            )
 
 
 def _changes(kept: Sequence[Any], history: Sequence[LLMStandardMessage], message: str) -> list[Any]:
