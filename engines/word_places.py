@@ -53,7 +53,7 @@ def word_places(
 
 def _begin_near(before: int, phonemes: Phonemes) -> int:
     """Return where the word begins that has so many phonemes before it."""
-    for begin in (before + 1, before, before + 2) if before else (0,):
+    for begin in (before + 1, before, before + 2):
         if _is_begin(begin, phonemes):
             return begin
     return min(before, len(phonemes))
