@@ -32,6 +32,8 @@ from tests.speech import Speaker
 from tests.standins.openai_realtime import RealtimeStandin, run_realtime_standin
 from tests.standins.openai_server import OpenAIStandin, Reply
 
+pytestmark = pytest.mark.long
+
 SECS = 30
 TO = "+15550123"
 DANA = {"name": "Dana", "contact": "555 0134", "problem": "All invoices are gone."}

@@ -16,6 +16,8 @@ from tests.speech import Speaker
 from tests.standins.openai_realtime import RealtimeStandin, run_realtime_standin
 from tests.standins.openai_server import Fault, OpenAIStandin, Reply
 
+pytestmark = pytest.mark.long
+
 GREETING = "Hello, this is Grace."
 ONE_MOMENT = "One moment, I am writing it down."
 LOST = AnnouncementConfig().lost
