@@ -318,6 +318,7 @@ class TestHealth:
             answers = await asyncio.gather(*(told() for _ in range(5)))
             assert answers == [("unhealthy", False)] * 5, "with one request for all"
             monkeypatch.setattr(rooms, "CHECK_SECS", 0)
+            monkeypatch.setattr(rooms, "CHECK_ANSWER_SECS", 10)
             assert await told() == ("healthy", True)
             monkeypatch.setattr(rooms, "CHECK_SECS", 60)
             break_once(fault)
