@@ -29,6 +29,8 @@ from tests.relay import Relay, Weather, far_from
 from tests.service import Service
 from tests.speech import LOUD_RMS, Speaker, rms, voiced_secs, words_wrong
 
+pytestmark = pytest.mark.long
+
 HEARD_HZ = 16_000
 WINDOW_SECS = 0.1
 RISING_SECS = 4.0
