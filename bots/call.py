@@ -42,11 +42,13 @@ from bots.registry import Bot, mcp_of
 from bots.resources import Resources
 from bots.sounds import make_background
 from bots.speech_to_speech import SpeechToSpeech
+from bots.telephony import is_phone_call
 from bots.transports import make_transport, room_lost_event
 from processors.background_audio import BackgroundAudio
 from processors.estimates import UsageObserver
 from processors.hang_up import HangUpObserver
 from processors.interrupted_tools import InterruptedTools
+from processors.keypad import make_keypad
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
 from processors.switchboard import transfer_in
@@ -90,6 +92,7 @@ class Call:
         background: What is heard behind the bot's voice; None for nothing.
         speaks_rtvi: Whether its client says when it is ready.
         user_begins: Whether the bot waits for the user to speak first.
+        is_phone_call: Whether its client has a keypad, and hangs up when it leaves.
     """
 
     session_id: str
@@ -105,6 +108,7 @@ class Call:
     background: BackgroundAudio | None = None
     speaks_rtvi: bool = True
     user_begins: bool = False
+    is_phone_call: bool = False
 
 
 async def make_call(
@@ -143,7 +147,9 @@ async def make_call(
         isinstance(runner_args, WebSocketRunnerArguments)
         and runner_args.transport_type in PROTOCOLS
     )
-    transport = await make_transport(runner_args, output, background)
+    telephony = resources.settings.voice.realtime.telephony
+    transport = await make_transport(runner_args, output, background, telephony=telephony)
+    by_phone = is_phone_call(runner_args)
     if background:
         output.meanwhile = partial(_play, background, transport)
     return Call(
@@ -158,8 +164,9 @@ async def make_call(
         room_lost_event(runner_args),
         ends_with_client,
         background,
-        speaks_rtvi=not is_protocol,
+        speaks_rtvi=not (is_protocol or by_phone),
         user_begins=is_protocol,
+        is_phone_call=by_phone,
     )
 
 
@@ -219,6 +226,8 @@ class Conversation:
             brain, assistant = chained.processors, chained.assistant
             self._follow(chained, False)
             self._has_brain.set()
+        if call.is_phone_call:
+            brain = [*make_keypad(), *brain]
         self._pipeline = assemble(
             call.transport, brain, assistant, self._recording.processor if self._recording else None
         )
@@ -440,7 +449,8 @@ class Conversation:
             if self._clients:
                 return
             if self._call.ends_with_client:
-                self.has_lost_client = self._state.current is not State.DISCONNECTING
+                is_told = self._state.current is State.DISCONNECTING
+                self.has_lost_client = not (is_told or self._call.is_phone_call)
                 await self._worker.cancel(reason="the client has left")
             else:
                 await self._tell_of_client(False)
