@@ -1,5 +1,6 @@
 """Phone calls whose media streams come here: what each provider begins, speaks and ends them by."""
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -11,7 +12,7 @@ from pipecat.serializers.exotel import ExotelFrameSerializer
 from pipecat.serializers.plivo import PlivoFrameSerializer
 from pipecat.serializers.telnyx import TelnyxFrameSerializer
 from pipecat.serializers.twilio import TwilioFrameSerializer
-from pydantic import AliasPath, ConfigDict, Field, ValidationError
+from pydantic import AliasPath, ConfigDict, Field, SecretStr, ValidationError
 
 from bots.config import (
     PHONE_PROVIDERS,
@@ -119,7 +120,7 @@ def _twilio(start: Start, config: TwilioConfig) -> PhoneSerializer:
         _end_call,
         "POST",
         f"{config.api_url}/2010-04-01/Accounts/{sid}/Calls/{start.call_id}.json",
-        auth=aiohttp.BasicAuth(sid, config.auth_token.get_secret_value()),
+        headers=_password(sid, config.auth_token),
         data={"Status": "completed"},
     )
     return PhoneSerializer(TwilioFrameSerializer(start.stream_id, params=params), end_call)
@@ -146,7 +147,7 @@ def _plivo(start: Start, config: PlivoConfig) -> PhoneSerializer:
         _end_call,
         "DELETE",
         f"{config.api_url}/Account/{auth_id}/Call/{start.call_id}/",
-        auth=aiohttp.BasicAuth(auth_id, config.auth_token.get_secret_value()),
+        headers=_password(auth_id, config.auth_token),
     )
     return PhoneSerializer(PlivoFrameSerializer(start.stream_id, params=params), end_call)
 
@@ -166,6 +167,11 @@ _MAKERS: Mapping[PhoneProvider, Callable[[Start, Any], PhoneSerializer]] = {
     "plivo": _plivo,
     "exotel": _exotel,
 }
+
+
+def _password(user: str, password: SecretStr) -> dict[str, str]:
+    pair = f"{user}:{password.get_secret_value()}"
+    return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
 async def _end_call(method: str, url: str, **arguments: Any) -> None:

@@ -235,9 +235,10 @@ class PlivoCall(PhoneCall):
         }
 
     def signed(self, url: str, form: Form) -> Mapping[str, str]:
-        assert "?" not in url
         nonce = "12345678901234567890"
-        text = f"{url}?{''.join(name + form[name] for name in sorted(form))}.{nonce}"
+        address, _, query = url.partition("?")
+        query += "." if query else ""
+        text = f"{address}?{query}{''.join(name + form[name] for name in sorted(form))}.{nonce}"
         digest = hmac.digest(PASSWORD.encode(), text.encode(), "sha256")
         return {
             "X-Plivo-Signature-V3": _base64(digest),
