@@ -111,6 +111,8 @@ class PhoneCaller:
         socket: Its stream.
         heard: What the bot says, 16-bit mono at 48 kHz, a piece for each message.
         cleared_at: `len(heard)` whenever what was not yet played was thrown away.
+        heard_at: When the last of it came that was loud, in seconds.
+        ended_at: When the call was ended over the REST API; 0 if it was not.
         closed: Set when the service has closed the stream.
     """
 
@@ -121,7 +123,8 @@ class PhoneCaller:
     cleared_at: list[int] = field(default_factory=list)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _voiced_at: float = 0.0
+    heard_at: float = 0.0
+    ended_at: float = 0.0
 
     async def send(self, message: Message | str) -> None:
         """Send a message of the provider's."""
@@ -141,11 +144,23 @@ class PhoneCaller:
                 self._changed.clear()
                 await self._changed.wait()
 
+    async def until_cleared(self, before: int) -> int:
+        """Wait until what was not yet played is thrown away once more than `before` times.
+
+        Returns:
+            `len(heard)` at that moment.
+        """
+        async with asyncio.timeout(OVER_SECS):
+            while len(self.cleared_at) <= before:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.cleared_at[before]
+
     async def hear_out(self, after: int = 0) -> Pcm:
         """Wait until the bot has spoken and has nothing more to say; return what it said."""
         await self.until_heard(after=after)
         async with asyncio.timeout(OVER_SECS):
-            while (left := self._voiced_at + QUIET_SECS - time.monotonic()) > 0:  # noqa: ASYNC110
+            while (left := self.heard_at + QUIET_SECS - time.monotonic()) > 0:  # noqa: ASYNC110
                 await asyncio.sleep(left)
         return np.concatenate(self.heard[after:])
 
@@ -180,7 +195,7 @@ class PhoneCaller:
         else:
             self.heard.append(soxr.resample(played, PHONE_RATE_HZ, SAMPLE_RATE_HZ, quality="HQ"))
             if rms(self.heard[-1]) > 100:
-                self._voiced_at = time.monotonic()
+                self.heard_at = time.monotonic()
         self._changed.set()
 
 
@@ -213,6 +228,7 @@ async def calling(url: str, call: PhoneCall, query: str = "") -> AsyncIterator[P
 async def _follow(caller: PhoneCaller) -> None:
     """End the stream when the call is ended over the REST API."""
     await caller.call.ended.wait()
+    caller.ended_at = time.monotonic()
     await caller.hang_up()
 
 
