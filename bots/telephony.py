@@ -1,9 +1,11 @@
 """Phone calls whose media streams come here: what each provider begins, speaks and ends them by."""
 
+import asyncio
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
+from xml.sax.saxutils import escape
 
 import aiohttp
 from loguru import logger
@@ -26,9 +28,6 @@ from bots.config import (
 from processors.protocols.phone import PHONE_RATE_HZ, PhoneSerializer
 
 ANSWER_SECS = 5.0
-
-IS_OVER = {400, 404, 422}
-"""What providers answer where a call that is to be ended has ended."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:=-]{1,200}$")]
 """Of a call or stream; that of a call stands in an address of the provider's."""
@@ -114,15 +113,9 @@ def phone_params(provider: PhoneProvider, start: Start, config: TelephonyConfig)
 
 
 def _twilio(start: Start, config: TwilioConfig) -> PhoneSerializer:
-    sid = config.account_sid
     params = TwilioFrameSerializer.InputParams(sample_rate=PHONE_RATE_HZ, auto_hang_up=False)
-    end_call = partial(
-        _end_call,
-        "POST",
-        f"{config.api_url}/2010-04-01/Accounts/{sid}/Calls/{start.call_id}.json",
-        headers=_password(sid, config.auth_token),
-        data={"Status": "completed"},
-    )
+    request = _of_twilio(start.call_id, config)
+    end_call = partial(_end_call, **request, data={"Status": "completed"})
     return PhoneSerializer(TwilioFrameSerializer(start.stream_id, params=params), end_call)
 
 
@@ -130,8 +123,8 @@ def _telnyx(start: Start, config: TelnyxConfig) -> PhoneSerializer:
     params = TelnyxFrameSerializer.InputParams(sample_rate=PHONE_RATE_HZ, auto_hang_up=False)
     end_call = partial(
         _end_call,
-        "POST",
-        f"{config.api_url}/calls/{start.call_id}/actions/hangup",
+        method="POST",
+        url=f"{config.api_url}/calls/{start.call_id}/actions/hangup",
         headers={"Authorization": f"Bearer {config.api_key.get_secret_value()}"},
         json={},
     )
@@ -145,8 +138,8 @@ def _plivo(start: Start, config: PlivoConfig) -> PhoneSerializer:
     params = PlivoFrameSerializer.InputParams(sample_rate=PHONE_RATE_HZ, auto_hang_up=False)
     end_call = partial(
         _end_call,
-        "DELETE",
-        f"{config.api_url}/Account/{auth_id}/Call/{start.call_id}/",
+        method="DELETE",
+        url=f"{config.api_url}/Account/{auth_id}/Call/{start.call_id}/",
         headers=_password(auth_id, config.auth_token),
     )
     return PhoneSerializer(PlivoFrameSerializer(start.stream_id, params=params), end_call)
@@ -169,24 +162,53 @@ _MAKERS: Mapping[PhoneProvider, Callable[[Start, Any], PhoneSerializer]] = {
 }
 
 
+async def dial_by_twilio(call_id: str, to: str, config: TwilioConfig) -> str:
+    """Put the caller of a call through, who leaves its stream then; see `PutThrough`.
+
+    Args:
+        call_id: Which call.
+        to: A SIP address, or a phone number in E.164.
+        config: Whose call it is.
+    """
+    callee = f"<Sip>{escape(to)}</Sip>" if to.startswith("sip") else f"<Number>{to}</Number>"
+    instructions = f"<Response><Dial>{callee}</Dial></Response>"
+    refusal = await _ask(**_of_twilio(call_id, config), data={"Twiml": instructions})
+    return refusal or await asyncio.get_running_loop().create_future()
+
+
+def _of_twilio(call_id: str, config: TwilioConfig) -> dict[str, Any]:
+    """Return how a call of Twilio's is changed."""
+    sid = config.account_sid
+    return {
+        "method": "POST",
+        "url": f"{config.api_url}/2010-04-01/Accounts/{sid}/Calls/{call_id}.json",
+        "headers": _password(sid, config.auth_token),
+    }
+
+
 def _password(user: str, password: SecretStr) -> dict[str, str]:
     pair = f"{user}:{password.get_secret_value()}"
     return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
 
 
-async def _end_call(method: str, url: str, **arguments: Any) -> None:
-    """Have a provider end a call, if it can be reached.
+async def _end_call(**request: Any) -> None:
+    """Have a provider end a call; it may have ended by itself."""
+    if refusal := await _ask(**request):
+        logger.info("the phone call is not ended from here: {}", refusal)
 
-    Pipecat's serializers could, but wait for its answer without a bound, and have no address for it
-    but the provider's own.
+
+async def _ask(method: str, url: str, **request: Any) -> str:
+    """Have a provider do something; return why it does not, or "".
+
+    Pipecat's serializers could end calls, but wait for the answer without a bound, and have no
+    address for it but the provider's own.
     """
     timeout = aiohttp.ClientTimeout(ANSWER_SECS)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as http,
-            http.request(method, url, **arguments) as answer,
+            http.request(method, url, **request) as answer,
         ):
-            if not answer.ok and answer.status not in IS_OVER:
-                logger.warning("the phone call is not ended: {} {}", answer.status, answer.reason)
+            return "" if answer.ok else f"{answer.status} {answer.reason}"
     except (aiohttp.ClientError, TimeoutError) as error:
-        logger.warning("the phone call is not ended: {}", error or type(error).__name__)
+        return str(error) or type(error).__name__

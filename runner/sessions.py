@@ -562,6 +562,11 @@ class SessionManager:
                 return self._end(session.id, EndReason.CRASHED)
             await asyncio.sleep(pause_secs)
 
+    async def _leave_room(self, session: Session, reason: EndReason) -> None:
+        # By it, Daily may hold the call that a person has taken; it ends by itself.
+        if reason is not EndReason.TRANSFERRED:
+            await self._close_room(session)
+
     async def _close_room(self, session: Session) -> None:
         await self._rooms.close(session.transport, session.room_name)
 
@@ -643,7 +648,9 @@ class SessionManager:
 
     async def _close(self, session: Session, reason: EndReason) -> None:
         usage = self._shown(session.bill.rows)
-        await asyncio.gather(session.journal.ended(reason, usage), self._close_room(session))
+        await asyncio.gather(
+            session.journal.ended(reason, usage), self._leave_room(session, reason)
+        )
 
     def _shown(self, rows: list[UsageRow]) -> dict[str, Any]:
         return session_usage(rows, self._settings.voice.prices.currency).model_dump()

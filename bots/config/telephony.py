@@ -6,6 +6,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, SecretStr, field_validator
 
 from bots.config.section import Section
+from bots.config.service import Callee
 
 PhoneProvider = Literal["twilio", "telnyx", "plivo", "exotel"]
 
@@ -21,12 +22,15 @@ class TwilioConfig(Section):
         account_sid: Names the account.
         auth_token: Its password. Twilio signs with it what it sends.
         api_url: Where Twilio's REST API is.
+        transfer_to: Who takes the calls of those who want to talk to a person: a SIP address, or a
+            phone number in E.164; None for nobody.
         missing_env: Environment variables that the section names and that are not set.
     """
 
     account_sid: str
     auth_token: SecretStr
     api_url: str = "https://api.twilio.com"
+    transfer_to: Callee | None = None
     missing_env: tuple[str, ...] = ()
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from runner.session import session_id_of
 from tests.integration.test_transcript import GREETING, QUESTION, entries, read_when
 from tests.phone_caller import OVER_SECS, PhoneCaller, calling, environment, play, take, tell
-from tests.service import Service, get, run_service, until_no_session
+from tests.service import Service, get, until_no_session
 from tests.shared_service import SharedService
 from tests.speech import Listener, Speaker, words_wrong
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
@@ -28,6 +27,12 @@ INTERNAL = 1011
 FREE_SECS = 5
 ANSWER = "Parking is free behind the building."
 KEY = "sk-standin"
+TO = "+15550123"
+REPLIES: tuple[Reply, ...] = (
+    ("open_ticket", {"name": "Dana", "contact": "555 0134", "problem": "All is gone."}),
+    ("hand_over", {"ticket": 1, "reason": "Data are lost."}),
+    "I put you through now.",
+)
 GARBAGE = [
     "",
     "{",
@@ -195,8 +200,26 @@ async def test_a_stream_that_does_not_begin_is_given_up(service: Service, call_i
         await http.delete(f"/voice/realtime/session/{token}")
 
 
-async def test_a_call_in_a_process_of_its_own_ends_when_its_last_word_was_played(
-    tmp_path: Path, api_port: int, openai_port: int, api: PhoneApi, call_id: str
+@pytest.fixture(scope="module")
+def in_processes(
+    tmp_path_factory: pytest.TempPathFactory, api_port: int, openai_port: int
+) -> Iterator[SharedService]:
+    """A service whose calls have a process each, and are short."""
+    variables = {
+        **environment(api_port),
+        "OPENAI_API_KEY": KEY,
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{openai_port}/v1",
+        "PARLANTE_VOICE__REALTIME__LIMITS__SESSION_DURATION": "20",
+        "PARLANTE_VOICE__REALTIME__LIMITS__DURATION_WARNING": "0",
+        "PARLANTE_VOICE__REALTIME__TELEPHONY__TWILIO__TRANSFER_TO": TO,
+    }
+    service = SharedService(tmp_path_factory, variables)
+    yield service
+    service.close()
+
+
+async def test_keys_reach_the_bot_and_a_call_ends_when_its_last_word_was_played(
+    in_processes: SharedService, openai_port: int, api: PhoneApi, call_id: str
 ) -> None:
     asked: list[Any] = []
 
@@ -204,27 +227,39 @@ async def test_a_call_in_a_process_of_its_own_ends_when_its_last_word_was_played
         asked.append(messages[-1]["content"])
         return "Thank you."
 
-    standin = OpenAIStandin(key=KEY, heard="", reply=reply)
-    variables = {
-        **environment(api_port),
-        "OPENAI_API_KEY": KEY,
-        "OPENAI_BASE_URL": f"http://127.0.0.1:{openai_port}/v1",
-        "PARLANTE_VOICE__REALTIME__LIMITS__SESSION_DURATION": "12",
-        "PARLANTE_VOICE__REALTIME__LIMITS__DURATION_WARNING": "0",
-    }
     call = TwilioCall(call_id)
     api.calls[call.id] = call
-    async with run_openai_standin(standin, openai_port):
-        with run_service(tmp_path, environment=variables) as service:
-            async with calling(service.url, call) as caller:
-                await caller.hear_out()
-                heard = len(caller.heard)
-                await caller.press("12#")
-                await caller.hear_out(after=heard)
-                await asyncio.wait_for(caller.closed.wait(), OVER_SECS)
-            assert await reason(service, session_of(caller)) == "max_duration"
-            assert "is held by process" in service.log
-            assert "Traceback" not in service.log
+    standin = OpenAIStandin(key=KEY, heard="", reply=reply)
+    async with run_openai_standin(standin, openai_port), in_processes.alone() as service:
+        async with calling(service.url, call) as caller:
+            await caller.hear_out()
+            heard = len(caller.heard)
+            await caller.press("12#")
+            await caller.hear_out(after=heard)
+            await asyncio.wait_for(caller.closed.wait(), OVER_SECS)
+        assert await reason(service, session_of(caller)) == "max_duration"
+        assert "is held by process" in service.log
+        assert "Traceback" not in service.log
     assert "I key in 12#" in str(asked[-1])
     assert api.ended == [call.id]
     assert caller.ended_at - caller.heard_at > 0.4, "it is ended when it was played"
+
+
+async def test_a_caller_is_put_through_to_a_person(
+    in_processes: SharedService, openai_port: int, api: PhoneApi, speaker: Speaker, call_id: str
+) -> None:
+    def reply(messages: list[Any]) -> Reply:
+        return REPLIES[sum(message["role"] == "tool" for message in messages)]
+
+    call = TwilioCall(call_id)
+    api.calls[call.id] = call
+    standin = OpenAIStandin(key=KEY, heard="I want to talk to a person.", reply=reply)
+    async with run_openai_standin(standin, openai_port), in_processes.alone() as service:
+        async with calling(service.url, call, "?bot=callcenter") as caller:
+            await caller.hear_out()
+            await caller.microphone.say(await speaker.say("I want to talk to a person."))
+            await asyncio.wait_for(caller.closed.wait(), OVER_SECS)
+        assert await reason(service, session_of(caller)) == "transferred"
+        assert "Traceback" not in service.log
+    assert api.instructions == [f"<Response><Dial><Number>{TO}</Number></Dial></Response>"]
+    assert not api.ended, "somebody else has it"

@@ -20,20 +20,29 @@ class PhoneApi:
     Attributes:
         calls: The calls that are under way, by what names them.
         ended: Those that were ended here, in order.
+        instructions: What calls were to do instead of being held here, in TwiML.
         refused: How many requests were of nobody known.
     """
 
     calls: dict[str, PhoneCall] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
+    instructions: list[str] = field(default_factory=list)
     refused: int = 0
 
     async def twilio(self, request: web.Request) -> web.Response:
         self._check_password(request)
         assert request.match_info["account"] == ACCOUNT
-        assert dict(await request.post()) == {"Status": "completed"}
-        if not self._end(request):
-            return web.json_response({"code": 21220, "message": "not in-progress"}, status=400)
-        return web.json_response({"sid": request.match_info["call"], "status": "completed"})
+        wanted = dict(await request.post())
+        if twiml := wanted.pop("Twiml", None):
+            # Its stream ends, but not the call.
+            if call := self.calls.pop(request.match_info["call"], None):
+                self.instructions.append(str(twiml))
+                call.ended.set()
+                return web.json_response({"sid": call.id, "status": "in-progress"})
+        elif self._end(request):
+            assert wanted == {"Status": "completed"}
+            return web.json_response({"sid": request.match_info["call"], "status": "completed"})
+        return web.json_response({"code": 21220, "message": "not in-progress"}, status=400)
 
     async def telnyx(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != f"Bearer {TELNYX_API_KEY}":
