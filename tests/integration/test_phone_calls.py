@@ -7,17 +7,19 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+import psutil
 import pytest
 from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed
 
 from runner.session import session_id_of
+from tests.integration.test_bot_processes import holders
 from tests.integration.test_transcript import GREETING, QUESTION, entries, read_when
 from tests.phone_caller import OVER_SECS, PhoneCaller, calling, environment, play, take, tell
 from tests.service import Service, get, until_no_session
 from tests.shared_service import SharedService
 from tests.speech import Listener, Speaker, words_wrong
-from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
+from tests.standins.openai_server import OpenAIStandin, Reply, always, run_openai_standin
 from tests.standins.phone import CALLED, CALLER, CALLS, PASSWORD, TwilioCall, recording
 from tests.standins.phone_api import PhoneApi, run_phone_api
 from tests.standins.serving import reserved_port
@@ -263,3 +265,15 @@ async def test_a_caller_is_put_through_to_a_person(
         assert "Traceback" not in service.log
     assert api.instructions == [f"<Response><Dial><Number>{TO}</Number></Dial></Response>"]
     assert not api.ended, "somebody else has it"
+
+
+async def test_a_call_whose_process_dies_is_over(
+    in_processes: SharedService, openai_port: int, api: PhoneApi, call_id: str
+) -> None:
+    standin = OpenAIStandin(key=KEY, heard="", reply=always("Thank you."))
+    async with run_openai_standin(standin, openai_port), in_processes.alone() as service:
+        async with calling(service.url, TwilioCall(call_id)) as caller:
+            await caller.until_heard()
+            psutil.Process(holders(service)[session_of(caller)]).kill()
+            await asyncio.wait_for(caller.closed.wait(), OVER_SECS)
+        assert await reason(service, session_of(caller)) == "crashed"
