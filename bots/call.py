@@ -43,6 +43,7 @@ from bots.registry import Bot, mcp_of
 from bots.resources import Resources
 from bots.sounds import make_background
 from bots.speech_to_speech import SpeechToSpeech
+from bots.telephony import is_phone_call
 from bots.tools.desk import ToolResources
 from bots.transports import make_transport, room_lost_event
 from processors.background_audio import BackgroundAudio
@@ -50,6 +51,7 @@ from processors.call_transfer import CallTransfer, PutThrough
 from processors.estimates import UsageObserver
 from processors.hang_up import HangUpObserver
 from processors.interrupted_tools import InterruptedTools
+from processors.keypad import make_keypad
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
 from processors.switchboard import transfer_in
@@ -91,12 +93,10 @@ class Call:
             none but the connection with the client.
         ends_with_client: Whether the bot leaves when its client does; else it waits in its room.
         background: What is heard behind the bot's voice; None for nothing.
-<<<<<<< HEAD
+        put_through: Puts the caller through to a person; None where that cannot be done.
         speaks_rtvi: Whether its client says when it is ready.
         user_begins: Whether the bot waits for the user to speak first.
-=======
-        put_through: Puts the caller through to a person; None where that cannot be done.
->>>>>>> main
+        is_phone_call: Whether its client has a keypad, and hangs up when it leaves.
     """
 
     session_id: str
@@ -113,6 +113,7 @@ class Call:
     put_through: PutThrough | None = None
     speaks_rtvi: bool = True
     user_begins: bool = False
+    is_phone_call: bool = False
 
 
 async def make_call(
@@ -151,7 +152,9 @@ async def make_call(
         isinstance(runner_args, WebSocketRunnerArguments)
         and runner_args.transport_type in PROTOCOLS
     )
-    transport = await make_transport(runner_args, output, background)
+    telephony = resources.settings.voice.realtime.telephony
+    transport = await make_transport(runner_args, output, background, telephony=telephony)
+    by_phone = is_phone_call(runner_args)
     if background:
         output.meanwhile = partial(_play, background, transport)
     return Call(
@@ -167,8 +170,9 @@ async def make_call(
         ends_with_client,
         background,
         phone_transfer(runner_args, transport, resources.settings.voice.realtime),
-        speaks_rtvi=not is_protocol,
+        speaks_rtvi=not (is_protocol or by_phone),
         user_begins=is_protocol,
+        is_phone_call=by_phone,
     )
 
 
@@ -234,6 +238,8 @@ class Conversation:
             brain, assistant = chained.processors, chained.assistant
             self._follow(chained, False)
             self._has_brain.set()
+        if call.is_phone_call:
+            brain = [*make_keypad(), *brain]
         recorder = self._recording.processor if self._recording else None
         behind = [it for it in (self._transfer, recorder) if it]
         self._pipeline = assemble(call.transport, brain, assistant, behind)
@@ -384,12 +390,17 @@ class Conversation:
             }
         )
 
+    @property
+    def _is_being_put_through(self) -> bool:
+        return self._transfer is not None and self._transfer.is_under_way
+
     async def _regret_transfer(self) -> None:
         """Tell the caller that nobody takes their call, and what becomes of what they want."""
         await self.say(self._announcements.not_put_through)
 
     async def _hang_up(self) -> None:
         """Break off whatever is being said, because the client wants to hear no more."""
+        self.is_put_through = self._is_being_put_through
         await self._state.move(State.DISCONNECTING)
         await self._worker.cancel(reason="the client has hung up")
 
@@ -458,8 +469,9 @@ class Conversation:
             if self._clients:
                 return
             if self._call.ends_with_client:
-                self.is_put_through = self._transfer is not None and self._transfer.is_under_way
-                self.has_lost_client = self._state.current is not State.DISCONNECTING
+                is_told = self._state.current is State.DISCONNECTING
+                self.has_lost_client = not (is_told or self._call.is_phone_call)
+                self.is_put_through = self._is_being_put_through
                 await self._worker.cancel(reason="the client has left")
             else:
                 await self._tell_of_client(False)

@@ -2,12 +2,19 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from pipecat.runner.types import DailyDialinRequest, DailyRunnerArguments, RunnerArguments
+from pipecat.runner.types import (
+    DailyDialinRequest,
+    DailyRunnerArguments,
+    RunnerArguments,
+    WebSocketRunnerArguments,
+)
 from pipecat.transports.base_transport import BaseTransport
 
 from bots.config import RealtimeConfig
+from bots.telephony import Start, dial_by_twilio
 from processors.call_transfer import PutThrough
 
 if TYPE_CHECKING:
@@ -24,13 +31,17 @@ def phone_transfer(
         transport: Where the caller is.
         config: Says who takes calls, if anybody does.
     """
-    to = config.daily.transfer_to if config.daily else None
-    if to and isinstance(runner_args, DailyRunnerArguments) and _is_phone_call(runner_args.body):
-        return DailyTransfer(cast("DailyTransport", transport), to)
+    daily, twilio = config.daily, config.telephony.twilio
+    match runner_args:
+        case DailyRunnerArguments(body=body) if daily and daily.transfer_to and _is_call(body):
+            return DailyTransfer(cast("DailyTransport", transport), daily.transfer_to)
+        case WebSocketRunnerArguments(transport_type="twilio", call_data=Start(call_id=call_id)):
+            if twilio and twilio.transfer_to:
+                return partial(dial_by_twilio, call_id, twilio.transfer_to, twilio)
     return None
 
 
-def _is_phone_call(body: Any) -> bool:
+def _is_call(body: Any) -> bool:
     if isinstance(body, Mapping):
         return "dialin_settings" in body
     return isinstance(body, DailyDialinRequest)

@@ -18,7 +18,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCRequest,
 )
 
-from bots.config import BotChanges, LimitConfig, ServiceWishes
+from bots.config import PHONE_PROVIDERS, BotChanges, LimitConfig, ServiceWishes
 from bots.errors import DatabaseUnavailable, ParlanteError
 from bots.registry import Bot
 from bots.resources import Resources
@@ -228,7 +228,7 @@ class SessionManager:
         bot_name = wish.bot_name or self._settings.default_bot
         bot = changed_bot(self._settings, bot_name, changes)
         check_reach(bot, wish.changes)
-        if wish.user != LOCAL.user and not wish.phone:
+        if wish.user != LOCAL.user and not wish.by_phone:
             theirs = sum(
                 session.user == wish.user and not session.is_empty
                 for session in self._sessions.values()
@@ -623,6 +623,8 @@ class SessionManager:
             session.crashes += 1
         if is_elsewhere and reason is EndReason.CRASHED and session.crashes <= MOST_CRASHES:
             self._send_another(session, reason)
+        elif session.transport in PHONE_PROVIDERS:
+            self._end(session_id, reason)
         elif reason in (MAY_COME_BACK_ELSEWHERE if is_elsewhere else MAY_COME_BACK):
             self._leave_empty(session, reason)
         else:

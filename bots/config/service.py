@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from bots.config.section import Section, Share
 
@@ -17,6 +17,16 @@ MIN_JWT_SECRET_BYTES = 32
 """Of a key for HS256, by RFC 7518."""
 
 CAN_BE_CALLED = re.compile(r"sips?:[^@\s]+@[^@\s]+|\+[1-9][0-9]{6,14}")
+
+
+def _check_callee(to: object) -> object:
+    if isinstance(to, str) and CAN_BE_CALLED.fullmatch(to):
+        return to
+    # Without quotes, YAML takes a phone number for a number.
+    raise ValueError("expected sip:NAME@HOST, or a phone number as '+15550123', in quotes")
+
+
+Callee = Annotated[str, BeforeValidator(_check_callee)]
 """A SIP address, or a phone number in E.164."""
 
 WEBHOOK_SECRET_PREFIX = "whsec_"
@@ -210,16 +220,8 @@ class DailyConfig(Section):
     api_url: str = "https://api.daily.co/v1"
     recording: Literal["cloud", "cloud-audio-only", "raw-tracks"] | None = None
     dialin_secret: SecretStr | None = None
-    transfer_to: str | None = None
+    transfer_to: Callee | None = None
     missing_env: tuple[str, ...] = ()
-
-    @field_validator("transfer_to", mode="before")
-    @classmethod
-    def _can_be_called(cls, to: object) -> object:
-        if to is None or (isinstance(to, str) and CAN_BE_CALLED.fullmatch(to)):
-            return to
-        # Without quotes, YAML takes a phone number for a number.
-        raise ValueError("expected sip:NAME@HOST, or a phone number as '+15550123', in quotes")
 
     @field_validator("dialin_secret")
     @classmethod

@@ -19,6 +19,7 @@ from pipecat.runner.types import SmallWebRTCRunnerArguments
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.workers.runner import WorkerRunner
 
+from bots.config import TelephonyConfig
 from bots.transports import make_transport
 from processors.output_pause import OutputPause
 from runner.clients.client import SAMPLE_RATE_HZ, Microphone, Pcm
@@ -72,7 +73,9 @@ async def calling(relay: Relay) -> AsyncIterator[Call]:
     async with offering(relay) as (pc, microphone, offer):
         await connection.initialize(offer, "offer")
         transport = await make_transport(
-            SmallWebRTCRunnerArguments(webrtc_connection=connection), OutputPause()
+            SmallWebRTCRunnerArguments(webrtc_connection=connection),
+            OutputPause(),
+            telephony=TelephonyConfig(),
         )
         pipeline = Pipeline([transport.input(), ear, transport.output()])
         worker = PipelineWorker(pipeline, idle_timeout_secs=None)

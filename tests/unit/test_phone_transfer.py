@@ -1,10 +1,12 @@
-"""Which callers can be put through to a person, and what Daily's own library says to it.
+"""Which callers can be put through to a person, and what their providers say to it.
 
-It is not let in anywhere here, so that it refuses; its events are told to it by the tests.
+Daily's own library is not let in anywhere here, so that it refuses; its events are told to it by
+the tests.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
 
 import pytest
@@ -19,13 +21,18 @@ from pipecat.runner.types import (
 )
 from pipecat.transports.daily.transport import DailyParams, DailyTransport
 from pipecat.utils.asyncio.task_manager import TaskManager
+from pydantic import SecretStr
 
-from bots.config import RealtimeConfig
+from bots.config import RealtimeConfig, TelephonyConfig, TwilioConfig
 from bots.errors import ConfigError
 from bots.phone_transfer import DailyTransfer, phone_transfer
 from bots.settings import load_settings
+from bots.telephony import dial_by_twilio, read_start
 from tests.loudspeaker import turns_of_the_loop
 from tests.phone import Phone
+from tests.standins.phone import ACCOUNT, PASSWORD, TwilioCall
+from tests.standins.phone_api import run_phone_api
+from tests.standins.serving import reserved_port
 
 TO = "+15550123"
 CALLER = {"sessionId": "the caller's leg"}
@@ -121,3 +128,60 @@ async def test_what_fails_later_is_why_not_too(event: str) -> None:
         await phone.fail(event)
         async with asyncio.timeout(5):
             assert "busy" in await transferring
+
+
+class TestTwilio:
+    @pytest.fixture
+    def port(self) -> Iterator[int]:
+        with reserved_port() as port:
+            yield port
+
+    def config(self, port: int, password: str = PASSWORD) -> TwilioConfig:
+        secret = SecretStr(password)
+        url = f"http://127.0.0.1:{port}"
+        return TwilioConfig(account_sid=ACCOUNT, auth_token=secret, api_url=url, transfer_to=TO)
+
+    @pytest.mark.parametrize(
+        ("to", "callee"),
+        [
+            (TO, f"<Number>{TO}</Number>"),
+            ("sip:desk@example.com?a=1&b=2", "<Sip>sip:desk@example.com?a=1&amp;b=2</Sip>"),
+        ],
+    )
+    async def test_a_call_dials_whoever_takes_it_and_leaves(
+        self, port: int, to: str, callee: str
+    ) -> None:
+        call = TwilioCall("CA1")
+        async with run_phone_api(port) as api:
+            api.calls[call.id] = call
+            dialling = asyncio.create_task(dial_by_twilio(call.id, to, self.config(port)))
+            await asyncio.wait_for(call.ended.wait(), 5)
+            assert api.instructions == [f"<Response><Dial>{callee}</Dial></Response>"]
+            await asyncio.wait({dialling}, timeout=0.1)
+            assert not dialling.done(), "until the caller has left"
+            dialling.cancel()
+            await asyncio.gather(dialling, return_exceptions=True)
+
+    async def test_why_it_cannot_is_told(self, port: int) -> None:
+        async with run_phone_api(port):
+            ended = await dial_by_twilio("CA1", TO, self.config(port))
+            refused = await dial_by_twilio("CA1", TO, self.config(port, "guessed"))
+        away = await dial_by_twilio("CA1", TO, self.config(port))
+        assert (ended, refused) == ("400 Bad Request", "401 Unauthorized")
+        assert "Cannot connect" in away
+
+    def test_only_calls_of_twilio_for_whom_somebody_is_there_can_be_put_through(self) -> None:
+        _, begun = TwilioCall("CA1").begin()
+        call_data = read_start("twilio", json.dumps(begun))
+        for transport, to, can in (
+            ("twilio", TO, True),
+            ("twilio", None, False),
+            ("plivo", TO, False),
+        ):
+            twilio = self.config(1).model_copy(update={"transfer_to": to})
+            config = RealtimeConfig(telephony=TelephonyConfig(twilio=twilio))
+            arguments = WebSocketRunnerArguments(
+                websocket=cast(Any, None), transport_type=transport, call_data=call_data
+            )
+            found = phone_transfer(arguments, Phone(), config)
+            assert (found is not None) is can
