@@ -35,6 +35,7 @@ from pipecat.workers.runner import WorkerRunner
 from bots.errors import ServiceUnavailable
 from bots.listener import CallListener
 from bots.meter import Meter
+from bots.phone_transfer import phone_transfer
 from bots.pipeline import Brain, assemble, make_chained
 from bots.protocols import PROTOCOLS
 from bots.recording import Recording
@@ -42,11 +43,15 @@ from bots.registry import Bot, mcp_of
 from bots.resources import Resources
 from bots.sounds import make_background
 from bots.speech_to_speech import SpeechToSpeech
+from bots.telephony import is_phone_call
+from bots.tools.desk import ToolResources
 from bots.transports import make_transport, room_lost_event
 from processors.background_audio import BackgroundAudio
+from processors.call_transfer import CallTransfer, PutThrough
 from processors.estimates import UsageObserver
 from processors.hang_up import HangUpObserver
 from processors.interrupted_tools import InterruptedTools
+from processors.keypad import make_keypad
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
 from processors.switchboard import transfer_in
@@ -88,8 +93,10 @@ class Call:
             none but the connection with the client.
         ends_with_client: Whether the bot leaves when its client does; else it waits in its room.
         background: What is heard behind the bot's voice; None for nothing.
+        put_through: Puts the caller through to a person; None where that cannot be done.
         speaks_rtvi: Whether its client says when it is ready.
         user_begins: Whether the bot waits for the user to speak first.
+        is_phone_call: Whether its client has a keypad, and hangs up when it leaves.
     """
 
     session_id: str
@@ -103,8 +110,10 @@ class Call:
     room_lost_event: str | None = None
     ends_with_client: bool = True
     background: BackgroundAudio | None = None
+    put_through: PutThrough | None = None
     speaks_rtvi: bool = True
     user_begins: bool = False
+    is_phone_call: bool = False
 
 
 async def make_call(
@@ -143,7 +152,9 @@ async def make_call(
         isinstance(runner_args, WebSocketRunnerArguments)
         and runner_args.transport_type in PROTOCOLS
     )
-    transport = await make_transport(runner_args, output, background)
+    telephony = resources.settings.voice.realtime.telephony
+    transport = await make_transport(runner_args, output, background, telephony=telephony)
+    by_phone = is_phone_call(runner_args)
     if background:
         output.meanwhile = partial(_play, background, transport)
     return Call(
@@ -158,8 +169,10 @@ async def make_call(
         room_lost_event(runner_args),
         ends_with_client,
         background,
-        speaks_rtvi=not is_protocol,
+        phone_transfer(runner_args, transport, resources.settings.voice.realtime),
+        speaks_rtvi=not (is_protocol or by_phone),
         user_begins=is_protocol,
+        is_phone_call=by_phone,
     )
 
 
@@ -180,6 +193,7 @@ class Conversation:
     Attributes:
         is_deserted: Whether the bot ended the call because the user said nothing any more.
         has_lost_client: Whether it ended because the client was gone, without having said so.
+        is_put_through: Whether the client was gone because a person has taken the call.
 
     Raises:
         ServiceUnavailable: If a service cannot be made.
@@ -188,6 +202,7 @@ class Conversation:
     def __init__(self, bot: Bot, call: Call) -> None:
         self.is_deserted = False
         self.has_lost_client = False
+        self.is_put_through = False
         self._bot = bot
         self._call = call
         self._messages = to_messages(call.past)
@@ -196,6 +211,10 @@ class Conversation:
         self._transcript = TranscriptObserver(self._keep)
         self._interrupted_tools = InterruptedTools()
         self._meter = Meter(call.resources.settings.voice.prices, call.spent)
+        self._announcements = call.resources.settings.voice.realtime.announcements
+        self._transfer = (
+            CallTransfer(call.put_through, self._regret_transfer) if call.put_through else None
+        )
         self._prefill: Callable[[], Awaitable[None]] | None = None
         # Whether there is something that hears and speaks, and whether it has been told to begin.
         self._has_brain = asyncio.Event()
@@ -219,9 +238,11 @@ class Conversation:
             brain, assistant = chained.processors, chained.assistant
             self._follow(chained, False)
             self._has_brain.set()
-        self._pipeline = assemble(
-            call.transport, brain, assistant, self._recording.processor if self._recording else None
-        )
+        if call.is_phone_call:
+            brain = [*make_keypad(), *brain]
+        recorder = self._recording.processor if self._recording else None
+        behind = [it for it in (self._transfer, recorder) if it]
+        self._pipeline = assemble(call.transport, brain, assistant, behind)
         self._state = VoiceState(self._publish)
         self._hang_up_observer = HangUpObserver(self._hang_up)
         tools = FunctionCallObserver(include_results=True)
@@ -239,7 +260,7 @@ class Conversation:
                 tools,
                 metrics,
             ],
-            app_resources=call.resources,
+            app_resources=ToolResources(call.resources.desk, self._transfer),
             # What the model is told, knowledge included, is none of the client's business.
             rtvi_observer_params=RTVIObserverParams(
                 user_llm_enabled=False,
@@ -253,7 +274,6 @@ class Conversation:
             # Calls are ended by whoever started them, who knows why.
             idle_timeout_secs=None,
         )
-        self._announcements = call.resources.settings.voice.realtime.announcements
         # How many messages of the user there were when the bot asked whether anybody is there.
         self._asked_after: int | None = None
         self._clients: set[str] = set()
@@ -370,8 +390,17 @@ class Conversation:
             }
         )
 
+    @property
+    def _is_being_put_through(self) -> bool:
+        return self._transfer is not None and self._transfer.is_under_way
+
+    async def _regret_transfer(self) -> None:
+        """Tell the caller that nobody takes their call, and what becomes of what they want."""
+        await self.say(self._announcements.not_put_through)
+
     async def _hang_up(self) -> None:
         """Break off whatever is being said, because the client wants to hear no more."""
+        self.is_put_through = self._is_being_put_through
         await self._state.move(State.DISCONNECTING)
         await self._worker.cancel(reason="the client has hung up")
 
@@ -440,7 +469,9 @@ class Conversation:
             if self._clients:
                 return
             if self._call.ends_with_client:
-                self.has_lost_client = self._state.current is not State.DISCONNECTING
+                is_told = self._state.current is State.DISCONNECTING
+                self.has_lost_client = not (is_told or self._call.is_phone_call)
+                self.is_put_through = self._is_being_put_through
                 await self._worker.cancel(reason="the client has left")
             else:
                 await self._tell_of_client(False)
@@ -461,6 +492,7 @@ class Conversation:
             report_failure=self._call.listener.on_failure,
             meter=self._meter,
             is_recorded=self._recording is not None,
+            transfer=self._transfer,
         )
 
     def _follow(self, brain: Brain, is_speech_to_speech: bool) -> None:

@@ -1,6 +1,6 @@
 """The transport of a call, of whichever kind its session asks for."""
 
-from typing import Any
+from typing import Any, cast
 
 from pipecat.runner.types import (
     DailyRunnerArguments,
@@ -15,7 +15,9 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 
 from bots.audio_receiver import hear_without_delay
+from bots.config import PhoneProvider, TelephonyConfig
 from bots.protocols import PROTOCOLS, JsonCall, make_serializer
+from bots.telephony import Start, phone_params
 from processors.background_audio import BackgroundAudio
 from processors.output_pause import OutputPause
 from processors.protocols.socket_transport import SocketTransport
@@ -36,7 +38,11 @@ def room_lost_event(runner_args: RunnerArguments) -> str | None:
 
 
 async def make_transport(
-    runner_args: RunnerArguments, output: OutputPause, background: BackgroundAudio | None = None
+    runner_args: RunnerArguments,
+    output: OutputPause,
+    background: BackgroundAudio | None = None,
+    *,
+    telephony: TelephonyConfig,
 ) -> BaseTransport:
     """Make the transport that the arguments of a session ask for.
 
@@ -44,6 +50,7 @@ async def make_transport(
         runner_args: The arguments.
         output: Pauses what it plays.
         background: Is mixed into that; None for nothing.
+        telephony: How phone calls are ended.
 
     Raises:
         ValueError: If Pipecat does not know the kind of session.
@@ -83,13 +90,17 @@ async def make_transport(
         return FastAPIWebsocketParams(**audio, serializer=RTVISerializer(), allowed_origins=[])
 
     if isinstance(runner_args, WebSocketRunnerArguments):
-        protocol, socket = runner_args.transport_type, runner_args.websocket
-        if protocol in PROTOCOLS:
+        kind, socket = runner_args.transport_type, runner_args.websocket
+        own: dict[str, Any] | None = None
+        if isinstance(runner_args.call_data, Start):
+            own = phone_params(cast(PhoneProvider, kind), runner_args.call_data, telephony)
+        elif kind in PROTOCOLS:
             assert runner_args.session_id
             assert runner_args.body
             call = JsonCall(socket.send_text, runner_args.session_id, runner_args.body["bot"])
-            serializer = make_serializer(protocol, call)
-            params = FastAPIWebsocketParams(**audio, serializer=serializer, allowed_origins=[])
+            own = {"serializer": make_serializer(kind, call)}
+        if own:
+            params = FastAPIWebsocketParams(**{**audio, **own}, allowed_origins=[])
             return SocketTransport(socket, params)
 
     if isinstance(runner_args, SmallWebRTCRunnerArguments):

@@ -9,11 +9,13 @@ from functools import partial
 from fastapi import APIRouter, Request, WebSocket
 from starlette.datastructures import URL
 
+from bots.config import PHONE_PROVIDERS
 from bots.errors import ParlanteError
 from bots.registry import UnknownBot
 from runner.api.deps import Sessions
 from runner.auth import Gate
 from runner.errors import is_retryable, ws_close_code
+from runner.phones import stream_url
 from runner.session import Session
 from runner.sessions import SessionManager
 from runner.sockets import SocketConnection, check_origin
@@ -34,6 +36,9 @@ def socket_url(request: Request, session: Session) -> URL | None:
         return request.url_for(route, token=session.token)
     if route := _BY_QUERY.get(session.transport):
         return request.url_for(route).include_query_params(token=session.token)
+    if session.transport in PHONE_PROVIDERS:
+        telephony = request.app.state.resources.settings.voice.realtime.telephony
+        return URL(stream_url(telephony, session.transport, session.token))
     if session.transport == "voice-agent":
         url = request.url_for("voice_agent_socket", agent_id=session.bot_name)
         return url.include_query_params(token=session.token)

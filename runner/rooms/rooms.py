@@ -38,13 +38,14 @@ class Rooms:
 
     def __init__(self, config: RealtimeConfig) -> None:
         self._makers = _makers(config)
+        self._phones = config.telephony.providers
         self._checked: dict[str, tuple[float, bool]] = {}
         self._checking = asyncio.Lock()
 
     @property
     def transports(self) -> tuple[str, ...]:
         """How clients may come."""
-        return (*HERE, *self._makers)
+        return (*HERE, *self._phones, *self._makers)
 
     @property
     def elsewhere(self) -> tuple[str, ...]:

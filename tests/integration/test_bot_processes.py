@@ -31,6 +31,8 @@ from tests.standins.daily_api import run_daily_standin
 from tests.standins.mcp_server import COMMAND as MCP_COMMAND
 from tests.standins.openai_server import Fault, OpenAIStandin, Reply, run_openai_standin
 
+pytestmark = pytest.mark.long
+
 KEY = "sk-standin"
 HELD = "is held by process "
 KILLED_SECS = 30

@@ -17,6 +17,8 @@ from tests.speech import Speaker, silence
 from tests.standins.deepgram_flux import FluxStandin, run_flux_standin
 from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin
 
+pytestmark = pytest.mark.long
+
 QUESTION = "Are you open on Sunday?"
 ANSWER = "No, we are closed on Sundays."
 PAUSE_SECS = 1.4

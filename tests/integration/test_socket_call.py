@@ -158,6 +158,7 @@ async def test_a_socket_that_is_dropped_without_a_word_frees_its_session(
         await until_no_session(service.url, timeout=3)
 
 
+@pytest.mark.long
 async def test_long_calls_and_calls_of_a_service_that_is_stopped_are_ended(
     tmp_path: Path,
 ) -> None:

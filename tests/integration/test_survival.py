@@ -21,6 +21,8 @@ from tests.service import run_service, until_no_session
 from tests.speech import Speaker
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
 
+pytestmark = pytest.mark.long
+
 WISH = "I would like to come in on Tuesday at ten o'clock because of my knee."
 NAME = "My name is Peter Miller."
 PHONE = "My number is five five five, zero one three four."

@@ -15,6 +15,8 @@ from tests.service import Service, run_service
 from tests.speech import Speaker, words_wrong
 from tests.turn import TurnServer
 
+pytestmark = pytest.mark.long
+
 
 def servers(turn_server: TurnServer, **changes: str) -> list[dict[str, str]]:
     return [{"urls": turn_server.url, "secret": turn_server.secret, **changes}]
