@@ -229,6 +229,7 @@ class Conversation:
                 keep_tool_call=self._keep_tool_call,
                 meter=self._meter,
                 is_recorded=self._recording is not None,
+                listens_first=not (self._first_words or self._is_answer_due),
                 make_chained=self._make_chained,
                 follow=self._follow,
             )
@@ -361,6 +362,18 @@ class Conversation:
         Pipecat lets a cancellation wait behind an EndFrame; this one overtakes it.
         """
         await self._pipeline.queue_frame(CancelFrame())
+
+    @property
+    def _first_words(self) -> str:
+        """What the bot says of its own accord as the call begins; "" for nothing."""
+        if self._call.user_begins:
+            return ""
+        return self._announcements.back if self._messages else self._bot.greeting
+
+    @property
+    def _is_answer_due(self) -> bool:
+        """Whether the last word of the conversation was the user's."""
+        return bool(self._messages) and self._messages[-1]["role"] != "assistant"
 
     async def _publish(self, state: State) -> None:
         if self._call.background:
@@ -570,10 +583,10 @@ class Conversation:
 
     async def _go_on(self) -> None:
         """Tell the user that something was lost, and answer what waits for an answer."""
-        if self._bot.greeting and not self._messages:
-            return await self.say(self._bot.greeting)
+        if self._first_words and not self._messages:
+            return await self.say(self._first_words)
         await self.say(self._announcements.lost)
-        if self._messages and self._messages[-1]["role"] != "assistant":
+        if self._is_answer_due:
             await self._worker.queue_frame(LLMRunFrame())
 
     async def _open(self) -> None:
@@ -595,7 +608,7 @@ class Conversation:
         await self._state.move(State.LISTENING)
         await self._tell_of_client(True)
         self._is_open = True
-        if self._messages and self._messages[-1]["role"] != "assistant":
+        if self._is_answer_due:
             await self._worker.queue_frame(LLMRunFrame())
-        elif not self._call.user_begins:
-            await self.say(self._announcements.back if self._messages else self._bot.greeting)
+        else:
+            await self.say(self._first_words)
