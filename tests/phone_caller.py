@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed
 
-from runner.peer import SAMPLE_RATE_HZ, Microphone, Pcm
+from runner.clients.client import SAMPLE_RATE_HZ, Microphone, Pcm
 from tests.speech import rms
 from tests.standins.phone import (
     ACCOUNT,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from playwright.async_api import Route
 
-from runner.peer import Pcm
+from runner.clients.client import Pcm
 from runner.talk import SAMPLE_RATE_HZ, write_audio
 from tests.browser import chromium
 

@@ -20,7 +20,7 @@ import soxr
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from runner.peer import SAMPLE_RATE_HZ, Pcm
+from runner.clients.client import SAMPLE_RATE_HZ, Pcm
 
 PHONE_RATE_HZ = 8000
 PIECE_SECS = 0.02

@@ -26,7 +26,7 @@ from pipecat.processors.frameworks.rtvi.models import MESSAGE_LABEL
 from bots.config import PhoneProvider, TelephonyConfig
 from bots.telephony import phone_params, read_start
 from processors.protocols.phone import PLAYED_SECS, PhoneSerializer
-from runner.peer import Pcm
+from runner.clients.client import Pcm
 from tests import virtual_time
 from tests.standins.phone import CALLS, PHONE_RATE_HZ, PhoneCall, TelnyxCall, TwilioCall
 from tests.unit.test_phones import TELEPHONY

@@ -57,7 +57,7 @@ async def assembled(folder: Path, voice: Path, engine: Voice) -> AsyncIterator[B
             report_failure=do_nothing,
             meter=Meter(PriceConfig()),
             is_recorded=False,
-        transfer=None,
+            transfer=None,
         )
 
 
