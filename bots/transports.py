@@ -20,6 +20,7 @@ from bots.protocols import PROTOCOLS, JsonCall, make_serializer
 from bots.telephony import Start, phone_params
 from processors.background_audio import BackgroundAudio
 from processors.output_pause import OutputPause
+from processors.protocols.json_transport import JsonTransport
 from processors.protocols.socket_transport import SocketTransport
 from processors.rtvi_serializer import RTVISerializer
 
@@ -91,17 +92,17 @@ async def make_transport(
 
     if isinstance(runner_args, WebSocketRunnerArguments):
         kind, socket = runner_args.transport_type, runner_args.websocket
-        own: dict[str, Any] | None = None
         if isinstance(runner_args.call_data, Start):
             own = phone_params(cast(PhoneProvider, kind), runner_args.call_data, telephony)
-        elif kind in PROTOCOLS:
+            params = FastAPIWebsocketParams(**{**audio, **own}, allowed_origins=[])
+            return SocketTransport(socket, params)
+        if kind in PROTOCOLS:
             assert runner_args.session_id
             assert runner_args.body
             call = JsonCall(socket.send_text, runner_args.session_id, runner_args.body["bot"])
-            own = {"serializer": make_serializer(kind, call)}
-        if own:
-            params = FastAPIWebsocketParams(**{**audio, **own}, allowed_origins=[])
-            return SocketTransport(socket, params)
+            serializer = make_serializer(kind, call)
+            params = FastAPIWebsocketParams(**audio, serializer=serializer, allowed_origins=[])
+            return JsonTransport(socket, params)
 
     if isinstance(runner_args, SmallWebRTCRunnerArguments):
         # Again for the peer connection that follows when a client has lost the first.

@@ -47,7 +47,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocket
 
 from bots.protocols import JsonCall, make_serializer
-from processors.protocols.socket_transport import SocketTransport
+from processors.protocols.json_transport import JsonTransport
 from processors.push_to_talk import NOTHING_SAID
 from processors.stray_speech import StraySpeechProcessor
 from processors.voice_state import State, VoiceState, VoiceStateObserver
@@ -213,7 +213,7 @@ def play(protocol: str, script: Script) -> list[tuple[float, dict[str, Any]]]:
         wire = Wire()
         websocket = await wire.open()
         serializer = make_serializer(protocol, JsonCall(websocket.send_text, "s-1", "grace"))
-        transport = SocketTransport(
+        transport = JsonTransport(
             websocket,
             FastAPIWebsocketParams(
                 audio_in_enabled=True,

@@ -1,18 +1,24 @@
-"""Every example with curl in the README and in docs/ works, and answers what is shown."""
+"""Every example in the README and in docs/ works: with curl it answers what is shown."""
 
+import asyncio
 import json
 import os
 import re
 import subprocess
+import sys
+import wave
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import soxr
 
+from runner.clients.client import SAMPLE_RATE_HZ
 from tests.phone_caller import environment
 from tests.service import ROOT, Service, keys, run_service
+from tests.speech import Speaker
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```|((?:^    [^\n]*\n)+)", re.MULTILINE | re.DOTALL)
 FOLLOWS = re.compile(r"\bcurl\b.* (-N|--no-buffer)\b")
@@ -129,3 +135,33 @@ def check(example: Example, running: subprocess.Popen[str]) -> None:
 
 def shape(answer: dict[str, Any]) -> dict[str, type]:
     return {name: type(value) for name, value in answer.items()}
+
+
+PROTOCOLS = (ROOT / "docs" / "protocols.md").read_text()
+PROGRAMS = re.findall(r"^```python\n(.*?)^```", PROTOCOLS, re.MULTILINE | re.DOTALL)
+PROGRAM_SECS = 60
+
+
+async def test_every_program_of_the_protocols_holds_a_conversation(
+    tmp_path: Path, speaker: Speaker
+) -> None:
+    said = soxr.resample(await speaker.say("Are you open on Saturday?"), SAMPLE_RATE_HZ, 16_000)
+    with wave.open(str(tmp_path / "question.wav"), "wb") as question:
+        question.setparams((1, 2, 16_000, 0, "NONE", ""))
+        question.writeframes(said.tobytes())
+    key = keys(tmp_path, "add", "ada")
+    assert len(PROGRAMS) == 3
+    with run_service(tmp_path) as service:
+        for program in PROGRAMS:
+            done = await asyncio.to_thread(
+                subprocess.run,
+                [sys.executable, "-c", program],
+                cwd=tmp_path,
+                env={**os.environ, "URL": service.url, "KEY": key},
+                capture_output=True,
+                text=True,
+                timeout=PROGRAM_SECS,
+            )
+            assert done.returncode == 0, (program, done.stdout, done.stderr)
+            assert "Saturday" in done.stdout
+    assert (tmp_path / "answer.mp3").stat().st_size > 10_000

@@ -25,7 +25,7 @@ from tests.standins.phone_api import PhoneApi, run_phone_api
 from tests.standins.serving import reserved_port
 
 REFUSED = 4003
-INTERNAL = 1011
+CANNOT_BE_TAKEN = 1008
 FREE_SECS = 5
 ANSWER = "Parking is free behind the building."
 KEY = "sk-standin"
@@ -196,7 +196,7 @@ async def test_a_stream_of_nobody_is_refused(service: Service) -> None:
 async def test_a_stream_that_does_not_begin_is_given_up(service: Service, call_id: str) -> None:
     address = await take(service.url, TwilioCall(call_id))
     code, why = await refusal(address, '{"event": "connected"}')
-    assert (code, "begins" in why) == (INTERNAL, True)
+    assert (code, "begins" in why) == (CANNOT_BE_TAKEN, True)
     token = address.rpartition("/")[2]
     async with aiohttp.ClientSession(service.url) as http:
         await http.delete(f"/voice/realtime/session/{token}")

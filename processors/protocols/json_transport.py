@@ -1,0 +1,74 @@
+"""The transport of the protocols of JSON messages."""
+
+from pipecat.frames.frames import (
+    Frame,
+    InterruptionFrame,
+    OutputAudioRawFrame,
+    StartFrame,
+    TTSAudioRawFrame,
+    TTSStartedFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+from pipecat.transports.base_transport import TransportParams
+from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
+from starlette.websockets import WebSocket
+
+from processors.protocols.json_serializer import JsonSerializer
+from processors.protocols.socket_transport import SocketInput, SocketOutput, SocketTransport
+
+
+class JsonInput(SocketInput):
+    """Says that there is a bot, before anything else."""
+
+    async def start(self, frame: StartFrame) -> None:
+        """Say so, and begin to read."""
+        await _serializer(self._params).begin()
+        await super().start(frame)
+
+
+class JsonOutput(SocketOutput):
+    """Sends the bot's voice as the protocol has it, and nothing between its speeches.
+
+    What is heard behind its voice is silent there.
+    """
+
+    _is_cut_off = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Take a frame, and note which sound is of a speech that was interrupted."""
+        match frame:
+            case InterruptionFrame():
+                self._is_cut_off = True
+            case TTSStartedFrame():
+                self._is_cut_off = False
+        await super().process_frame(frame, direction)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        """Send a piece of sound, when it is time for the next one."""
+        if isinstance(frame, TTSAudioRawFrame) and not self._is_cut_off:
+            await _serializer(self._params).until_it_may_play()
+        # It may have been interrupted meanwhile, in the hand of the task that plays it.
+        if isinstance(frame, TTSAudioRawFrame) and not self._is_cut_off:
+            return await super().write_audio_frame(frame)
+        await self._write_audio_sleep()
+        return False
+
+    async def cleanup(self) -> None:
+        """Release what the serializer holds, too."""
+        await super().cleanup()
+        await _serializer(self._params).cleanup()
+
+
+class JsonTransport(SocketTransport):
+    """See `JsonInput` and `JsonOutput`; its serializer is a `JsonSerializer`."""
+
+    def __init__(self, websocket: WebSocket, params: FastAPIWebsocketParams) -> None:
+        super().__init__(websocket, params)
+        self._input = JsonInput(self, self._client, params)
+        self._output = JsonOutput(self, self._client, params)
+
+
+def _serializer(params: TransportParams) -> JsonSerializer:
+    assert isinstance(params, FastAPIWebsocketParams)
+    assert isinstance(params.serializer, JsonSerializer)
+    return params.serializer
