@@ -5,7 +5,7 @@ What hears, thinks and speaks is a script: it pushes the frames that services pu
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from pipecat.frames.frames import (
     FunctionCallResultFrame,
     FunctionCallsStartedFrame,
     InterimTranscriptionFrame,
-    InterruptionFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     LLMTextFrame,
@@ -35,7 +34,7 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.processors.frameworks.rtvi.observer import (
     RTVIFunctionCallReportLevel,
@@ -94,11 +93,22 @@ class Wire:
         return websocket
 
 
+class Ears(FrameProcessor):
+    """Stands where the user aggregator does."""
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        await self.push_frame(frame, direction)
+
+
 class Call:
     """What happens in a call, one after the other; what is said takes its time."""
 
-    def __init__(self, worker: PipelineWorker, wire: Wire, state: VoiceState) -> None:
+    def __init__(
+        self, worker: PipelineWorker, ears: FrameProcessor, wire: Wire, state: VoiceState
+    ) -> None:
         self.wire = wire
+        self._ears = ears
         self._worker = worker
         self._state = state
         self._segments = 0
@@ -115,8 +125,21 @@ class Call:
         self.wire.send(message if isinstance(message, str | bytes) else json.dumps(message))
         await asyncio.sleep(TOLD_SECS)
 
-    async def user_starts(self) -> None:
-        await self.push(UserStartedSpeakingFrame(), InterruptionFrame())
+    async def user_starts(self, *, written: Sequence[str] = ()) -> None:
+        """Begin to speak, as the user aggregator tells of it.
+
+        Args:
+            written: What the language model writes at that moment: before, and between the two
+                frames that tell of it.
+        """
+        before, between = [LLMTextFrame(text) for text in written] or (None, None)
+        if before:
+            await self._ears.push_frame(before)
+        await self._ears.broadcast_frame(UserStartedSpeakingFrame)
+        if between:
+            await self._ears.push_frame(between)
+        await self._ears.broadcast_interruption()
+        await asyncio.sleep(TOLD_SECS)
 
     async def user_stops(self) -> None:
         await self.push(UserStoppedSpeakingFrame())
@@ -138,6 +161,10 @@ class Call:
         """Make a noise, which the bot does not answer."""
         await self.user_starts()
         await self.user_stops()
+        await self.listen()
+
+    async def listen(self) -> None:
+        """Listen again, as the bot does that has heard no words."""
         await self._state.move(State.LISTENING)
         await asyncio.sleep(TOLD_SECS)
 
@@ -168,6 +195,7 @@ class Call:
     async def speak_of_late(self, text: str) -> None:
         """Speak as a voice does that tells its words when they have been heard."""
         word = TTSTextFrame(text, TextType.SENTENCE)
+        word.will_be_spoken = True
         await self.push(TTSStartedFrame(), voice(1.0), word, TTSStoppedFrame())
         await asyncio.sleep(1.0)
 
@@ -227,9 +255,9 @@ def play(protocol: str, script: Script) -> list[tuple[float, dict[str, Any]]]:
         async def publish(state: State) -> None:
             await worker.rtvi.send_server_message({"type": "voice-state", "state": state.value})
 
-        state = VoiceState(publish)
+        ears, state = Ears(), VoiceState(publish)
         worker = PipelineWorker(
-            Pipeline([transport.input(), StraySpeechProcessor(), transport.output()]),
+            Pipeline([transport.input(), ears, StraySpeechProcessor(), transport.output()]),
             observers=[VoiceStateObserver(state)],
             rtvi_observer_params=RTVIObserverParams(
                 function_call_report_level={"*": RTVIFunctionCallReportLevel.ARGUMENTS}
@@ -240,7 +268,7 @@ def play(protocol: str, script: Script) -> list[tuple[float, dict[str, Any]]]:
         await runner.add_workers(worker)
         await state.move(State.CONNECTING)
         running = asyncio.create_task(runner.run())
-        call = Call(worker, wire, state)
+        call = Call(worker, ears, wire, state)
         await call.settle(1)
         await state.move(State.LISTENING)
         await script(call)

@@ -133,6 +133,7 @@ class Dialogue:
         self.user_speaks = False
         self.is_writing = False
         self._segments: list[str] = []
+        self._partial = ""
         self._answer = _Answer.NONE
         self._state = ""
         self._bot_speaks = False
@@ -183,24 +184,28 @@ class Dialogue:
         """
         match kind:
             case "user-started-speaking":
-                self.user_speaks = True
-                self._segments.clear()
-                self._said.clear()
                 if self._answer in (_Answer.DUE, _Answer.BEGUN):
                     yield Over(is_cut_off=self._has_unspoken or self.is_answering)
                 self._end()
+                self.user_speaks = True
+                # What still comes of the answer was written before.
+                self.is_writing = False
+                self._segments.clear()
+                self._said.clear()
                 yield SpeechStarted()
             case "user-stopped-speaking":
                 self.user_speaks = False
-                # Where no words were heard, the bot may listen again before this is told.
-                is_listening = self._state == State.LISTENING
-                self._answer = _Answer.BEGUN if is_listening else _Answer.DUE
+                # Where no words were heard, the bot may listen again before this is told; speech to
+                # speech, it may answer.
+                is_known = self._state == State.LISTENING or self.is_answering
+                self._answer = _Answer.BEGUN if is_known else _Answer.DUE
                 yield SpeechEnded()
                 if self._segments:
                     yield Heard(" ".join(self._segments), True)
                     self._segments.clear()
+                    self._partial = ""
             case "user-transcription" if text := data["text"].strip():
-                yield self._hear(text, is_final=data["final"])
+                yield from self._hear(text, is_final=data["final"])
             case "server-message" if data.get("type") == "voice-state":
                 self._state = data["state"]
                 if self._state == State.LISTENING and self._answer is _Answer.DUE:
@@ -222,7 +227,6 @@ class Dialogue:
                 if self._answer is not _Answer.BEGUN:
                     self._written = ""
                 self.is_writing = True
-            # What comes behind an interruption was written before it.
             case "bot-llm-text" if self.is_writing:
                 # Before, it may be an answer made ahead, of which no word is told.
                 self._answer = _Answer.BEGUN
@@ -248,14 +252,18 @@ class Dialogue:
                 self._said.add(data["segment_id"])
                 yield Said(data["text"])
 
-    def _hear(self, text: str, *, is_final: bool) -> Heard:
+    def _hear(self, text: str, *, is_final: bool) -> Iterable[Heard]:
         if is_final and not self.user_speaks:
             # It comes late, or was said behind the bot's words and is not answered.
-            return Heard(text, True)
-        told = Heard(" ".join([*self._segments, text]), False)
+            yield Heard(text, True)
+            self._partial = ""
+            return
+        partial = " ".join([*self._segments, text])
         if is_final:
             self._segments.append(text)
-        return told
+        if partial != self._partial:
+            self._partial = partial
+            yield Heard(partial, False)
 
     def _is_own(self, data: Mapping[str, Any]) -> bool:
         """Say whether words are the bot's own, not the model's, and told for the first time.

@@ -113,8 +113,7 @@ class VoiceAgentSerializer(DialogueSerializer):
         """Return the messages that tell of an event."""
         is_heard = self._status is Status.GENERATING_AUDIO
         match event:
-            case SpeechEnded() if not is_heard:
-                self._words = ""
+            case SpeechEnded():
                 yield from self._go_to(Status.PROCESSING)
             case Heard(text, is_final):
                 yield {"type": "transcription", "text": text, "is_final": is_final}

@@ -108,3 +108,17 @@ async def test_a_decoder_that_is_in_the_midst_of_a_file_is_closed_with_the_call(
 ) -> None:
     # Else the thread of the decoder would be left running.
     await microphone.hear(sound(b"".join(webm(1)[:2]), "auto"), RATE_HZ)
+
+
+async def test_the_last_piece_of_an_utterance_ends_it_though_it_cannot_be_read() -> None:
+    told: list[str] = []
+
+    async def send(text: str) -> None:
+        told.append(text)
+
+    serializer = make_serializer("voice-agent", JsonCall(send, "", ""))
+    serializer.in_rate_hz = RATE_HZ
+    last = '{"type": "audio_chunk", "data": "%", "is_final": true}'
+    assert isinstance(await serializer.deserialize(last), FinalAudioFrame)
+    assert "AUDIO_INVALID" in told[-1]
+    await serializer.cleanup()

@@ -222,11 +222,52 @@ def test_of_an_answer_that_is_talked_over_before_it_is_heard_nothing_is_told() -
     ]
 
 
+def test_what_is_written_at_the_moment_of_an_interruption_is_told_with_no_answer() -> None:
+    async def script(call: Call) -> None:
+        await call.ask("Are you open")
+        await call.write("We are", is_all=False)
+        await call.user_starts(written=(" open", " until"))
+        await call.user_stops()
+        await call.answer(ANSWER)
+
+    asked = ["hears Are you", "hears Are you open", "processing", "heard Are you open"]
+    assert said(script) == [*asked, "idle", "processing", *ANSWERED[4:]]
+
+
 def test_a_noise_is_answered_by_nothing() -> None:
     async def script(call: Call) -> None:
         await call.user_says_nothing()
 
     assert said(script) == ["processing", "idle"]
+
+
+def test_a_noise_that_is_known_to_be_one_before_it_is_over_is_over_soon() -> None:
+    async def script(call: Call) -> None:
+        await call.user_starts()
+        await call.listen()
+        await call.user_stops()
+        await call.settle(1)
+        assert short(call.wire.said[-1][1]) == "idle"
+
+    assert said(script) == ["processing", "idle"]
+
+
+def test_an_answer_that_begins_before_the_utterance_is_over_is_told_whole() -> None:
+    async def script(call: Call) -> None:
+        await call.user_starts()
+        await call.write(ANSWER)
+        await call.user_stops()
+        await call.speak(ANSWER)
+        await call.final(QUESTION)
+
+    assert said(script) == [
+        "processing",
+        f"answers {ANSWER}",
+        "generating_audio",
+        "sound",
+        f"heard {QUESTION}",
+        "idle",
+    ]
 
 
 def test_an_utterance_without_speech_is_over_soon() -> None:
