@@ -32,11 +32,12 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
+from bots.answerer import answerer_of
 from bots.errors import ServiceUnavailable
 from bots.listener import CallListener
 from bots.meter import Meter
 from bots.pipeline import Brain, assemble, make_chained
-from bots.protocols import PROTOCOLS
+from bots.protocols import make_serializer
 from bots.recording import Recording
 from bots.registry import Bot, mcp_of
 from bots.resources import Resources
@@ -139,11 +140,14 @@ async def make_call(
     await resources.mcp_servers.until_looked(mcp_of(bot, resources.settings))
     output = OutputPause()
     background = make_background(bot, resources.settings.voice.realtime.audio)
-    is_protocol = (
-        isinstance(runner_args, WebSocketRunnerArguments)
-        and runner_args.transport_type in PROTOCOLS
-    )
-    transport = await make_transport(runner_args, output, background)
+    serializer = None
+    if isinstance(runner_args, WebSocketRunnerArguments):
+        serializer = make_serializer(
+            runner_args.transport_type,
+            runner_args.websocket.send_text,
+            answerer_of(bot, session_id, resources),
+        )
+    transport = await make_transport(runner_args, output, background, serializer)
     if background:
         output.meanwhile = partial(_play, background, transport)
     return Call(
@@ -158,8 +162,8 @@ async def make_call(
         room_lost_event(runner_args),
         ends_with_client,
         background,
-        speaks_rtvi=not is_protocol,
-        user_begins=is_protocol,
+        speaks_rtvi=not serializer,
+        user_begins=serializer is not None,
     )
 
 

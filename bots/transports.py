@@ -15,9 +15,9 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 
 from bots.audio_receiver import hear_without_delay
-from bots.protocols import make_serializer
 from processors.background_audio import BackgroundAudio
 from processors.output_pause import OutputPause
+from processors.protocols.json_serializer import JsonSerializer
 from processors.protocols.socket_transport import SocketTransport
 from processors.rtvi_serializer import RTVISerializer
 
@@ -36,7 +36,10 @@ def room_lost_event(runner_args: RunnerArguments) -> str | None:
 
 
 async def make_transport(
-    runner_args: RunnerArguments, output: OutputPause, background: BackgroundAudio | None = None
+    runner_args: RunnerArguments,
+    output: OutputPause,
+    background: BackgroundAudio | None = None,
+    serializer: JsonSerializer | None = None,
 ) -> BaseTransport:
     """Make the transport that the arguments of a session ask for.
 
@@ -44,6 +47,7 @@ async def make_transport(
         runner_args: The arguments.
         output: Pauses what it plays.
         background: Is mixed into that; None for nothing.
+        serializer: Speaks the protocol of a client at a WebSocket; None for RTVI.
 
     Raises:
         ValueError: If Pipecat does not know the kind of session.
@@ -82,11 +86,9 @@ async def make_transport(
         # Whoever accepted the socket has looked at where it comes from.
         return FastAPIWebsocketParams(**audio, serializer=RTVISerializer(), allowed_origins=[])
 
-    if isinstance(runner_args, WebSocketRunnerArguments):
-        serializer = make_serializer(runner_args.transport_type, runner_args.websocket.send_text)
-        if serializer:
-            params = FastAPIWebsocketParams(**audio, serializer=serializer, allowed_origins=[])
-            return SocketTransport(runner_args.websocket, params)
+    if isinstance(runner_args, WebSocketRunnerArguments) and serializer:
+        params = FastAPIWebsocketParams(**audio, serializer=serializer, allowed_origins=[])
+        return SocketTransport(runner_args.websocket, params)
 
     if isinstance(runner_args, SmallWebRTCRunnerArguments):
         # Again for the peer connection that follows when a client has lost the first.

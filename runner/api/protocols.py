@@ -23,7 +23,11 @@ INVALID_AGENT = 1003
 """What a WebSocket of `/ws/voice-agent` is closed with where there is no such bot."""
 
 _BY_TOKEN = {"websocket": "client_socket", "eval": "evaluation_socket"}
-_BY_QUERY = {"sandwich": "sandwich_socket", "realtime": "realtime_socket"}
+_BY_QUERY = {
+    "sandwich": "sandwich_socket",
+    "realtime": "realtime_socket",
+    "openai-realtime": "openai_realtime_socket",
+}
 
 router = APIRouter(tags=["Protocols"])
 
@@ -87,14 +91,18 @@ async def _hold(
         await _refuse(socket, error)
 
 
-async def accept(websocket: WebSocket) -> SocketConnection:
+async def accept(websocket: WebSocket, protocol: str | None = None) -> SocketConnection:
     """Accept a WebSocket.
 
     Whoever refuses it does so afterwards: before, a page would not learn the reason.
+
+    Args:
+        websocket: The one.
+        protocol: That of those it offers which is spoken; None where it offers none.
     """
     settings = websocket.app.state.resources.settings
     socket = SocketConnection(websocket, settings.voice.realtime.limits.lost_peer_timeout)
-    await socket.accept()
+    await socket.accept(protocol)
     return socket
 
 
