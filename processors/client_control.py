@@ -225,6 +225,7 @@ class ClientControl(FrameProcessor):
             case FunctionCallCancelFrame(function_name=name, tool_call_id=call_id):
                 if any(tool.name == name for tool in self._tools):
                     self._outputs.pop(call_id, None)
+                    self._unwritten.discard(call_id)
                     self._cancelled.add(call_id)
 
     async def _go_by(self, wanted: ClientSettingsFrame) -> None:
@@ -267,7 +268,6 @@ class ClientControl(FrameProcessor):
         call_id = params.tool_call_id
         output = await self._output(call_id)
         del self._outputs[call_id]
-        self._unwritten.add(call_id)
         await params.result_callback(
             output,
             properties=FunctionCallResultProperties(
@@ -287,6 +287,7 @@ class ClientControl(FrameProcessor):
         except ValueError:
             output = frame.output
         if frame.call_id not in self._cancelled:
+            self._unwritten.add(frame.call_id)
             self._output(frame.call_id).set_result(output)
             return
         self._cancelled.discard(frame.call_id)
