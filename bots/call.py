@@ -192,6 +192,8 @@ class Conversation:
     def __init__(self, bot: Bot, call: Call) -> None:
         self.is_deserted = False
         self.has_lost_client = False
+        if call.user_begins:
+            bot = replace(bot, greeting="")
         self._bot = bot
         self._call = call
         self._messages = to_messages(call.past)

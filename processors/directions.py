@@ -23,6 +23,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.aggregators.llm_context import LLMContextMessage, standard_message_text
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
 from pipecat.utils.errors import ErrorCategory
 
 from processors.client_control import ClientMessageFrame, RespondFrame
@@ -109,6 +110,8 @@ class DirectionGiver(FrameProcessor):
                     self._on_user()
                 message = cast(LLMContextMessage, {"role": role, "content": text})
                 await self.push_frame(LLMMessagesAppendFrame([_as_typed(message)], run_llm=False))
+                if role == "user":
+                    await self.push_frame(RTVISendTextFrame(msg_id=str(frame.id), text=text))
                 return
             case RespondFrame():
                 await self.push_frame(LLMMessagesAppendFrame([], run_llm=True))

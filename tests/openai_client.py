@@ -32,6 +32,8 @@ class OpenAIPeer:
         events: What came, but sound, in its order.
         heard: The sound of each item.
         wrong: What is wrong with what came.
+        closed: Set when the connection is.
+        close_code: Of a connection that the service has closed for a reason.
     """
 
     def __init__(self, connection: AsyncRealtimeConnection) -> None:
@@ -39,6 +41,8 @@ class OpenAIPeer:
         self.events: list[Event] = []
         self.heard: dict[str, list[Pcm]] = {}
         self.wrong: list[Exception] = []
+        self.closed = asyncio.Event()
+        self.close_code: int | None = None
         self._said: deque[bytes] = deque()
         self._changed = asyncio.Event()
 
@@ -53,8 +57,9 @@ class OpenAIPeer:
         try:
             async for event in self.connection:
                 self._keep(event.to_dict())
-        except ConnectionClosed:
-            pass
+        except ConnectionClosed as closed:
+            self.close_code = closed.rcvd.code if closed.rcvd else None
+        self.closed.set()
 
     async def speak(self) -> None:
         """Send what the microphone hears, in real time."""

@@ -204,6 +204,9 @@ class OpenAiRealtimeSerializer(JsonSerializer):
     def _tell_of_bot(self, kind: str, data: Message) -> Iterable[Message]:
         match kind:
             case "bot-llm-started":
+                if self._turns.is_open and not self._session.answerer.is_chained:
+                    # Speech to speech, that is told before the turn has ended.
+                    yield from self._turns.stop(round(self._heard_ms))
                 yield from self._responses.start()
             case "bot-llm-text":
                 is_spoken = self._session.is_spoken
@@ -393,7 +396,11 @@ class _SpokenWords:
 
     def new_in(self, data: Message) -> str:
         """Return the words that have been spoken since the last time, with the space before."""
-        said = (data.get("spoken_progress") or {}).get("accumulated_text", "")
+        progress = data.get("spoken_progress")
+        if not progress:
+            # Speech to speech, each piece comes when it is spoken.
+            return str(data["text"]) if data.get("spoken") else ""
+        said = progress["accumulated_text"]
         is_first = data["segment_id"] != self._segment
         before = "" if is_first else self._said
         words: str = said[len(before) :]

@@ -29,6 +29,11 @@ class UserTurns:
         self._since_ms = 0
         self._secs = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the user is speaking, as the client has been told."""
+        return self._item is not None
+
     def start(self, at_ms: int) -> Iterable[Message]:
         """Take that the user begins to speak."""
         yield from self._write()
