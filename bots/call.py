@@ -139,7 +139,7 @@ async def make_call(
     """
     await resources.mcp_servers.until_looked(mcp_of(bot, resources.settings))
     output = OutputPause()
-    background = make_background(bot, resources.settings.voice.realtime.audio)
+    audio = resources.settings.voice.realtime.audio
     serializer = None
     if isinstance(runner_args, WebSocketRunnerArguments):
         serializer = make_serializer(
@@ -147,6 +147,8 @@ async def make_call(
             runner_args.websocket.send_text,
             answerer_of(bot, session_id, resources),
         )
+    # To a client of a protocol, sound is an answer.
+    background = None if serializer else make_background(bot, audio)
     transport = await make_transport(runner_args, output, background, serializer)
     if background:
         output.meanwhile = partial(_play, background, transport)
