@@ -133,8 +133,8 @@ class Responses:
             yield from self._say(text, is_spoken=False)
 
     def stop(self) -> Iterable[Message]:
-        """Take that it has ended."""
-        if not self._response:
+        """Take that it has ended; it may be what answered before that is told of late."""
+        if not self._response or not self._response.model_writes:
             return
         self._response.model_writes = False
         message = self._response.message
@@ -162,8 +162,8 @@ class Responses:
             yield from self._say(words, is_spoken=True)
 
     def fall_silent(self) -> Iterable[Message]:
-        """Take that the bot has said what there was to say so far."""
-        if not self._response:
+        """Take that the bot has said what there was to say so far, in this response or before."""
+        if not self._response or not self._response.message:
             return
         self._response.is_silent, self._response.speech_is_due = True, False
         if self._response.model_writes:

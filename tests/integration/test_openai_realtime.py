@@ -3,13 +3,20 @@
 import asyncio
 import base64
 import json
+import re
+import sys
+import wave
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import numpy as np
+import soxr
 from websockets.asyncio.client import connect as open_socket
 
-from tests.openai_client import Event, OpenAIPeer, at_24_khz, connect_openai
-from tests.service import Service, keys, run_service
+from runner.peer import SAMPLE_RATE_HZ
+from tests.openai_client import RATE_HZ, Event, OpenAIPeer, at_24_khz, connect_openai
+from tests.service import ROOT, Service, keys, run_service, until_no_session
 from tests.speech import Listener, Speaker, words_wrong
 from tests.standins.openai_server import OpenAIStandin, Reply
 
@@ -30,6 +37,9 @@ LONG = " ".join(
 )
 SILENCE_SECS = 0.5
 REFUSED = 4003
+PAGE = ROOT / "docs" / "protocols.md"
+EXAMPLE_SECS = 40
+FREE_SECS = 20
 
 
 def forecast(messages: list[Any]) -> Reply:
@@ -146,6 +156,19 @@ ANSWERED = [
     "response.output_item.done",
     "response.done",
 ]
+
+
+async def test_the_example_of_the_documentation_is_answered(
+    service: Service, listener: Listener, tmp_path: Path
+) -> None:
+    [example] = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+    await until_no_session(service.url, timeout=FREE_SECS)
+    program = example.replace("http://localhost:7860", service.url)
+    running = await asyncio.create_subprocess_exec(sys.executable, "-c", program, cwd=tmp_path)
+    assert await asyncio.wait_for(running.wait(), EXAMPLE_SECS) == 0
+    with wave.open(str(tmp_path / "answer.wav")) as wav:
+        pcm = np.frombuffer(wav.readframes(wav.getnframes()), np.int16)
+    assert "sunday" in await listener.hear(soxr.resample(pcm, RATE_HZ, SAMPLE_RATE_HZ))
 
 
 async def test_who_speaks_over_an_answer_cancels_it_and_hears_no_more_of_it(
@@ -378,6 +401,16 @@ async def test_who_may_not_or_asks_for_nobody_is_told_why(tmp_path: Path) -> Non
             async with open_socket(address, subprotocols=protocols) as socket:
                 assert socket.subprotocol == "realtime"
                 assert json.loads(await asyncio.wait_for(socket.recv(), 30))["type"] == kind
+        async with (
+            aiohttp.ClientSession(service.url, headers={"X-API-Key": key}) as http,
+            http.post(
+                "/start", json={"transport": "openai-realtime", "body": {"bot": "sales"}}
+            ) as it,
+        ):
+            address = (await it.json())["wsUrl"]
+        async with open_socket(address) as socket:
+            begun = json.loads(await asyncio.wait_for(socket.recv(), 30))
+            assert begun["session"]["model"] == "sales"
 
 
 async def test_bots_with_an_agent_and_by_speech_to_speech_are_talked_to_in_the_same_way(

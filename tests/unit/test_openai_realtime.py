@@ -224,6 +224,14 @@ def test_tools_of_the_bots_own_are_not_told_and_the_response_goes_on() -> None:
     assert [e["output_index"] for e in told if e["type"] == "response.output_item.done"] == [0, 1]
 
 
+def test_a_tool_that_is_faster_than_the_model_does_not_end_the_response() -> None:
+    it = responses()
+    told = [*it.start(), *it.announce_call(), *it.call_own("c1")]
+    it.end_call("c1", is_cancelled=False)
+    assert "response.done" not in kinds([*told, *it.stop()])
+    assert kinds([*it.start(), *it.stop()]) == ["response.done"]
+
+
 def test_a_response_that_is_cut_off_claims_what_was_heard_and_no_more() -> None:
     it = responses()
     told = [*it.start(), *it.write("One, two, three.", is_spoken=True), *it.stop()]
@@ -234,6 +242,7 @@ def test_a_response_that_is_cut_off_claims_what_was_heard_and_no_more() -> None:
     assert (item["status"], item["content"][0]["transcript"]) == ("incomplete", "One,")
     late = [*it.say(" two,"), *it.stop(), *it.fall_silent(), *it.cancel(CANCELLED)]
     assert not late, "what comes after is of no response"
+    assert kinds([*it.create(), *it.stop(), *it.fall_silent()]) == ["response.created"], "nor this"
 
 
 def test_what_the_bot_says_of_its_own_accord_is_a_response_as_well() -> None:
@@ -277,6 +286,11 @@ def test_what_the_user_says_is_told_when_it_is_known_and_once() -> None:
     assert not [*turns.say("Too late."), *turns.give_up()]
     noise = [*turns.start(4000), *turns.stop(5000), *turns.give_up()]
     assert noise[-1]["transcript"] == ""
+    [*_] = [*turns.start(6000), *turns.stop(7000)]
+    assert kinds(turns.start(8000)) == [
+        "conversation.item.input_audio_transcription.completed",
+        "input_audio_buffer.speech_started",
+    ]
 
 
 async def test_the_session_begins_once_and_says_who_answers() -> None:
@@ -527,6 +541,7 @@ async def test_items_and_wishes_for_a_response_become_frames() -> None:
     assert frame.instructions == "Be brief."
     await client.send("response.create")
     assert client.told[-1]["error"]["code"] == "conversation_already_has_active_response"
+    await client.happen("bot-llm-started")
     call = {"function_name": "look", "tool_call_id": "c1", "arguments": {"at": "sky"}}
     await client.happen("llm-function-call-started", function_name="look")
     await client.happen("llm-function-call-in-progress", **call)
@@ -534,7 +549,12 @@ async def test_items_and_wishes_for_a_response_become_frames() -> None:
     frame = await client.send("conversation.item.create", item=given)
     assert isinstance(frame, ToolOutputFrame)
     assert (frame.call_id, frame.output) == ("c1", "blue")
+    assert "response.done" not in client.kinds
     assert isinstance(await client.send("response.create"), RespondFrame), "of the output"
+    await client.happen("bot-llm-stopped")
+    assert client.kinds[-1] == "response.done"
+    await client.happen("bot-llm-started")
+    assert client.kinds[-1] == "response.created"
     await client.send("conversation.item.create", item=given)
     assert client.told[-1]["error"]["code"] == "unknown_call"
     frame = await client.send("response.cancel")
@@ -550,8 +570,11 @@ async def test_words_are_told_as_they_are_spoken() -> None:
     spoken = {"text": " Goodbye.", "segment_id": 3, "spoken": True}
     await client.happen("bot-output", **spoken)
     await client.happen("bot-output", **{**spoken, "spoken": False})
+    await client.happen("bot-stopped-speaking")
+    await client.play()
+    await client.happen("bot-output", **output(4, "Hello."))
     deltas = [e["delta"] for e in client.told if e["type"].endswith("audio_transcript.delta")]
-    assert deltas == ["On", " Monday,", " at ten.", " Goodbye."]
+    assert deltas == ["On", " Monday,", " at ten.", " Goodbye.", "Hello."]
 
 
 async def test_a_service_that_fails_is_told_of() -> None:
