@@ -3,12 +3,12 @@
 See docs/protocols.md.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable
 from typing import ClassVar, TypeAlias
 
 from pipecat.frames.frames import Frame, InputAudioRawFrame
-from pipecat.processors.frame_processor import FrameProcessorSetup
 
 from processors.client_control import (
     ClientInterruptionFrame,
@@ -111,7 +111,7 @@ class OpenAiRealtimeSerializer(JsonSerializer):
         self._turns = UserTurns(self._conversation)
         self._responses = Responses(self._conversation, self._response_described)
         self._spoken = _SpokenWords()
-        self._is_begun = False
+        self._has_begun = asyncio.Event()
         self._last_sent: str | bytes = ""
         # What has been recorded: all of it, and what no utterance has been made of.
         self._heard_ms = 0.0
@@ -122,15 +122,12 @@ class OpenAiRealtimeSerializer(JsonSerializer):
         self._has_output = False
         self._is_cancelled = False
 
-    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
-        """Begin the session; Pipecat calls this for either direction."""
-        await super().setup(setup)
-        if not self._is_begun:
-            self._is_begun = True
-            await self.send([event("session.created", session=self._session.described())])
-
     async def deserialize(self, data: str | bytes) -> Frame | None:
-        """Return what a client sent; answer it with an error if it cannot be taken."""
+        """Return what a client sent; answer it with an error if it cannot be taken.
+
+        A client that does not wait for the session to begin is waited with.
+        """
+        await self._has_begun.wait()
         self._last_sent = data
         return await super().deserialize(data)
 
@@ -144,8 +141,12 @@ class OpenAiRealtimeSerializer(JsonSerializer):
             yield from self._tell_of_bot(kind, data)
         elif kind == "error":
             yield error_event("service_failed", data["error"], is_of_client=False)
-        elif state_in(kind, data) == State.LISTENING and self._session.turns:
-            yield from self._turns.give_up()
+        elif state_in(kind, data) == State.LISTENING:
+            if not self._has_begun.is_set():
+                self._has_begun.set()
+                yield event("session.created", session=self._session.described())
+            if self._session.turns:
+                yield from self._turns.give_up()
 
     def play(self, pcm: bytes) -> Iterable[Message]:
         """Return the events with a piece of the bot's voice."""

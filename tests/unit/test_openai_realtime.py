@@ -1,5 +1,6 @@
 """What clients of OpenAI's Realtime protocol are told, in which order, and what they may send."""
 
+import asyncio
 import json
 from collections.abc import Iterable
 from types import SimpleNamespace
@@ -119,7 +120,11 @@ class Client:
     async def begin(self) -> "Client":
         setup: Any = SimpleNamespace(audio_in_sample_rate=RATE_HZ, audio_out_sample_rate=24_000)
         await self.serializer.setup(setup)
+        await self.listen()
         return self
+
+    async def listen(self) -> None:
+        await self.happen("server-message", type="voice-state", state="listening")
 
     async def send(self, kind: str, **content: Any) -> Frame | None:
         return await self.serializer.deserialize(json.dumps({"type": kind, **content}))
@@ -294,9 +299,13 @@ def test_what_the_user_says_is_told_when_it_is_known_and_once() -> None:
 
 
 async def test_the_session_begins_once_and_says_who_answers() -> None:
-    client = await Client().begin()
+    client = Client()
+    too_soon = asyncio.create_task(client.send("response.cancel"))
+    await asyncio.sleep(0)
     await client.begin()
-    assert client.kinds == ["session.created"]
+    await too_soon
+    await client.listen()
+    assert client.kinds == ["session.created", "error"]
     session = client.told[0]["session"]
     assert session["model"] == "receptionist"
     assert session["audio"]["output"] == {
