@@ -24,17 +24,17 @@ models: .venv/installed ## get the offline models (MODELS=tiny|default|large)
 client: client/dist/index.html ## build the browser client
 
 # What does not listen to the clock runs side by side; the output of each comes when it has ended.
-test: setup .make/test-tools ## set up what the tests need and run all of them
+test: setup .make/test-tools ## set up what the tests need and run those for every change (15 minutes)
 	$(MAKE) --jobs=2 --output-sync=target unit lint client-test
-	$(BIN)/pytest tests/integration tests/e2e
+	$(BIN)/pytest -m 'not (long or faults)' tests/integration tests/e2e
 
 unit: .venv/installed ## run the tests that need neither models nor a browser
 	$(BIN)/pytest tests/unit
 
-integration: setup ## run the tests of the service with the offline models
+integration: setup ## run all tests of the service with the offline models (45 minutes)
 	$(BIN)/pytest tests/integration
 
-e2e: setup .make/test-tools ## run the tests with a real browser
+e2e: setup .make/test-tools ## run all tests with a real browser
 	$(BIN)/pytest tests/e2e
 
 evals: setup ## hold the conversations that every bot must get right, with offline models

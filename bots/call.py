@@ -27,27 +27,31 @@ from pipecat.processors.frameworks.rtvi.observer import (
     RTVIFunctionCallReportLevel,
     RTVIObserverParams,
 )
-from pipecat.runner.types import RunnerArguments, WebSocketRunnerArguments
+from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
-from bots.answerer import answerer_of
 from bots.errors import ServiceUnavailable
 from bots.listener import CallListener
 from bots.meter import Meter
+from bots.phone_transfer import phone_transfer
 from bots.pipeline import Brain, assemble, make_chained
-from bots.protocols import make_serializer
 from bots.recording import Recording
 from bots.registry import Bot, mcp_of
 from bots.resources import Resources
+from bots.serializers import serializer_for
 from bots.sounds import make_background
 from bots.speech_to_speech import SpeechToSpeech
+from bots.telephony import is_phone_call
+from bots.tools.desk import ToolResources
 from bots.transports import make_transport, room_lost_event
 from processors.background_audio import BackgroundAudio
+from processors.call_transfer import CallTransfer, PutThrough
 from processors.estimates import UsageObserver
 from processors.hang_up import HangUpObserver
 from processors.interrupted_tools import InterruptedTools
+from processors.keypad import make_keypad
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
 from processors.switchboard import transfer_in
@@ -89,8 +93,10 @@ class Call:
             none but the connection with the client.
         ends_with_client: Whether the bot leaves when its client does; else it waits in its room.
         background: What is heard behind the bot's voice; None for nothing.
+        put_through: Puts the caller through to a person; None where that cannot be done.
         speaks_rtvi: Whether its client says when it is ready.
         user_begins: Whether the bot waits for the user to speak first.
+        is_phone_call: Whether its client has a keypad, and hangs up when it leaves.
     """
 
     session_id: str
@@ -104,8 +110,10 @@ class Call:
     room_lost_event: str | None = None
     ends_with_client: bool = True
     background: BackgroundAudio | None = None
+    put_through: PutThrough | None = None
     speaks_rtvi: bool = True
     user_begins: bool = False
+    is_phone_call: bool = False
 
 
 async def make_call(
@@ -139,17 +147,13 @@ async def make_call(
     """
     await resources.mcp_servers.until_looked(mcp_of(bot, resources.settings))
     output = OutputPause()
-    audio = resources.settings.voice.realtime.audio
-    serializer = None
-    if isinstance(runner_args, WebSocketRunnerArguments):
-        serializer = make_serializer(
-            runner_args.transport_type,
-            runner_args.websocket.send_text,
-            answerer_of(bot, session_id, resources),
-        )
-    # To a client of a protocol, sound is an answer.
-    background = None if serializer else make_background(bot, audio)
-    transport = await make_transport(runner_args, output, background, serializer)
+    background = make_background(bot, resources.settings.voice.realtime.audio)
+    serializer = serializer_for(bot, session_id, runner_args, resources)
+    telephony = resources.settings.voice.realtime.telephony
+    transport = await make_transport(
+        runner_args, output, background, telephony=telephony, serializer=serializer
+    )
+    by_phone = is_phone_call(runner_args)
     if background:
         output.meanwhile = partial(_play, background, transport)
     return Call(
@@ -164,8 +168,10 @@ async def make_call(
         room_lost_event(runner_args),
         ends_with_client,
         background,
-        speaks_rtvi=not serializer,
+        phone_transfer(runner_args, transport, resources.settings.voice.realtime),
+        speaks_rtvi=not (serializer or by_phone),
         user_begins=serializer is not None,
+        is_phone_call=by_phone,
     )
 
 
@@ -186,6 +192,7 @@ class Conversation:
     Attributes:
         is_deserted: Whether the bot ended the call because the user said nothing any more.
         has_lost_client: Whether it ended because the client was gone, without having said so.
+        is_put_through: Whether the client was gone because a person has taken the call.
 
     Raises:
         ServiceUnavailable: If a service cannot be made.
@@ -194,6 +201,7 @@ class Conversation:
     def __init__(self, bot: Bot, call: Call) -> None:
         self.is_deserted = False
         self.has_lost_client = False
+        self.is_put_through = False
         if call.user_begins:
             bot = replace(bot, greeting="")
         self._bot = bot
@@ -204,6 +212,10 @@ class Conversation:
         self._transcript = TranscriptObserver(self._keep)
         self._interrupted_tools = InterruptedTools()
         self._meter = Meter(call.resources.settings.voice.prices, call.spent)
+        self._announcements = call.resources.settings.voice.realtime.announcements
+        self._transfer = (
+            CallTransfer(call.put_through, self._regret_transfer) if call.put_through else None
+        )
         self._prefill: Callable[[], Awaitable[None]] | None = None
         # Whether there is something that hears and speaks, and whether it has been told to begin.
         self._has_brain = asyncio.Event()
@@ -227,9 +239,11 @@ class Conversation:
             brain, assistant = chained.processors, chained.assistant
             self._follow(chained, False)
             self._has_brain.set()
-        self._pipeline = assemble(
-            call.transport, brain, assistant, self._recording.processor if self._recording else None
-        )
+        if call.is_phone_call:
+            brain = [*make_keypad(), *brain]
+        recorder = self._recording.processor if self._recording else None
+        behind = [it for it in (self._transfer, recorder) if it]
+        self._pipeline = assemble(call.transport, brain, assistant, behind)
         self._state = VoiceState(self._publish)
         self._hang_up_observer = HangUpObserver(self._hang_up)
         tools = FunctionCallObserver(include_results=True)
@@ -247,7 +261,7 @@ class Conversation:
                 tools,
                 metrics,
             ],
-            app_resources=call.resources,
+            app_resources=ToolResources(call.resources.desk, self._transfer),
             # What the model is told, knowledge included, is none of the client's business.
             rtvi_observer_params=RTVIObserverParams(
                 user_llm_enabled=False,
@@ -261,7 +275,6 @@ class Conversation:
             # Calls are ended by whoever started them, who knows why.
             idle_timeout_secs=None,
         )
-        self._announcements = call.resources.settings.voice.realtime.announcements
         # How many messages of the user there were when the bot asked whether anybody is there.
         self._asked_after: int | None = None
         self._clients: set[str] = set()
@@ -378,8 +391,17 @@ class Conversation:
             }
         )
 
+    @property
+    def _is_being_put_through(self) -> bool:
+        return self._transfer is not None and self._transfer.is_under_way
+
+    async def _regret_transfer(self) -> None:
+        """Tell the caller that nobody takes their call, and what becomes of what they want."""
+        await self.say(self._announcements.not_put_through)
+
     async def _hang_up(self) -> None:
         """Break off whatever is being said, because the client wants to hear no more."""
+        self.is_put_through = self._is_being_put_through
         await self._state.move(State.DISCONNECTING)
         await self._worker.cancel(reason="the client has hung up")
 
@@ -448,7 +470,9 @@ class Conversation:
             if self._clients:
                 return
             if self._call.ends_with_client:
-                self.has_lost_client = self._state.current is not State.DISCONNECTING
+                is_told = self._state.current is State.DISCONNECTING
+                self.has_lost_client = not (is_told or self._call.is_phone_call)
+                self.is_put_through = self._is_being_put_through
                 await self._worker.cancel(reason="the client has left")
             else:
                 await self._tell_of_client(False)
@@ -469,6 +493,7 @@ class Conversation:
             report_failure=self._call.listener.on_failure,
             meter=self._meter,
             is_recorded=self._recording is not None,
+            transfer=self._transfer,
         )
 
     def _follow(self, brain: Brain, is_speech_to_speech: bool) -> None:

@@ -109,6 +109,24 @@ def check_language(kind: Kind, config: ServiceConfig, settings: Settings) -> Non
         )
 
 
+def language_of_voice(config: ServiceConfig, settings: Settings) -> str | None:
+    """Return the language of an offline voice; None if it has yet to be pulled, or tells none.
+
+    Args:
+        config: Names the voice.
+        settings: Where models are.
+
+    Raises:
+        ServiceUnavailable: If none is named, or a path with nothing there.
+    """
+    choice = _name_or_path("tts", config)
+    try:
+        known = _languages_of("tts", choice, settings.models_dir or default_models_dir())
+    except (OSError, ValueError, KeyError):
+        return None
+    return next(iter(known)) if known else None
+
+
 @cache
 def _languages_of(kind: Kind, choice: str | Path, models_dir: Path) -> frozenset[str] | None:
     """Return what a model hears or speaks; None for one of the manifest that has yet to be pulled.

@@ -24,7 +24,7 @@ from bots.trust import SEPARATOR
 
 if TYPE_CHECKING:
     # Its package is an extra.
-    from pipecat.services.mcp_service import MCPClient
+    from bots.mcp_client import OwningMCPClient
 
 LOOK_SECS = 30.0
 """How long a server may take to be started and to say which tools it has."""
@@ -40,9 +40,6 @@ LEAVE_SECS = 5.0
 
 CLOSE_SECS = 10.0
 """How long the end of a process waits for servers; one that was started here is killed sooner."""
-
-PATIENCE_SECS = 2.0
-"""How long it waits for one that is being connected to."""
 
 MARGIN_SECS = 5.0
 """Pipecat ends a tool that does not keep to its own deadline so long after that."""
@@ -79,7 +76,7 @@ def check_package() -> None:
             "MCP servers need a package that is not installed (mcp). "
             "Run: uv pip install -e '.[mcp]'"
         )
-    import_module("pipecat.services.mcp_service")
+    import_module("bots.mcp_client")
 
 
 class McpServers:
@@ -145,7 +142,7 @@ class McpServer:
         self.tools: list[FunctionSchema] = []
         self._name = name
         self._config = config
-        self._client: MCPClient | None = None
+        self._client: OwningMCPClient | None = None
         self._looking: asyncio.Task[None] | None = None
         # By the clock: when it was looked for last, and until when the first calls wait for that.
         self._looked_at = -math.inf
@@ -175,8 +172,6 @@ class McpServer:
     async def close(self) -> None:
         """Leave it, whatever is going on."""
         if self._looking:
-            # Pipecat does not wait for the end of a connection that is given up as it is made.
-            await asyncio.wait({self._looking}, timeout=PATIENCE_SECS)
             self._looking.cancel()
             await asyncio.wait({self._looking})
         if self._client:
@@ -254,7 +249,7 @@ def _why_unusable(name: str, schema: FunctionSchema) -> str | None:
     return None
 
 
-async def _leave(client: "MCPClient") -> None:
+async def _leave(client: "OwningMCPClient") -> None:
     """End a connection, whatever becomes of it."""
     with suppress(TimeoutError):
         # Where its transport has failed, that is raised here, be it as a cancellation.
@@ -270,17 +265,18 @@ def _readable(result: Any) -> Any:
     return result
 
 
-def _make_client(config: McpServerConfig) -> "MCPClient":
+def _make_client(config: McpServerConfig) -> "OwningMCPClient":
     from mcp import StdioServerParameters
     from mcp.client.session_group import StreamableHttpParameters
-    from pipecat.services.mcp_service import MCPClient
+
+    from bots.mcp_client import OwningMCPClient
 
     if config.command:
         here = StdioServerParameters(command=config.command, args=config.args, env=config.env)
-        return MCPClient(here, tools_filter=config.tools)
+        return OwningMCPClient(here, tools_filter=config.tools)
     assert config.url
     there = StreamableHttpParameters(url=config.url, headers=config.headers, timeout=config.timeout)
-    return MCPClient(there, tools_filter=config.tools)
+    return OwningMCPClient(there, tools_filter=config.tools)
 
 
 def _tell_of_failure(looking: asyncio.Task[None]) -> None:

@@ -7,7 +7,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from bots.config import Kind, PriceConfig, ServiceConfig
 from processors.estimates import EstimatedRecord
-from processors.usage import Amounts, Used, whose_behalf
+from processors.usage import Amounts, Used, whole_prompt, whose_behalf
 
 UNKNOWN = "unknown"
 """The provider of a service that nobody has told of."""
@@ -64,9 +64,7 @@ class Meter:
 def amounts_of(record: ServiceUsageRecord) -> Amounts:
     """Return what Pipecat tells of a service, in the same terms for all providers."""
     completion = record.completion_tokens or 0
-    prompt = record.prompt_tokens or 0
-    # Some providers tell of a prompt without what was cached of it; the total is of everything.
-    prompt = max(prompt, (record.total_tokens or 0) - completion)
+    prompt = whole_prompt(record.prompt_tokens or 0, completion, record.total_tokens or 0)
     return Amounts(
         prompt_tokens=prompt,
         cached_tokens=record.cache_read_input_tokens or 0,

@@ -44,6 +44,7 @@ from bots.registry import Bot
 from bots.resources import Resources
 from bots.spoken_text import text_transforms
 from bots.team import make_team
+from bots.tools.desk import Transfer
 from processors.barge_in import BargeInStartStrategy
 from processors.client_control import ClientControl
 from processors.eager_turn import HOLDS
@@ -92,15 +93,15 @@ def assemble(
     transport: BaseTransport,
     brain: Sequence[FrameProcessor],
     assistant: FrameProcessor,
-    recorder: FrameProcessor | None = None,
+    behind: Sequence[FrameProcessor] = (),
 ) -> Pipeline:
     """Build the pipeline of one call.
 
     Args:
         transport: Where the user is.
         brain: What stands between the microphone and the loudspeaker.
-        assistant: What stands behind the loudspeaker.
-        recorder: Takes the sound of the call, and stands where both come by; None for none.
+        assistant: What tells of the bot's turns.
+        behind: What else stands behind the loudspeaker, where the sound of both comes by.
     """
     return Pipeline(
         [
@@ -108,7 +109,7 @@ def assemble(
             *brain,
             StraySpeechProcessor(),
             transport.output(),
-            *([recorder] if recorder else []),
+            *behind,
             assistant,
         ]
     )
@@ -125,6 +126,7 @@ def make_chained(
     report_failure: Report,
     meter: Meter,
     is_recorded: bool,
+    transfer: Transfer | None,
 ) -> Brain:
     """Make speech recognition, language model and voice of one call.
 
@@ -138,6 +140,7 @@ def make_chained(
         report_failure: Called when a service has failed.
         meter: Told whose services they are.
         is_recorded: Whether somebody behind them takes the sound of the microphone.
+        transfer: Puts the caller through to a person; None where that cannot be done.
 
     Raises:
         ServiceUnavailable: If a service cannot be made.
@@ -148,7 +151,7 @@ def make_chained(
     supervision = Supervision(
         realtime.failover, realtime.announcements, resources.circuits, report_failure, meter
     )
-    call = AgentCall(bot, session_id, resources, keep_tool_call)
+    call = AgentCall(bot, session_id, resources, keep_tool_call, transfer=transfer)
     if bot.specialists:
         mind, voiced = make_team(call, supervision, messages)
     else:
@@ -177,7 +180,7 @@ def make_chained(
     language = heard_by[0][1].language
     filter_transcripts(stt, realtime.transcripts, bot.transcript_filters, language=language)
     # What it is given to say, it hands on as it would say it.
-    spoken = text_transforms(bot.lexicon, spoken_by[0][1].language)
+    spoken = text_transforms(bot.lexicon, providers.spoken_language(*spoken_by[0], settings))
     for transform in (*bot.text_transforms, *spoken):
         tts.add_text_transformer(transform)
 

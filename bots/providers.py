@@ -25,9 +25,10 @@ from bots.cloud_clients import CloudClients
 from bots.config import Kind, ServiceConfig, SpeechToSpeechConfig
 from bots.errors import ConfigError, ServiceUnavailable
 from bots.local import LocalServices
-from bots.local_files import check_language
+from bots.local_files import check_language, language_of_voice
 from bots.registry import Bot
 from bots.settings import Settings
+from bots.speeds import pace
 from bots.tools.desk import TOOL_SECS
 from processors.hearing_failover import watched_stt
 from processors.llm_failover import watched_llm
@@ -48,18 +49,6 @@ TEMPERATURE = 0.7
 MAX_REALTIME_TOKENS = 4096
 MAX_REALTIME_SPEED = 1.5
 """The most that OpenAI's Realtime protocol takes."""
-
-SPEED_SETTINGS = ("speed", "speaking_rate", "prosody_speed")
-"""By these names voices are told how fast to speak."""
-
-SPEEDS = {
-    "cartesia": (0.6, 1.5),
-    "deepgram": (0.7, 1.5),
-    "elevenlabs": (0.7, 1.2),
-    "soniox": (0.7, 1.3),
-    "xai": (0.7, 1.5),
-}
-"""The slowest and the fastest that a service takes, where that is less than what a bot may want."""
 
 REALTIME_PATH = "/realtime"
 AZURE_PATH = "/openai/v1"
@@ -165,14 +154,30 @@ def check_bot(bot: Bot, settings: Settings) -> None:
         check(kind, provider, config)
         if provider == "local":
             check_language(kind, config, settings)
-        elif kind == "tts" and bot.speed and not _pace(provider, config, bot.speed):
-            raise ServiceUnavailable(
-                f"tts: {provider} has no speed of speech: leave it out, or take another voice"
-            )
+        elif kind == "tts" and bot.speed:
+            _check_speed(provider, config, bot.speed)
     if "tts" in settings.kinds and bot.mode_in(settings) == "speech_to_speech":
         # Without a key for it the others do.
         with suppress(ConfigError):
             check("realtime", *service_for("realtime", bot, settings))
+
+
+def _check_speed(provider: str, config: ServiceConfig, speed: float) -> None:
+    if speed != 1.0 and not _pace(provider, config, speed):
+        raise ServiceUnavailable(
+            f"tts: {provider} has no speed of speech: leave it out, or take another voice"
+        )
+
+
+def spoken_language(provider: str, config: ServiceConfig, settings: Settings) -> str | None:
+    """Return what a voice speaks; None if nobody has said.
+
+    Raises:
+        ServiceUnavailable: If an offline voice is not named, or not there.
+    """
+    if provider == "local" and config.language is None:
+        return language_of_voice(config, settings)
+    return config.language
 
 
 def without_price(bot: Bot, settings: Settings) -> set[str]:
@@ -275,8 +280,8 @@ def make_tts(
     """
     if provider == "local":
         return local.make_tts(speed)
-    pace = _pace(provider, config, speed) if speed != 1.0 else {}
-    return _make("tts", provider, config, clients, language=_language("tts", config), **pace)  # type: ignore[return-value]
+    wishes = {"language": _language("tts", config), **_pace(provider, config, speed)}
+    return _make("tts", provider, config, clients, **wishes)  # type: ignore[return-value]
 
 
 def make_realtime(
@@ -327,16 +332,13 @@ def make_realtime(
 
 
 def _pace(provider: str, config: ServiceConfig, speed: float) -> dict[str, Any]:
-    """Return the settings with which a voice speaks at a speed; none if it has no such setting."""
+    """Return what makes a voice speak at a speed; nothing for its own, or if it has no other."""
+    if speed == 1.0:
+        return {}
     protocol = config.pipecat or provider
-    service = _service_class("tts", protocol, config.service)
-    slowest, fastest = SPEEDS.get(protocol, (speed, speed))
-    speed = min(max(speed, slowest), fastest)
-    if protocol == "cartesia":
-        from pipecat.services.cartesia.tts import GenerationConfig
-
-        return {"generation_config": GenerationConfig(speed=speed)}
-    return {name: speed for name in SPEED_SETTINGS if name in _fields(service)}
+    known = _fields(_service_class("tts", protocol, config.service))
+    told = pace(protocol, config.model, speed)
+    return {name: value for name, value in told.items() if name in known}
 
 
 def _sound(

@@ -32,7 +32,6 @@ class Bot:
 
     Attributes:
         description: One line for people who choose a bot.
-        name: By which voice.yaml has it.
         prompt: File in bots/prompts: who the bot is, and how it talks; None if `instructions` say
             that.
         greeting: Its first words; "" for none.
@@ -75,7 +74,6 @@ class Bot:
     """
 
     description: str
-    name: str = ""
     prompt: str | None = None
     greeting: str = ""
     knowledge: str | None = None
@@ -161,7 +159,6 @@ def load_bot(name: str, settings: Settings) -> Bot:
     own_voices = bot.own_voices if entry.own_voices is None else entry.own_voices
     bot = replace(
         bot,
-        name=name,
         agent=entry.agent or bot.agent,
         remote=name if entry.remote else None,
         specialists=bot.specialists if entry.specialists is None else (*entry.specialists,),

@@ -1,6 +1,7 @@
 """What all calls of a process share: settings, models, stores. Opened once, closed last."""
 
 import asyncio
+import pickle
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -148,11 +149,14 @@ def check_bots(settings: Settings) -> list[Bot]:
     """Load the bots of the settings, and import what their calls need.
 
     Raises:
-        ConfigError: If a profile has no provider that can be used.
+        ConfigError: If a profile has no provider that can be used, or a bot has functions that
+            cannot be sent to the process of a call.
         ServiceUnavailable: If a key or a package is missing.
         UnknownBot: If a bot cannot be loaded.
     """
     bots = {name: load_bot(name, settings) for name in settings.bots}
+    if problems := [it for name, bot in bots.items() for it in _not_sendable(name, bot)]:
+        raise ConfigError("the bots", problems)
     for name, bot in bots.items():
         providers.check_bot(bot, settings)
         _check_agent(bot, settings)
@@ -162,6 +166,20 @@ def check_bots(settings: Settings) -> list[Bot]:
     if any(bot.mcp for bot in bots.values() if not bot.remote):
         check_package()
     return [*bots.values()]
+
+
+def _not_sendable(name: str, bot: Bot) -> list[str]:
+    """Return which functions of a bot cannot be found by other processes, a line for each."""
+    problems = []
+    for place in ("tools", "text_transforms", "transcript_filters"):
+        for function in getattr(bot, place):
+            try:
+                pickle.dumps(function)
+            except (pickle.PicklingError, AttributeError, TypeError) as error:
+                what = getattr(function, "__qualname__", function)
+                why = f"{what} must be a function of a module, by its own name ({error})"
+                problems.append(f"{name}: {place}: {why}")
+    return problems
 
 
 @cache

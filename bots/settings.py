@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from bots.config import (
     KINDS,
+    PHONE_PROVIDERS,
     BotEntry,
     BusConfig,
     Kind,
@@ -43,7 +44,9 @@ DEFAULT_CONFIG = Path(__file__).parent.parent / "voice.yaml"
 ROOM_SERVICES = ("daily", "livekit")
 """Services where rooms can be had, as they are named in `voice.realtime`."""
 
-SECRETS = {"api_key", "api_secret", "secret", "credential", "dialin_secret", "redis_url"}
+SECRETS = {
+    *("api_key", "api_secret", "auth_token", "secret", "credential", "dialin_secret", "redis_url")
+}
 
 HOLDS_SECRETS = re.compile(r"mcp\.[^.]+\.(headers|env)\..+")
 """Where any value may be one, or have one in it."""
@@ -222,6 +225,8 @@ def _note_missing_variables(raw: dict[str, Any], env: Mapping[str, str]) -> None
     voice = _part(raw, "voice")
     realtime = _part(voice, "realtime")
     services = [_part(realtime, name) for name in ROOM_SERVICES]
+    telephony = _part(realtime, "telephony")
+    services += [_part(telephony, name) for name in PHONE_PROVIDERS]
     for provider in _part(voice, "providers").values():
         services += provider.values() if isinstance(provider, dict) else ()
     for service in services:

@@ -107,7 +107,9 @@ def _make_agent(bot: Bot, question: Question, keep: Keep, resources: Resources) 
         instructions=instructions,
     )
     colleagues = {} if settings.has_small_llm else question.colleagues
-    return PipelineAgent(mind.processors, mind.tools, colleagues, resources, meter.provider_of)
+    return PipelineAgent(
+        mind.processors, mind.tools, colleagues, call.tool_resources, meter.provider_of
+    )
 
 
 async def _ignore(_failure: Failure) -> None:

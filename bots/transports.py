@@ -1,6 +1,6 @@
 """The transport of a call, of whichever kind its session asks for."""
 
-from typing import Any
+from typing import Any, cast
 
 from pipecat.runner.types import (
     DailyRunnerArguments,
@@ -15,6 +15,8 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 
 from bots.audio_receiver import hear_without_delay
+from bots.config import PhoneProvider, TelephonyConfig
+from bots.telephony import Start, phone_params
 from processors.background_audio import BackgroundAudio
 from processors.output_pause import OutputPause
 from processors.protocols.json_serializer import JsonSerializer
@@ -39,6 +41,8 @@ async def make_transport(
     runner_args: RunnerArguments,
     output: OutputPause,
     background: BackgroundAudio | None = None,
+    *,
+    telephony: TelephonyConfig,
     serializer: JsonSerializer | None = None,
 ) -> BaseTransport:
     """Make the transport that the arguments of a session ask for.
@@ -47,7 +51,8 @@ async def make_transport(
         runner_args: The arguments.
         output: Pauses what it plays.
         background: Is mixed into that; None for nothing.
-        serializer: Speaks the protocol of a client at a WebSocket; None for RTVI.
+        telephony: How phone calls are ended.
+        serializer: Speaks the protocol of a client at a WebSocket; None for RTVI, or a phone's.
 
     Raises:
         ValueError: If Pipecat does not know the kind of session.
@@ -86,9 +91,16 @@ async def make_transport(
         # Whoever accepted the socket has looked at where it comes from.
         return FastAPIWebsocketParams(**audio, serializer=RTVISerializer(), allowed_origins=[])
 
-    if isinstance(runner_args, WebSocketRunnerArguments) and serializer:
-        params = FastAPIWebsocketParams(**audio, serializer=serializer, allowed_origins=[])
-        return SocketTransport(runner_args.websocket, params)
+    if isinstance(runner_args, WebSocketRunnerArguments):
+        kind, socket = runner_args.transport_type, runner_args.websocket
+        own: dict[str, Any] | None = None
+        if isinstance(runner_args.call_data, Start):
+            own = phone_params(cast(PhoneProvider, kind), runner_args.call_data, telephony)
+        elif serializer:
+            own = {"serializer": serializer}
+        if own:
+            params = FastAPIWebsocketParams(**{**audio, **own}, allowed_origins=[])
+            return SocketTransport(socket, params)
 
     if isinstance(runner_args, SmallWebRTCRunnerArguments):
         # Again for the peer connection that follows when a client has lost the first.

@@ -16,7 +16,7 @@ from gguf import GGMLQuantizationType as Kind
 from gguf import GGUFReader, GGUFValueType, GGUFWriter, ReaderTensor
 from gguf.quants import dequantize
 
-from engines.kept import kept_stem, replacing
+from engines.kept import delete_older, kept_stem, replacing
 
 SLOW = {Kind.Q4_1, Kind.Q5_0, Kind.Q5_1}
 
@@ -75,6 +75,7 @@ def fast_weights(model: Path, kept: Path) -> Path:
                 part.symlink_to(model.resolve())
     except OSError:
         return model
+    delete_older(model, [fast])
     return fast
 
 

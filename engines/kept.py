@@ -1,8 +1,9 @@
 """What is made from a model once and kept for the next start."""
 
+import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,6 +38,21 @@ def replacing(path: Path) -> Iterator[Path]:
             # Another process may have been faster.
             if not path.exists():
                 raise
+
+
+def delete_older(source: Path, made: Sequence[Path]) -> None:
+    """Delete what was made of a model in another state of it, or by another version.
+
+    Args:
+        source: The model's file.
+        made: The files that were made of it now, in one folder, with names by `kept_stem`.
+    """
+    state = "-[0-9a-f]+-[0-9a-f]+"
+    name = re.compile(rf"{re.escape(source.stem)}{state}(\.\w+)?{re.escape(source.suffix)}")
+    with suppress(OSError):
+        for file in made[0].parent.iterdir():
+            if name.fullmatch(file.name) and file not in made:
+                file.unlink(missing_ok=True)
 
 
 def open_folder(kept: Path, source: Path, kind: str, version: str) -> Path | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from engines.kept import kept_stem, replacing
+from engines.kept import delete_older, kept_stem, replacing
 
 SPEAKER = "sid"
 """Input of a voice with several speakers, which both halves want to know."""
@@ -73,6 +73,7 @@ def cut_file(model: Path, kept: Path) -> tuple[Path, Path] | Halves | None:
                 part.write_bytes(content)
     except OSError:
         return halves
+    delete_older(model, [front, vocoder])
     return front, vocoder
 
 

@@ -196,7 +196,7 @@ class AgentLLMService(LLMService[Any]):
 
     async def _answer(self, context: LLMContext) -> None:
         failure: AgentFailed | None = None
-        self._written, self._is_due, self._has_told = "", True, False
+        self._written, self._is_due, self._has_told = "", False, False
         try:
             await self._start_response()
             if self._stream:
@@ -204,6 +204,7 @@ class AgentLLMService(LLMService[Any]):
                 await self._stream.stopped()
             question = question_in(context.get_messages())
             self._stream = _Stream(self._agent.stream_response(*question), self.create_task)
+            self._is_due = True
             await self._give_out(self._stream, context)
         except AgentFailed as error:
             failure = error
@@ -264,6 +265,7 @@ class AgentLLMService(LLMService[Any]):
             completion_tokens=used.completion,
             total_tokens=used.prompt + used.completion,
             cache_read_input_tokens=used.cached,
+            cache_creation_input_tokens=used.cache_write,
         )
         name = on_behalf(used.provider, self.name) if used.provider else self.name
         data = LLMUsageMetricsData(processor=name, model=used.model, value=tokens)
@@ -278,6 +280,7 @@ class AgentLLMService(LLMService[Any]):
             prompt=tokens.prompt_tokens,
             completion=tokens.completion_tokens,
             cached=0,
+            cache_write=0,
             is_estimated=True,
         )
         await self._count(used)

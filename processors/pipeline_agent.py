@@ -39,6 +39,7 @@ from processors.text_agent import (
     ToolFinished,
     ToolStarted,
 )
+from processors.usage import whole_prompt
 
 MAX_WAITING = 100
 """Pieces of an answer that wait to be taken; above, the pipeline waits."""
@@ -108,13 +109,15 @@ class _Gatherer(FrameProcessor):
                 await self._end_if_over()
 
     def _tokens_of(self, used: LLMUsageMetricsData) -> TokensUsed:
+        told = used.value
         return TokensUsed(
-            used.value.prompt_tokens,
-            used.value.completion_tokens,
-            used.value.cache_read_input_tokens or 0,
+            whole_prompt(told.prompt_tokens, told.completion_tokens, told.total_tokens),
+            told.completion_tokens,
+            told.cache_read_input_tokens or 0,
             provider=self._provider_of(used.processor),
             model=used.model,
-            is_estimated=isinstance(used.value, EstimatedUsage),
+            is_estimated=isinstance(told, EstimatedUsage),
+            cache_write=told.cache_creation_input_tokens or 0,
         )
 
     async def _settle(self, tool: str, done: ToolFinished, asks_again: bool | None) -> None:

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from pipecat.frames.frames import InputAudioRawFrame
 
+NOTHING_SAID = "nothing-said"
+"""Type of the server's message of RTVI that there was no speech in an utterance."""
+
 
 @dataclass
 class FinalAudioFrame(InputAudioRawFrame):

@@ -20,6 +20,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.openai.realtime.events import (
     ClientEvent,
+    ConversationItemAdded,
     ResponseCreateEvent,
     SessionUpdateEvent,
 )
@@ -33,6 +34,9 @@ ANSWER_SECS = 8.0
 
 PAUSE_SECS = 4.0
 """How long it may pause: its sound comes faster than it is played."""
+
+WRITING_SECS = 30.0
+"""How long it may write the arguments of a tool, of which nothing is told until it has."""
 
 SPEECH_SECS = 1.0
 """Shorter speech may have been none: that the service takes no notice of it is no failure."""
@@ -117,6 +121,12 @@ class RealtimeSession(OpenAIRealtimeLLMService):
         if frame.tool_call_id in self._open_function_calls:
             await self._send_tool_result(frame.tool_call_id, INTERRUPTED)
             self._completed_tool_calls.add(frame.tool_call_id)
+
+    async def _handle_evt_conversation_item_added(self, evt: ConversationItemAdded) -> None:
+        """Take what comes next in the conversation; nothing is heard while it is a tool's call."""
+        await super()._handle_evt_conversation_item_added(evt)
+        if evt.item.type == "function_call":
+            self._expect(WRITING_SECS)
 
     async def _on_error(self, _: object, error: ErrorFrame) -> None:
         # What goes wrong in a tool is told to the model.

@@ -72,6 +72,7 @@ class TokensUsed:
         provider: Whose it is; None for that of the bot.
         model: Which one; None for that of the bot.
         is_estimated: Whether the model has not told, and it was estimated.
+        cache_write: Of `prompt`, those that it kept for later.
     """
 
     prompt: int
@@ -80,6 +81,7 @@ class TokensUsed:
     provider: str | None = None
     model: str | None = None
     is_estimated: bool = False
+    cache_write: int = 0
 
 
 Chunk = str | ToolStarted | ToolFinished | Handoff | TokensUsed

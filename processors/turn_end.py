@@ -22,13 +22,14 @@ from pipecat.frames.frames import (
 )
 from pipecat.metrics.metrics import TurnMetricsData
 from pipecat.processors.frame_processor import FrameProcessorSetup
+from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
 
 from engines.reading import Ending, Reading
 from processors.eager_turn import Holds, hold_secs, over_probability
 from processors.output_pause import OutputPause
-from processors.push_to_talk import FinalAudioFrame
+from processors.push_to_talk import NOTHING_SAID, FinalAudioFrame
 from processors.speech_pause import PauseDetector
 from processors.words_due import NothingSaidFrame, words_due_after
 
@@ -187,9 +188,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                 self._judge.append_audio(frame.audio, self._speaking)
                 await self._hear(frame.audio)
                 if isinstance(frame, FinalAudioFrame):
-                    self._released_at = _now()
-                    if not self._speaking:
-                        await self._start_ending()
+                    await self._release()
             case VADUserStartedSpeakingFrame():
                 self._speaking = True
                 self._words_due += 1
@@ -225,6 +224,14 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             case NothingSaidFrame():
                 await self._have_words(finalized=True)
         return ProcessFrameResult.CONTINUE
+
+    async def _release(self) -> None:
+        """End the turn as soon as it is known what was said; tell the client if nothing was."""
+        self._released_at = _now()
+        if not self._speaking and not self._open:
+            await self.push_frame(RTVIServerMessageFrame({"type": NOTHING_SAID}))
+        elif not self._speaking:
+            await self._start_ending()
 
     async def _handle_transcript(self, frame: TranscriptionFrame) -> None:
         if frame.text.strip():

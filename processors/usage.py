@@ -59,6 +59,17 @@ class Used:
     cost: float | None
 
 
+def whole_prompt(prompt: int, completion: int, total: int) -> int:
+    """Return how many tokens were read, of which some providers leave out what was cached.
+
+    Args:
+        prompt: Tokens of the prompt, as they are told.
+        completion: Tokens that were written.
+        total: Of everything; 0 if it is not told.
+    """
+    return max(prompt, total - completion)
+
+
 def on_behalf(provider: str, processor: str) -> str:
     """Return the name under which a processor tells what another one's service consumes for it.
 

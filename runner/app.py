@@ -19,7 +19,17 @@ from starlette.routing import Match, Mount
 from bots.errors import ParlanteError
 from bots.resources import Resources, reconfigured
 from bots.settings import Settings
-from runner.api import config, daily, events, openai_realtime, ops, protocols, rtvi, sessions
+from runner.api import (
+    config,
+    daily,
+    events,
+    openai_realtime,
+    ops,
+    protocols,
+    rtvi,
+    sessions,
+    telephony,
+)
 from runner.api.body_limit import BodyLimit
 from runner.api.worker_port import WorkerPort
 from runner.auth import Gate, is_loopback
@@ -108,6 +118,8 @@ def create_app(
     app.include_router(openai_realtime.router)
     app.include_router(rtvi.router)
     app.include_router(daily.router)
+    for provider in resources.settings.voice.realtime.telephony.providers:
+        app.include_router(telephony.make_router(provider))
     app.include_router(sessions.router)
     app.include_router(config.router)
     app.include_router(events.router)

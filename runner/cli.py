@@ -99,7 +99,15 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
 
     talk = commands.add_parser("talk", parents=[common], help="hold a conversation in the terminal")
-    talk.add_argument("--url", help="a running service; without it, one is started for the talk")
+    talk.add_argument(
+        "--url", help="a running service, or a socket of it; without it, one is started"
+    )
+    talk.add_argument(
+        "--protocol",
+        choices=["webrtc", "websocket", "voice-agent", "sandwich", "realtime"],
+        default="webrtc",
+        help="how to speak with it (webrtc); see docs/protocols.md",
+    )
     talk.add_argument("--key", help="an API key of that service, where it is not open")
     talk.add_argument("--wav", type=Path, metavar="IN", help="say what is in this file")
     talk.add_argument("--out", type=Path, metavar="OUT", help="write the bot's voice to this file")
@@ -163,6 +171,7 @@ def _talk(args: argparse.Namespace) -> int:
         args.config,
         settings_overrides(args),
         url=args.url,
+        protocol=args.protocol,
         key=args.key,
         wav=args.wav,
         out=args.out,

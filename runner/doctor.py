@@ -66,6 +66,7 @@ def examine(config: Path | None, overrides: Mapping[str, Any]) -> int:
     report("database", lambda: _database(settings))
     report("bus", lambda: _bus(settings))
     report("client", _client)
+    report("telephony", lambda: _telephony(settings))
     report("ice", lambda: _ice(settings))
     return 0 if healthy else 1
 
@@ -131,6 +132,19 @@ def _mcp_server(settings: Settings, name: str) -> str:
             await servers.close()
 
     return f"answers, {asyncio.run(look())} tool(s)"
+
+
+def _telephony(settings: Settings) -> str:
+    config = settings.voice.realtime.telephony
+    if not config.with_keys:
+        return "no phone provider has its keys here"
+    if not config.public_url:
+        raise OSError(
+            f"{', '.join(config.with_keys)}: set voice.realtime.telephony.public_url to where "
+            "providers reach this service, or their calls are not taken"
+        )
+    base = config.public_url.rstrip("/")
+    return "calls come to " + ", ".join(f"{base}/telephony/{name}" for name in config.providers)
 
 
 def _client() -> str:

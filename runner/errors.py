@@ -1,26 +1,28 @@
-"""Errors of the service, and what a client sees of them.
+"""Errors of the service, and what a client sees of them: over HTTP, and over a WebSocket.
 
 ParlanteError (bots.errors)
-├── ConfigError, ServiceUnavailable, DatabaseUnavailable, UnknownBot
+├── ConfigError, ServiceUnavailable      1011
+├── DatabaseUnavailable                  1013
+├── UnknownBot                           1003
 └── ServiceError
-    ├── Unauthenticated       401  4003
-    ├── KeySetUnavailable     503
-    ├── Forbidden             403
-    ├── SessionNotFound       404  4003
-    ├── RecordingNotFound     404
-    ├── SessionTaken          409  4003
-    ├── OriginNotAllowed      403  4003
-    ├── SessionLimitExceeded  429
-    ├── StartRateExceeded     429
-    ├── Overloaded            503
-    ├── ServiceDraining       503
-    ├── ProcessUnavailable    503
-    ├── SessionsDisabled      503
-    ├── BodyTooLarge          413
-    ├── InvalidRequest        422
-    ├── TransportUnavailable  400
-    ├── RoomUnavailable       502
-    └── ConnectionFailed      422
+    ├── Unauthenticated             401  4003
+    ├── KeySetUnavailable           503  1013
+    ├── Forbidden                   403  4003
+    ├── SessionNotFound             404  4003
+    ├── RecordingNotFound           404  4003
+    ├── SessionTaken                409  4003
+    ├── OriginNotAllowed            403  4003
+    ├── SessionLimitExceeded        429  1013
+    ├── StartRateExceeded           429  1013
+    ├── Overloaded                  503  1013
+    ├── ServiceDraining             503  1013
+    ├── ProcessUnavailable          503  1013
+    ├── SessionsDisabled            503  1013
+    ├── BodyTooLarge                413  1008
+    ├── InvalidRequest              422  1008
+    ├── TransportUnavailable        400  1008
+    ├── RoomUnavailable             502  1013
+    └── ConnectionFailed            422  1008
 """
 
 from typing import Any
@@ -28,7 +30,10 @@ from typing import Any
 from bots.errors import DatabaseUnavailable, ParlanteError, ServiceUnavailable
 from bots.registry import UnknownBot
 
+WS_NO_SUCH_BOT = 1003
+WS_CANNOT_BE_TAKEN = 1008
 WS_INTERNAL_ERROR = 1011
+WS_TRY_AGAIN_LATER = 1013
 DATABASE_RETRY_SECS = 5
 WS_REFUSED = 4003
 """What Pipecat's own runner closes a WebSocket with that it does not want."""
@@ -39,13 +44,11 @@ class ServiceError(ParlanteError):
 
     Attributes:
         http_status: What an HTTP client gets.
-        ws_close_code: What a WebSocket is closed with.
         retryable: Whether the same request may work later.
         retry_after_secs: When; None if nobody can say.
     """
 
     http_status = 500
-    ws_close_code = WS_INTERNAL_ERROR
     retryable = False
     retry_after_secs: int | None = None
 
@@ -55,7 +58,6 @@ class Unauthenticated(ServiceError):
 
     code = "UNAUTHENTICATED"
     http_status = 401
-    ws_close_code = WS_REFUSED
 
 
 class KeySetUnavailable(ServiceError):
@@ -79,7 +81,6 @@ class SessionNotFound(ServiceError):
 
     code = "SESSION_NOT_FOUND"
     http_status = 404
-    ws_close_code = WS_REFUSED
 
 
 class RecordingNotFound(ServiceError):
@@ -94,7 +95,6 @@ class SessionTaken(ServiceError):
 
     code = "SESSION_TAKEN"
     http_status = 409
-    ws_close_code = WS_REFUSED
 
 
 class OriginNotAllowed(ServiceError):
@@ -102,7 +102,6 @@ class OriginNotAllowed(ServiceError):
 
     code = "ORIGIN_NOT_ALLOWED"
     http_status = 403
-    ws_close_code = WS_REFUSED
 
 
 class SessionLimitExceeded(ServiceError):
@@ -237,7 +236,13 @@ def is_retryable(error: ParlanteError) -> bool:
 
 def ws_close_code(error: ParlanteError) -> int:
     """Return the code that a WebSocket is closed with because of `error`."""
-    return error.ws_close_code if isinstance(error, ServiceError) else WS_INTERNAL_ERROR
+    if is_retryable(error):
+        return WS_TRY_AGAIN_LATER
+    if isinstance(error, UnknownBot):
+        return WS_NO_SUCH_BOT
+    if not isinstance(error, ServiceError):
+        return WS_INTERNAL_ERROR
+    return WS_REFUSED if error.http_status in (401, 403, 404, 409) else WS_CANNOT_BE_TAKEN
 
 
 def error_body(code: str, message: str, *, retryable: bool) -> dict[str, Any]:

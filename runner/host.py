@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import cast
 
 from aiortc import RTCIceServer
 from fastapi import HTTPException
@@ -25,11 +26,12 @@ from pipecat.transports.smallwebrtc.request_handler import (
 )
 
 from bots.call import Conversation, make_call
-from bots.config import RealtimeConfig
+from bots.config import PHONE_PROVIDERS, PhoneProvider, RealtimeConfig
 from bots.errors import ParlanteError
 from bots.listener import CallListener
 from bots.registry import Bot
 from bots.resources import Resources
+from bots.telephony import Start, read_start
 from processors.transcript import Past
 from runner.errors import ConnectionFailed, SessionNotFound, SessionTaken
 from runner.lines import Connection, EndReason, Line
@@ -43,7 +45,7 @@ _BROKEN_SDP = (AssertionError, AttributeError, IndexError, KeyError)
 
 
 FIRST_WORD_SECS = 10.0
-"""How long an eval harness may take to say that it is one."""
+"""How long an eval harness may take to say that it is one, and a phone call to begin."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class CallPlan:
 
     Attributes:
         session_id: Whose it is.
-        bot: Who answers.
+        bot_name: Who answers.
+        bot: The same, loaded.
         listener: Told what happens in it.
         recall: Tells what was said in the session before.
         created_at: When the session was started.
@@ -60,6 +63,7 @@ class CallPlan:
     """
 
     session_id: str
+    bot_name: str
     bot: Bot
     listener: CallListener
     recall: Callable[[], Awaitable[Past]]
@@ -220,20 +224,25 @@ class SessionHost:
         Args:
             plan: What the call is made of.
             socket: The connection, accepted.
-            transport: Whether it is a `websocket` of RTVI, of the `eval` harness, or which of
-                `PROTOCOLS` is spoken.
+            transport: Whether it is a `websocket` of RTVI, of the `eval` harness or of a phone
+                provider, or which of `PROTOCOLS` is spoken.
 
         Returns:
             The call, whose end is to be waited for: the server closes the socket after.
 
         Raises:
             SessionTaken: If the session has a client.
-            ConnectionFailed: If the client does not say what an eval harness says first.
+            ConnectionFailed: If the client does not say what an eval harness, or the phone
+                provider, begins with.
             ParlanteError: If the bot cannot be made.
         """
-        arguments = WebSocketRunnerArguments(websocket=socket, session_id=plan.session_id)
+        arguments = WebSocketRunnerArguments(
+            websocket=socket, session_id=plan.session_id, body={"bot": plan.bot_name}
+        )
         if transport != "eval":
             arguments.transport_type = transport
+            if transport in PHONE_PROVIDERS:
+                arguments.call_data = await _start_of_stream(socket, transport)
             return await self._start(plan, socket, arguments)
         try:
             async with asyncio.timeout(FIRST_WORD_SECS):
@@ -332,6 +341,20 @@ class SessionHost:
         self._lines[session_id] = line
         line.start(conversation, on_end)
         return line
+
+
+async def _start_of_stream(socket: SocketConnection, provider: str) -> Start:
+    """Wait for the beginning of a media stream; what comes before is passed over.
+
+    Raises:
+        ConnectionFailed: If it does not come.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FIRST_WORD_SECS):
+            while (message := await socket.receive())["type"] != "websocket.disconnect":
+                if start := read_start(cast(PhoneProvider, provider), message.get("text") or ""):
+                    return start
+    raise ConnectionFailed(f"nothing was said that a call of {provider} begins with")
 
 
 def _pc_id(line: Line) -> str | None:

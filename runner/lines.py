@@ -31,6 +31,8 @@ class EndReason(StrEnum):
 
     HUNG_UP = "hung_up"
     """The client said that it hangs up, or the bot did."""
+    TRANSFERRED = "transferred"
+    """The caller was put through to a person."""
     CLIENT_LEFT = "client_left"
     """The client closed its connection, and did not come back."""
     PEER_LOST = "peer_lost"
@@ -273,6 +275,8 @@ async def _outcome(call: asyncio.Task[None], conversation: Conversation) -> EndR
         return EndReason.ERROR
     if conversation.is_deserted:
         return EndReason.USER_IDLE
+    if conversation.is_put_through:
+        return EndReason.TRANSFERRED
     return EndReason.CLIENT_LEFT if conversation.has_lost_client else EndReason.HUNG_UP
 
 

@@ -5,17 +5,12 @@ what the bot says, and reads the RTVI messages of the data channel.
 """
 
 import asyncio
-import fractions
 import json
-import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
-import numpy as np
-import numpy.typing as npt
 from aiortc import (
     RTCConfiguration,
     RTCIceServer,
@@ -27,154 +22,41 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, AudioResampler
 
 from bots.audio_receiver import hear_without_delay
-from bots.errors import ParlanteError
 from bots.loopback import connect_over_loopback_when_alone
+from runner.clients.client import HTTP_SECS, SAMPLE_RATE_HZ, TalkFailed, post, with_key
+from runner.clients.rtvi import READY, RtviClient, is_kind, rtvi_message
 
-SAMPLE_RATE_HZ = 48_000
-FRAME_SAMPLES = SAMPLE_RATE_HZ // 50
 PING_INTERVAL_SECS = 1.0
 """Pipecat takes a peer for lost that has once pinged and then is silent for 3 s."""
 
 HANG_UP_SECS = 1.0
 """How long the bot, which may be in the midst of a sentence, is waited for after a hang-up."""
 
-PAUSE_SECS = 1.5
-"""A silence after which the bot is taken to have finished: between two sentences there may be a
-shorter one."""
 
-MAX_WAITING_SAMPLES = SAMPLE_RATE_HZ // 5
-"""Sound of a live microphone that may wait to be sent: 200 ms. Its clock is not the peer's."""
+class Peer(RtviClient):
+    """One client in one call over WebRTC; use `connect` to make one.
 
-Pcm = npt.NDArray[np.int16]
-
-
-class TalkFailed(ParlanteError):
-    """A conversation could not be held."""
-
-    code = "TALK_FAILED"
-
-
-class Microphone(MediaStreamTrack):
-    """An audio track that plays what it is given, in real time, and silence between."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._pending = np.zeros(0, np.int16)
-        self._spoken = asyncio.Event()
-        self._spoken.set()
-        self._timestamp = 0
-        self._started_at = 0.0
-
-    def hear(self, pcm: Pcm) -> None:
-        """Play 16-bit mono audio at 48 kHz as it comes; what has waited too long is dropped."""
-        self._pending = np.concatenate([self._pending, pcm])[-MAX_WAITING_SAMPLES:]
-
-    async def say(self, pcm: Pcm) -> None:
-        """Play 16-bit mono audio at 48 kHz; returns when its last sample has been sent."""
-        self._pending = np.concatenate([self._pending, pcm])
-        self._spoken.clear()
-        await self._spoken.wait()
-
-    async def recv(self) -> AudioFrame:
-        """Return the next 20 ms, when they are due."""
-        if self._timestamp == 0:
-            self._started_at = time.monotonic()
-        due = self._started_at + self._timestamp / SAMPLE_RATE_HZ
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        samples, self._pending = self._pending[:FRAME_SAMPLES], self._pending[FRAME_SAMPLES:]
-        if not self._pending.size:
-            self._spoken.set()
-        samples = np.pad(samples, (0, FRAME_SAMPLES - samples.size))
-        frame = AudioFrame.from_ndarray(samples[None], layout="mono")
-        frame.sample_rate = SAMPLE_RATE_HZ
-        frame.pts = self._timestamp
-        frame.time_base = fractions.Fraction(1, SAMPLE_RATE_HZ)
-        self._timestamp += FRAME_SAMPLES
-        return frame
-
-
-class Peer:
-    """One client in one call; use `connect` to make one.
+    A piece of `heard` is a packet, and `closed` is set when the bot's sound has ended.
 
     Attributes:
         session_id: The session it is in, with what lets into it.
         pc_id: Names its connection to the service; "" before there is one.
-        microphone: What it says.
-        on_heard: Takes each packet of what the bot says; by default they are kept in `heard`.
-        heard: Everything the bot has sent, 16-bit mono at 48 kHz, a piece for each packet.
-        messages: Every RTVI message it got, oldest first.
-        closed: Set when the bot's sound has ended, and so the call.
     """
 
     def __init__(self, session_id: str, pc: RTCPeerConnection) -> None:
+        super().__init__()
         self.session_id = session_id
         self.pc_id = ""
-        self.microphone = Microphone()
-        self.heard: list[Pcm] = []
-        self.on_heard: Callable[[Pcm], None] = self.heard.append
-        self.messages: list[dict[str, Any]] = []
-        self.closed = asyncio.Event()
         self._pc = pc
-        self._changed = asyncio.Event()
         self._channel: Any = None
 
     def send(self, kind: str, data: Any = None) -> None:
         """Send an RTVI message, such as `send-text`."""
-        message = {"label": "rtvi-ai", "id": uuid.uuid4().hex[:8], "type": kind, "data": data}
-        self._channel.send(json.dumps(message))
+        self._channel.send(json.dumps(rtvi_message(kind, data)))
 
-    async def wait_for(
-        self, wanted: Callable[[dict[str, Any]], bool], *, timeout: float, after: int = 0
-    ) -> dict[str, Any]:
-        """Return the first RTVI message that is `wanted`.
-
-        Args:
-            wanted: Tells whether it is the one.
-            timeout: Seconds to wait.
-            after: Messages to skip: `len(peer.messages)` at some moment before.
-
-        Raises:
-            TimeoutError: If it does not come.
-        """
-        async with asyncio.timeout(timeout):
-            while True:
-                for message in self.messages[after:]:
-                    if wanted(message):
-                        return message
-                self._changed.clear()
-                await self._changed.wait()
-
-    async def wait_for_state(self, state: str, *, timeout: float, after: int = 0) -> None:
-        """Wait until the bot is in a voice state: "listening", "speaking" and so on.
-
-        Raises:
-            TimeoutError: If it does not come to it.
-        """
-        await self.wait_for(
-            lambda m: m["type"] == "server-message" and m["data"].get("state") == state,
-            timeout=timeout,
-            after=after,
-        )
-
-    async def hear_out(self, *, timeout: float, after: int = 0) -> None:
-        """Wait until the bot has spoken and has nothing more to say.
-
-        Args:
-            timeout: Seconds until it starts, and for each pause in its speech.
-            after: Messages to skip: `len(peer.messages)` at some moment before.
-
-        Raises:
-            TimeoutError: If it does not speak, or does not stop.
-        """
-        while True:
-            stopped = await self.wait_for(_is("bot-stopped-speaking"), timeout=timeout, after=after)
-            after = self.messages.index(stopped, after) + 1
-            try:
-                await self.wait_for(_is("bot-started-speaking"), timeout=PAUSE_SECS, after=after)
-            except TimeoutError:
-                return
+    async def write(self, text: str) -> None:
+        """Send something in writing."""
+        self.send("send-text", {"content": text})
 
     async def listen(self, track: MediaStreamTrack) -> None:
         """Keep what the bot says until its track ends."""
@@ -207,14 +89,13 @@ class Peer:
 
         @self._channel.on("open")
         def on_open() -> None:
-            about = {"library": "parlante-peer"}
-            self.send("client-ready", {"version": "2.0.0", "about": about})
+            self.send("client-ready", READY)
 
         await self._pc.setLocalDescription(await self._pc.createOffer())
         offer = self._pc.localDescription
         sdp, kind = await answer(offer.sdp, offer.type)
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, kind))
-        await self.wait_for(_is("bot-ready"), timeout=20)
+        await self.wait_for(is_kind("bot-ready"), timeout=20)
 
     async def hang_up(self) -> None:
         """Tell the bot that this was the call, and close the connection."""
@@ -235,10 +116,6 @@ class Peer:
             await asyncio.sleep(PING_INTERVAL_SECS)
             if self._channel.readyState == "open":
                 self._channel.send("ping")
-
-
-def _is(kind: str) -> Callable[[dict[str, Any]], bool]:
-    return lambda message: message["type"] == kind
 
 
 @asynccontextmanager
@@ -268,13 +145,12 @@ async def connect(
     """
     policy = RTCIceTransportPolicy.RELAY if relay_only else RTCIceTransportPolicy.ALL
     connect_over_loopback_when_alone()
-    headers = {"X-API-Key": key} if key else None
-    timeout = aiohttp.ClientTimeout(30)
-    async with aiohttp.ClientSession(url, timeout=timeout, headers=headers) as http:
+    timeout = aiohttp.ClientTimeout(HTTP_SECS)
+    async with aiohttp.ClientSession(url, timeout=timeout, headers=with_key(key)) as http:
         servers = []
         session_id = in_place_of.session_id if in_place_of else session_id
         if session_id is None:
-            started = await _post(http, "/start", {"transport": "webrtc", "body": {"bot": bot}})
+            started = await post(http, "/start", {"transport": "webrtc", "body": {"bot": bot}})
             session_id = started["sessionId"]
             servers = started.get("iceConfig", {}).get("iceServers", [])
         ice = [RTCIceServer(**server) for server in servers]
@@ -287,7 +163,7 @@ async def connect(
             offer: dict[str, Any] = {"sdp": sdp, "type": kind}
             if in_place_of:
                 offer |= {"pc_id": in_place_of.pc_id, "restart_pc": True}
-            reply = await _post(http, path, offer)
+            reply = await post(http, path, offer)
             peer.pc_id = reply["pc_id"]
             return reply["sdp"], reply["type"]
 
@@ -312,14 +188,3 @@ async def _open(peer: Peer, answer: Callable[[str, str], Any]) -> None:
     except TimeoutError as error:
         message = "the bot did not get ready in time: see the log of the service"
         raise TalkFailed(message) from error
-
-
-async def _post(http: aiohttp.ClientSession, path: str, body: Any) -> Any:
-    try:
-        async with http.post(path, json=body) as response:
-            reply = await response.json()
-            if not response.ok:
-                raise TalkFailed(reply["error"]["message"])
-            return reply
-    except aiohttp.ClientConnectionError as error:
-        raise TalkFailed(f"the service cannot be reached: {error}") from error

@@ -18,7 +18,7 @@ from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCRequest,
 )
 
-from bots.config import BotChanges, LimitConfig, ServiceWishes
+from bots.config import PHONE_PROVIDERS, BotChanges, LimitConfig, ServiceWishes
 from bots.errors import DatabaseUnavailable, ParlanteError
 from bots.registry import Bot
 from bots.resources import Resources
@@ -228,7 +228,7 @@ class SessionManager:
         bot_name = wish.bot_name or self._settings.default_bot
         bot = changed_bot(self._settings, bot_name, changes)
         check_reach(bot, wish.changes)
-        if wish.user != LOCAL.user and not wish.phone:
+        if wish.user != LOCAL.user and not wish.by_phone:
             theirs = sum(
                 session.user == wish.user and not session.is_empty
                 for session in self._sessions.values()
@@ -505,7 +505,15 @@ class SessionManager:
             session, self.answered, self.telemetry.failed, self.telemetry.used
         )
         spent = session.bill.cost
-        return CallPlan(session.id, session.bot, reporter, recall, session.created_at, spent)
+        return CallPlan(
+            session.id,
+            session.bot_name,
+            session.bot,
+            reporter,
+            recall,
+            session.created_at,
+            spent,
+        )
 
     def _room_plan(self, session: Session, phone: DialinSettings | None = None) -> RoomPlan:
         return RoomPlan(
@@ -562,6 +570,11 @@ class SessionManager:
                 return self._end(session.id, EndReason.CRASHED)
             await asyncio.sleep(pause_secs)
 
+    async def _leave_room(self, session: Session, reason: EndReason) -> None:
+        # By it, Daily may hold the call that a person has taken; it ends by itself.
+        if reason is not EndReason.TRANSFERRED:
+            await self._close_room(session)
+
     async def _close_room(self, session: Session) -> None:
         await self._rooms.close(session.transport, session.room_name)
 
@@ -610,6 +623,8 @@ class SessionManager:
             session.crashes += 1
         if is_elsewhere and reason is EndReason.CRASHED and session.crashes <= MOST_CRASHES:
             self._send_another(session, reason)
+        elif session.transport in PHONE_PROVIDERS:
+            self._end(session_id, reason)
         elif reason in (MAY_COME_BACK_ELSEWHERE if is_elsewhere else MAY_COME_BACK):
             self._leave_empty(session, reason)
         else:
@@ -641,7 +656,9 @@ class SessionManager:
 
     async def _close(self, session: Session, reason: EndReason) -> None:
         usage = self._shown(session.bill.rows)
-        await asyncio.gather(session.journal.ended(reason, usage), self._close_room(session))
+        await asyncio.gather(
+            session.journal.ended(reason, usage), self._leave_room(session, reason)
+        )
 
     def _shown(self, rows: list[UsageRow]) -> dict[str, Any]:
         return session_usage(rows, self._settings.voice.prices.currency).model_dump()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.peer import SAMPLE_RATE_HZ, Pcm, Peer, TalkFailed
+from runner.clients.client import SAMPLE_RATE_HZ, Client, Pcm, TalkFailed
 
 MAX_WAITING_SAMPLES = SAMPLE_RATE_HZ // 2
 """Sound that may wait to be played: half a second. The oldest is dropped, as after a hiccup."""
@@ -34,8 +34,8 @@ class Loudspeaker:
 
 
 @asynccontextmanager
-async def over_sound_card(peer: Peer) -> AsyncIterator[None]:
-    """Let the peer say what the microphone hears, and play what it hears.
+async def over_sound_card(client: Client) -> AsyncIterator[None]:
+    """Let a client say what the microphone hears, and play what it hears.
 
     Raises:
         TalkFailed: If there is no PortAudio, microphone or loudspeaker.
@@ -52,12 +52,12 @@ async def over_sound_card(peer: Peer) -> AsyncIterator[None]:
         ) from error
     loop = asyncio.get_running_loop()
     loudspeaker = Loudspeaker()
-    peer.on_heard = loudspeaker.play
+    client.on_heard = loudspeaker.play
 
     # PortAudio calls these from threads of its own. Two streams, because one for both ways does not
     # get on with PulseAudio.
     def on_heard(heard: Any, _samples: int, _time: object, _status: object) -> None:
-        loop.call_soon_threadsafe(peer.microphone.hear, np.frombuffer(heard, np.int16).copy())
+        loop.call_soon_threadsafe(client.microphone.hear, np.frombuffer(heard, np.int16).copy())
 
     def on_wanted(wanted: Any, samples: int, _time: object, _status: object) -> None:
         wanted[:] = loudspeaker.take(samples).tobytes()

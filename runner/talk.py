@@ -5,7 +5,8 @@ import secrets
 import sys
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ import av
 import numpy as np
 
 from bots.settings import load_settings
-from runner.peer import SAMPLE_RATE_HZ, Pcm, Peer, TalkFailed, connect
+from runner.clients.client import SAMPLE_RATE_HZ, Client, Pcm, TalkFailed
+from runner.clients.dial import dial
 from runner.process import setup_logging
 from runner.server import bind, running
 from runner.sound_card import over_sound_card
+
+IDLE_SECS = 3600
+"""Longest silence of both sides."""
 
 REPLY_TIMEOUT_SECS = 60
 """Longest wait for the bot to start, or to end, its reply."""
@@ -27,6 +32,7 @@ def converse(
     overrides: Mapping[str, Any],
     *,
     url: str | None,
+    protocol: str,
     key: str | None,
     wav: Path | None,
     out: Path | None,
@@ -38,7 +44,8 @@ def converse(
     Args:
         config: The settings file; None for the default one.
         overrides: Settings that replace those of the file.
-        url: A running service; None starts one for the time of the talk.
+        url: A running service, or a socket of it; None starts one for the time of the talk.
+        protocol: One of `runner.clients.dial.PROTOCOLS`.
         key: An API key of that service; None where it is open.
         wav: A recording to say.
         out: Where the bot's voice is written as WAV; None throws it away.
@@ -56,11 +63,12 @@ def converse(
     if wav:
         recording = read_audio(wav)
 
-        def way(peer: Peer) -> Awaitable[None]:
-            return _speak(peer, recording)
+        def way(client: Client) -> Awaitable[None]:
+            return _speak(client, recording)
     else:
         way = _type if text else _use_microphone
-    asyncio.run(_converse(config, overrides, url, key, way, out, relay_only))
+    call = partial(dial, protocol, bot=overrides["default_bot"], relay_only=relay_only)
+    asyncio.run(_converse(_service(config, overrides, url, key), call, way, out))
     return 0
 
 
@@ -89,27 +97,22 @@ def write_audio(path: Path, pcm: Pcm) -> None:
 
 
 async def _converse(
-    config: Path | None,
-    overrides: Mapping[str, Any],
-    url: str | None,
-    key: str | None,
-    way: Callable[[Peer], Awaitable[None]],
+    service: AbstractAsyncContextManager[tuple[str, str | None]],
+    call: Callable[..., AbstractAsyncContextManager[Client]],
+    way: Callable[[Client], Awaitable[None]],
     out: Path | None,
-    relay_only: bool,
 ) -> None:
-    bot: str | None = overrides["default_bot"]
-    async with (
-        _service(config, overrides, url, key) as (address, its_key),
-        connect(address, bot=bot, key=its_key, relay_only=relay_only) as peer,
-    ):
-        printing = asyncio.create_task(_print_messages(peer))
+    async with service as (address, key), call(address, key=key) as client:
+        printer = _Printer(client)
+        printing = asyncio.create_task(printer.print_on())
         try:
-            await way(peer)
+            await way(client)
         finally:
             printing.cancel()
             await asyncio.gather(printing, return_exceptions=True)
+            printer.print()
         if out:
-            write_audio(out, np.concatenate(peer.heard))
+            write_audio(out, np.concatenate([*client.heard, np.zeros(0, np.int16)]))
 
 
 @asynccontextmanager
@@ -130,48 +133,60 @@ async def _service(
         yield f"http://127.0.0.1:{sock.getsockname()[1]}", own_key
 
 
-async def _speak(peer: Peer, pcm: Pcm) -> None:
-    """Say something after the greeting, and hear the whole reply."""
-    await peer.hear_out(timeout=REPLY_TIMEOUT_SECS)
-    said_at = len(peer.messages)
-    await peer.microphone.say(pcm)
-    await peer.hear_out(timeout=REPLY_TIMEOUT_SECS, after=said_at)
+async def _speak(client: Client, pcm: Pcm) -> None:
+    """Say something after the greeting, if there is one, and hear the whole reply."""
+    if client.is_greeted:
+        await client.hear_out(timeout=REPLY_TIMEOUT_SECS)
+    said_at = len(client.messages)
+    await client.say(pcm)
+    await client.hear_out(timeout=REPLY_TIMEOUT_SECS, after=said_at)
 
 
-async def _type(peer: Peer) -> None:
+async def _type(client: Client) -> None:
     """Send what is typed, a line for each turn, until the input ends."""
-    await peer.hear_out(timeout=REPLY_TIMEOUT_SECS)
+    if client.is_greeted:
+        await client.hear_out(timeout=REPLY_TIMEOUT_SECS)
     while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
-        sent_at = len(peer.messages)
-        peer.send("send-text", {"content": line})
-        await peer.hear_out(timeout=REPLY_TIMEOUT_SECS, after=sent_at)
+        sent_at = len(client.messages)
+        await client.write(line)
+        await client.hear_out(timeout=REPLY_TIMEOUT_SECS, after=sent_at)
 
 
-async def _use_microphone(peer: Peer) -> None:
+async def _use_microphone(client: Client) -> None:
     """Talk until the call ends or the user presses Ctrl-C."""
-    async with over_sound_card(peer):
+    async with over_sound_card(client):
+        await client.keep_talking()
         print("speak, with headphones on, or the bot hears itself; Ctrl-C hangs up")
-        await peer.closed.wait()
+        await client.closed.wait()
+    if client.refusal is not None:
+        raise TalkFailed(client.refusal)
 
 
-async def _print_messages(peer: Peer) -> None:
-    shown = 0
-    # Some voices tell each word, others whole sentences.
-    said: list[str] = []
-    while True:
-        message = await peer.wait_for(_is_worth_printing, timeout=3600, after=shown)
-        shown = peer.messages.index(message, shown) + 1
-        match message["type"]:
-            case "bot-tts-text":
-                said.append(message["data"]["text"].strip())
-            case "user-transcription":
-                print(f"you: {message['data']['text']}", flush=True)
-            case _ if said:
-                print(f"bot: {' '.join(said)}", flush=True)
-                said.clear()
+class _Printer:
+    """Prints what either side says, the bot's words when it has said them all.
 
+    Args:
+        client: Who is told of it.
+    """
 
-def _is_worth_printing(message: dict[str, Any]) -> bool:
-    if message["type"] == "user-transcription":
-        return bool(message["data"]["final"])
-    return message["type"] in ("bot-tts-text", "bot-stopped-speaking")
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._printed = 0
+        self._said = ""
+
+    async def print_on(self) -> None:
+        """Print what comes, until cancelled."""
+        while True:
+            await self._client.wait_for(lambda _: True, timeout=IDLE_SECS, after=self._printed)
+            self.print()
+
+    def print(self) -> None:
+        """Print what has come."""
+        for message in self._client.messages[self._printed :]:
+            self._printed += 1
+            self._said += self._client.bot_words(message) or ""
+            if words := self._client.user_words(message):
+                print(f"you: {words}", flush=True)
+            if self._said and self._client.is_over(message):
+                print(f"bot: {self._said.strip()}", flush=True)
+                self._said = ""

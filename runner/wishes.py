@@ -28,6 +28,7 @@ class Wish:
         bot_name: Who answers; None for the default bot.
         changes: What is different about the bot.
         phone: The phone call that it is for, at Daily; None if it is for none.
+        by_phone: Whether somebody calls by phone, who is no user with a limit of their own.
     """
 
     user: str
@@ -35,6 +36,7 @@ class Wish:
     bot_name: str | None = None
     changes: BotChanges = AS_IT_IS
     phone: DialinSettings | None = None
+    by_phone: bool = False
 
 
 def changed_bot(settings: Settings, name: str, changes: BotChanges) -> Bot:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
 from bots.loopback import is_alone
-from runner.peer import Pcm
+from runner.clients.client import Pcm
 from runner.talk import read_audio, write_audio
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -114,6 +114,8 @@ EARS = """
       ears.sockets.push(this.url);
       let before = Promise.resolve();
       this.addEventListener("message", ({ data }) => {
+        // JSON is of other protocols.
+        if (typeof data === "string") return;
         const at = performance.now();
         const text = data.text();
         before = before.then(async () => {

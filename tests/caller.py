@@ -34,6 +34,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregatorParams,
 )
 from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.services.llm_service import LLMService
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
@@ -42,6 +43,7 @@ from engines.reading import Ending, Reading
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import Holds
 from processors.failover import FailoverSwitcher
+from processors.push_to_talk import FinalAudioFrame
 from processors.turn_end import EagerTurnStopStrategy
 from tests import virtual_time
 from tests.loudspeaker import Tongue
@@ -115,11 +117,12 @@ class Parrot(LLMService[Any]):
 
 @dataclass(eq=False)
 class Spoken(BaseObserver):
-    """Notes what comes out behind the LLMs, and when turns end."""
+    """Notes what comes out behind the LLMs, when turns end, and what clients are told."""
 
     llms: Sequence[LLMService[Any]]
     answers: list[tuple[float, str]] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
+    told: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -128,6 +131,8 @@ class Spoken(BaseObserver):
         now = asyncio.get_running_loop().time()
         if data.source in self.llms and isinstance(data.frame, LLMTextFrame):
             self.answers.append((now, data.frame.text))
+        if isinstance(data.frame, RTVIServerMessageFrame) and data.first_push:
+            self.told.append(data.frame.data)
         is_end = isinstance(data.frame, UserStoppedSpeakingFrame)
         if is_end and isinstance(data.source, LLMUserAggregator) and data.direction is DOWN:
             self.ends.append(now)
@@ -210,6 +215,10 @@ class Caller:
         await self.send(VADUserStoppedSpeakingFrame(stop_secs=VAD_SECS, timestamp=time.time()))
         await self.final(text, result)
         return silent_since
+
+    async def release(self) -> None:
+        """Say that this was all, as whoever lets go of a button does."""
+        await self.send(FinalAudioFrame(bytes(640), 16_000, 1))
 
     async def until_end(self) -> None:
         """Wait until the turn ends."""

@@ -116,15 +116,20 @@ class Speech(BaseObserver):
 
 @asynccontextmanager
 async def playing(
-    loudspeaker: Loudspeaker, told: Speech, *, before: Sequence[FrameProcessor] = ()
+    loudspeaker: Loudspeaker,
+    told: Speech,
+    *,
+    before: Sequence[FrameProcessor] = (),
+    behind: Sequence[FrameProcessor] = (),
+    secs: float = 5,
 ) -> AsyncIterator[PipelineWorker]:
-    """Run a pipeline that ends in a loudspeaker."""
-    worker = PipelineWorker(Pipeline([*before, loudspeaker]), observers=[told])
+    """Run a pipeline with a loudspeaker, for so many seconds at most."""
+    worker = PipelineWorker(Pipeline([*before, loudspeaker, *behind]), observers=[told])
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
     running = asyncio.create_task(runner.run())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(secs):
             yield worker
     finally:
         loudspeaker.plays_on.set()

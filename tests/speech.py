@@ -12,7 +12,7 @@ from piper import PiperVoice, SynthesisConfig
 from bots.models import ModelStore, default_models_dir, load_manifest
 from engines.whisper import SAMPLE_RATE_HZ as WHISPER_RATE_HZ
 from engines.whisper import WhisperEngine, pcm_to_samples
-from runner.peer import SAMPLE_RATE_HZ, Pcm
+from runner.clients.client import SAMPLE_RATE_HZ, Pcm
 
 LOUD_RMS = 300
 """A voice in 16-bit samples is well above, a silent line well below."""

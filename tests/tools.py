@@ -1,19 +1,15 @@
 """Runs tools as a language model has them run."""
 
-from dataclasses import dataclass
 from typing import Any, cast
 
 from pipecat.services.llm_service import FunctionCallParams
 
-from bots.tools.desk import Desk
+from bots.tools.desk import Desk, ToolResources, Transfer
 
 
-@dataclass
-class _Resources:
-    desk: Desk
-
-
-async def run_tool(tool: Any, desk: Desk, **arguments: Any) -> dict[str, Any]:
+async def run_tool(
+    tool: Any, desk: Desk, *, transfer: Transfer | None = None, **arguments: Any
+) -> dict[str, Any]:
     """Return the one thing that a tool tells."""
     results: list[dict[str, Any]] = []
 
@@ -29,7 +25,7 @@ async def run_tool(tool: Any, desk: Desk, **arguments: Any) -> dict[str, Any]:
         pipeline_worker=nobody,
         context=nobody,
         result_callback=result_callback,
-        app_resources=_Resources(desk),
+        app_resources=ToolResources(desk, transfer),
     )
     await tool(params, **arguments)
     [result] = results

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from bots.errors import ServiceUnavailable
 from bots.registry import Bot
 from bots.settings import Settings
+from bots.tools.desk import ToolResources, Transfer
 from processors.text_agent import TextAgent
 from processors.transcript import ToolCall
 
@@ -29,6 +30,7 @@ class AgentCall:
         resources: What calls share.
         keep_tool_call: Called before a tool of the bot's runs and when it has, and waited for.
         colleagues: Whom its agent may hand over to, by name, and what they are for.
+        transfer: Puts the caller through to a person; None where that cannot be done.
     """
 
     bot: Bot
@@ -36,6 +38,12 @@ class AgentCall:
     resources: "Resources"
     keep_tool_call: Callable[[ToolCall], Awaitable[None]]
     colleagues: Mapping[str, str] = field(default_factory=dict)
+    transfer: Transfer | None = None
+
+    @property
+    def tool_resources(self) -> ToolResources:
+        """What the bot's tools find."""
+        return ToolResources(self.resources.desk, self.transfer)
 
 
 AgentFactory: TypeAlias = Callable[[AgentCall], TextAgent]

@@ -78,7 +78,7 @@ def make_agent(call: AgentCall) -> "LangGraphAgent":
     knowledge = read_knowledge(bot, call.resources.encoder)
     tools = tools_of(bot, call.resources, call.keep_tool_call)
     tools += [look_up_in(knowledge)] if knowledge else []
-    known = [to_langchain(tool, call.resources) for tool in tools]
+    known = [to_langchain(tool, call.tool_resources) for tool in tools]
     instructions = bot.system_instruction(small=False)
     middleware: list[Any] = [
         SummarizationMiddleware(
@@ -157,8 +157,14 @@ class LangGraphAgent:
         if metadata["langgraph_node"] == "model" and message.text:
             yield message.text
         if used := message.usage_metadata:
-            cached = used.get("input_token_details", {}).get("cache_read", 0)
-            yield TokensUsed(used["input_tokens"], used["output_tokens"], cached, *self._whose)
+            cache = used.get("input_token_details", {})
+            yield TokensUsed(
+                used["input_tokens"],
+                used["output_tokens"],
+                cache.get("cache_read", 0),
+                *self._whose,
+                cache_write=cache.get("cache_creation", 0),
+            )
 
 
 def _changes(kept: Sequence[Any], history: Sequence[LLMStandardMessage], message: str) -> list[Any]:

@@ -9,12 +9,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from pipecat.processors.aggregators.llm_context import LLMStandardMessage, standard_message_text
 
+from processors.switchboard import TOOL
 from processors.text_agent import ASKING, IN_PROGRESS
 from processors.transcript import NOT_KNOWN
 
@@ -122,6 +123,7 @@ def _mended(answers: Sequence[AnyMessage], turn: _Turn) -> Iterator[AnyMessage]:
     """Give what an agent wrote in a turn, cut to what was heard, and each call with its result."""
     results = {m.tool_call_id: m for m in answers if isinstance(m, ToolMessage)}
     written = [m for m in answers if not isinstance(m, ToolMessage)]
+    turn = _with_ids_of(written, turn)
     texts, beyond = [str(message.text) for message in written], ""
     if turn.question:
         texts, beyond = cut(texts, turn.heard)
@@ -141,6 +143,31 @@ def _mended(answers: Sequence[AnyMessage], turn: _Turn) -> Iterator[AnyMessage]:
     yield from _calls(turn, known)
     if beyond:
         yield AIMessage(beyond)
+
+
+def _with_ids_of(written: Sequence[AnyMessage], turn: _Turn) -> _Turn:
+    """Return a turn whose transfers have the ids that the agent gave them.
+
+    Whoever put the caller through has shown it as a call with another.
+    """
+    own = [
+        (call["args"].get("to"), call["id"])
+        for message in written
+        if isinstance(message, AIMessage)
+        for call in message.tool_calls
+        if call["name"] == TOOL
+    ]
+    ids: dict[str, Any] = {}
+    for call in turn.calls:
+        if call["function"]["name"] == TOOL:
+            to = json.loads(call["function"]["arguments"]).get("to")
+            same = next((it for it in own if it[0] == to), None)
+            if same:
+                own.remove(same)
+                ids[call["id"]] = same[1]
+    calls = [{**call, "id": ids.get(call["id"], call["id"])} for call in turn.calls]
+    results = {ids.get(call_id, call_id): text for call_id, text in turn.results.items()}
+    return replace(turn, calls=calls, results=results)
 
 
 def _written(turns: Sequence[_Turn]) -> Iterator[AnyMessage]:

@@ -34,6 +34,15 @@ from bots.config.service import (
     WebhookConfig,
     WorkerConfig,
 )
+from bots.config.telephony import (
+    PHONE_PROVIDERS,
+    ExotelConfig,
+    PhoneProvider,
+    PlivoConfig,
+    TelephonyConfig,
+    TelnyxConfig,
+    TwilioConfig,
+)
 from bots.config.tools import McpName, McpServerConfig
 from bots.config.voice import (
     KINDS,
@@ -53,6 +62,7 @@ from bots.config.voice import (
 __all__ = [
     "KINDS",
     "MIN_JWT_SECRET_BYTES",
+    "PHONE_PROVIDERS",
     "WEBHOOK_SECRET_BYTES",
     "WEBHOOK_SECRET_PREFIX",
     "AgentConfig",
@@ -62,6 +72,7 @@ __all__ = [
     "BotEntry",
     "BusConfig",
     "DailyConfig",
+    "ExotelConfig",
     "FailoverConfig",
     "IceServerConfig",
     "IceUrl",
@@ -76,6 +87,8 @@ __all__ = [
     "McpServerConfig",
     "Mode",
     "ModelPrice",
+    "PhoneProvider",
+    "PlivoConfig",
     "PriceConfig",
     "ProviderConfig",
     "RealtimeConfig",
@@ -89,10 +102,13 @@ __all__ = [
     "Share",
     "SoundConfig",
     "SpeechToSpeechConfig",
+    "TelephonyConfig",
+    "TelnyxConfig",
     "TimeoutConfig",
     "TranscriptConfig",
     "Transport",
     "TurnConfig",
+    "TwilioConfig",
     "VadConfig",
     "VoiceConfig",
     "VoiceProfile",

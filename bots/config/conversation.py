@@ -159,6 +159,7 @@ class AnnouncementConfig(Section):
         lost_thread: When a language model fails in the midst of an answer, and another goes on.
         cannot_answer: When no language model answers.
         putting_through: When a caller is put through by somebody who says nothing about it.
+        not_put_through: When a caller on the phone could not be put through to a person.
         one_moment: When a tool runs for `one_moment_after` seconds, and nothing has been said since
             the caller spoke.
     """
@@ -176,6 +177,9 @@ class AnnouncementConfig(Section):
     lost_thread: str = "Sorry, I lost my thread."
     cannot_answer: str = "I am sorry, I cannot answer just now. Please ask me again in a moment."
     putting_through: str = "One moment, I will put you through."
+    not_put_through: str = (
+        "I am sorry, nobody can take your call just now. You will be called back within an hour."
+    )
     one_moment: str = "One moment."
     one_moment_after: Annotated[float, Field(gt=0)] = 1.0
 

@@ -1,11 +1,12 @@
 """The service that holds calls: who may use it, its processes, and the rooms elsewhere."""
 
+import re
 from base64 import b64decode
 from contextlib import suppress
 from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from bots.config.section import Section, Share
 
@@ -14,6 +15,19 @@ IceUrl = Annotated[str, Field(pattern=r"^(stun|turns?):[^/]")]
 
 MIN_JWT_SECRET_BYTES = 32
 """Of a key for HS256, by RFC 7518."""
+
+CAN_BE_CALLED = re.compile(r"sips?:[^@\s]+@[^@\s]+|\+[1-9][0-9]{6,14}")
+
+
+def _check_callee(to: object) -> object:
+    if isinstance(to, str) and CAN_BE_CALLED.fullmatch(to):
+        return to
+    # Without quotes, YAML takes a phone number for a number.
+    raise ValueError("expected sip:NAME@HOST, or a phone number as '+15550123', in quotes")
+
+
+Callee = Annotated[str, BeforeValidator(_check_callee)]
+"""A SIP address, or a phone number in E.164."""
 
 WEBHOOK_SECRET_PREFIX = "whsec_"
 
@@ -197,6 +211,8 @@ class DailyConfig(Section):
         recording: What Daily records of every call, and keeps; None for nothing.
         dialin_secret: What Daily signs phone calls with (`hmac` of a number's settings), Base64;
             None, or nothing, to take none.
+        transfer_to: Who takes the calls of those who want to talk to a person: a SIP address, or a
+            phone number in E.164; None for nobody.
         missing_env: Environment variables that the section names and that are not set.
     """
 
@@ -204,6 +220,7 @@ class DailyConfig(Section):
     api_url: str = "https://api.daily.co/v1"
     recording: Literal["cloud", "cloud-audio-only", "raw-tracks"] | None = None
     dialin_secret: SecretStr | None = None
+    transfer_to: Callee | None = None
     missing_env: tuple[str, ...] = ()
 
     @field_validator("dialin_secret")

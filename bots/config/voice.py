@@ -24,6 +24,7 @@ from bots.config.service import (
     LoggingConfig,
     WorkerConfig,
 )
+from bots.config.telephony import TelephonyConfig
 
 Kind = Literal["stt", "llm", "tts", "realtime"]
 """What a service does; the last is speech to speech, in the place of the others."""
@@ -142,6 +143,7 @@ class RealtimeConfig(Section):
         transport: How a client comes that does not say so.
         daily: Rooms at Daily; None for none.
         livekit: Rooms at a LiveKit server; None for none.
+        telephony: Phone calls that come here.
         recording: Whether the sound of calls is kept, in `data_dir`.
         mode: How a conversation is held by a bot that does not say so.
     """
@@ -151,6 +153,7 @@ class RealtimeConfig(Section):
     mode: Mode = "chained"
     daily: DailyConfig | None = None
     livekit: LiveKitConfig | None = None
+    telephony: TelephonyConfig = TelephonyConfig()
     recording: bool = False
     vad: VadConfig = VadConfig()
     turn_detection: TurnConfig = TurnConfig()

@@ -94,15 +94,39 @@ class Desk:
                 return (await session.scalars(same)).one()
 
 
-class _HasDesk(Protocol):
-    @property
-    def desk(self) -> Desk: ...
+class Transfer(Protocol):
+    """Puts the caller of one call through to a person."""
+
+    def ask(self) -> None:
+        """Put them through when the bot has told them so; once, however often it is asked."""
+
+
+@dataclass(frozen=True)
+class ToolResources:
+    """What the tools of one call find.
+
+    Attributes:
+        desk: Where they write.
+        transfer: Puts the caller through to a person; None where that cannot be done.
+    """
+
+    desk: Desk
+    transfer: Transfer | None = None
 
 
 def desk_of(params: FunctionCallParams) -> Desk:
     """Return the desk of a call in which a tool runs."""
-    resources: _HasDesk = params.app_resources
+    resources: ToolResources = params.app_resources
     return resources.desk
+
+
+def transfer_of(params: FunctionCallParams) -> Transfer | None:
+    """Return what puts the caller of a call through to a person; None where that cannot be done.
+
+    It can where they have come by phone, and the settings say who takes calls.
+    """
+    resources: ToolResources = params.app_resources
+    return resources.transfer
 
 
 def tool(function: Callable[..., Awaitable[Result]]) -> Callable[..., Awaitable[None]]:

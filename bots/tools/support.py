@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bots.tools.contact import contact_key
-from bots.tools.desk import Desk, Refusal, Result, Table, desk_of, tool
+from bots.tools.desk import Desk, Refusal, Result, Table, desk_of, tool, transfer_of
 from bots.trust import read_only
 
 KNOWN_ISSUES: Mapping[str, str] = {
@@ -25,6 +25,9 @@ KNOWN_ISSUES: Mapping[str, str] = {
 }
 """What is wrong at the moment, and what to do until it is mended."""
 
+PUT_THROUGH = (
+    "Tell the caller in one short sentence that you put them through to a person now. Ask nothing."
+)
 
 _OPEN = text("solved_at IS NULL")
 
@@ -65,7 +68,7 @@ class Ticket(Table):
 
 
 class Handoff(Table):
-    """A caller who is to be called by a person."""
+    """A caller whom a person is to talk to."""
 
     __tablename__ = "handoffs"
 
@@ -121,7 +124,7 @@ class Tickets:
             return list(await session.scalars(query.order_by(Ticket.id.desc())))
 
     async def hand_over(self, ticket_id: int, reason: str) -> Handoff:
-        """Have a person call back; once for each ticket.
+        """Write down that a person is to talk to the caller; once for each ticket.
 
         Raises:
             Refusal: If there is no such ticket (`not_found`).
@@ -174,7 +177,9 @@ async def ticket_status(params: FunctionCallParams, contact: str) -> Result:
 
 @tool
 async def hand_over(params: FunctionCallParams, ticket: int, reason: str) -> Result:
-    """Have a person call the caller back: when they ask for one, or when you cannot help.
+    """Have a person talk to the caller: when they ask for one, or when you cannot help.
+
+    The result says whether the caller is put through now, or called back.
 
     Args:
         params: The call in progress.
@@ -182,7 +187,11 @@ async def hand_over(params: FunctionCallParams, ticket: int, reason: str) -> Res
         reason: Why a person is needed, in a few words.
     """
     row = await Tickets(desk_of(params)).hand_over(ticket, reason)
-    return {"handed_over": True, "ticket": row.ticket_id, "called_back": "within an hour"}
+    told = {"handed_over": True, "ticket": row.ticket_id}
+    if transfer := transfer_of(params):
+        transfer.ask()
+        return {**told, "put_through_now": True, "next": PUT_THROUGH}
+    return {**told, "called_back": "within an hour"}
 
 
 SUPPORT_TOOLS = (known_issues, open_ticket, ticket_status, hand_over)

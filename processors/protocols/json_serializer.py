@@ -90,6 +90,17 @@ class JsonSerializer(FrameSerializer):
             for message in messages:
                 await self._send(json.dumps(message))
 
+    async def begin(self) -> None:
+        """Send what a call begins with, as soon as there is a bot."""
+        await self.send(self.hello())
+
+    async def until_it_may_play(self) -> None:
+        """Wait, not for long, for what is to be told before the bot's voice is heard."""
+
+    def hello(self) -> Iterable[Message]:
+        """Return the messages that a call begins with."""
+        return ()
+
     @abstractmethod
     def tell(self, kind: str, data: Message) -> Iterable[Message]:
         """Return the messages that tell the client what RTVI tells.
@@ -152,10 +163,3 @@ def hang_up() -> InputTransportMessageFrame:
     """Return what RTVI has for a client that ends the call."""
     message = {"label": MESSAGE_LABEL, "type": "disconnect-bot", "id": "hang-up", "data": None}
     return InputTransportMessageFrame(message=message)
-
-
-def state_in(kind: str, data: Message) -> str | None:
-    """Return the voice state that a message of RTVI tells of; None if it tells something else."""
-    if kind == "server-message" and data.get("type") == "voice-state":
-        return str(data["state"])
-    return None

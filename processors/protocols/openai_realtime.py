@@ -10,6 +10,7 @@ from typing import ClassVar, TypeAlias
 
 from pipecat.frames.frames import Frame, InputAudioRawFrame
 
+from engines.audio.decoding import RawEncoding
 from processors.client_control import (
     ClientInterruptionFrame,
     ClientMessageFrame,
@@ -23,7 +24,6 @@ from processors.protocols.json_serializer import (
     Message,
     ProtocolError,
     Send,
-    state_in,
 )
 from processors.protocols.openai_events import (
     Conversation,
@@ -52,7 +52,6 @@ from processors.protocols.openai_session import Answerer, Session
 from processors.protocols.openai_turns import UserTurns
 from processors.protocols.sound import (
     SAMPLE_BYTES,
-    AudioFormat,
     Encoder,
     Microphone,
     Sound,
@@ -70,14 +69,16 @@ MAX_BUFFER_MS = 120_000
 PREFIX_MS = 300
 """Of the sound before speech is noticed, so much belongs to it."""
 
-FORMATS: dict[str, tuple[AudioFormat, int]] = {
-    "audio/pcm": ("pcm16", 24_000),
+PCM_RATE_HZ = 24_000
+
+FORMATS: dict[str, tuple[RawEncoding, int]] = {
+    "audio/pcm": ("pcm16", PCM_RATE_HZ),
     "audio/pcmu": ("mulaw", 8_000),
     "audio/pcma": ("alaw", 8_000),
 }
 """Formats by their names in the protocol, and their rates."""
 
-MakeVoice: TypeAlias = Callable[[AudioFormat, int], Encoder]
+MakeVoice: TypeAlias = Callable[[RawEncoding, int], Encoder]
 """Makes an encoder for a speech, of its format and the sample rate that it is given."""
 
 
@@ -87,7 +88,7 @@ class OpenAiRealtimeSerializer(JsonSerializer):
     Args:
         send: Sends a text message to the client.
         answerer: Who answers it.
-        make_microphone: Makes what reads what the client records.
+        microphone: Reads what the client records.
         make_voice: Makes what writes the bot's voice.
     """
 
@@ -98,13 +99,12 @@ class OpenAiRealtimeSerializer(JsonSerializer):
         send: Send,
         *,
         answerer: Answerer,
-        make_microphone: Callable[[], Microphone],
+        microphone: Microphone,
         make_voice: MakeVoice,
     ) -> None:
         super().__init__(send)
-        self._make_microphone = make_microphone
+        self._microphone = microphone
         self._make_voice = make_voice
-        self._microphone = make_microphone()
         self._voice: Encoder | None = None
         self._session = Session(answerer)
         self._conversation = Conversation()
@@ -121,6 +121,11 @@ class OpenAiRealtimeSerializer(JsonSerializer):
         self._calls: set[str] = set()
         self._has_output = False
         self._is_cancelled = False
+
+    async def cleanup(self) -> None:
+        """Read no more."""
+        await super().cleanup()
+        await self._microphone.close()
 
     async def deserialize(self, data: str | bytes) -> Frame | None:
         """Return what a client sent; answer it with an error if it cannot be taken.
@@ -141,7 +146,7 @@ class OpenAiRealtimeSerializer(JsonSerializer):
             yield from self._tell_of_bot(kind, data)
         elif kind == "error":
             yield error_event("service_failed", data["error"], is_of_client=False)
-        elif state_in(kind, data) == State.LISTENING:
+        elif kind == "server-message" and data.get("state") == State.LISTENING:
             if not self._has_begun.is_set():
                 self._has_begun.set()
                 yield event("session.created", session=self._session.described())
@@ -175,7 +180,7 @@ class OpenAiRealtimeSerializer(JsonSerializer):
             case Commit():
                 return await self._commit()
             case Clear():
-                self._forget_sound()
+                await self._forget_sound()
                 await self.send([event("input_audio_buffer.cleared")])
             case CreateItem():
                 return await self._add(message)
@@ -266,8 +271,8 @@ class OpenAiRealtimeSerializer(JsonSerializer):
     async def _update(self, message: SessionUpdate) -> Frame:
         before, session = self._session, self._session.changed(message.session)
         self._session = session
-        if session.heard != before.heard or bool(session.turns) != bool(before.turns):
-            self._forget_sound()
+        if bool(session.turns) != bool(before.turns):
+            await self._forget_sound()
         if session.spoken != before.spoken:
             self._voice = None
         self._turns.is_written = session.transcription is not None
@@ -283,8 +288,8 @@ class OpenAiRealtimeSerializer(JsonSerializer):
             is_spoken=session.is_spoken,
         )
 
-    def _forget_sound(self) -> None:
-        self._microphone = self._make_microphone()
+    async def _forget_sound(self) -> None:
+        await self._microphone.close()
         self._buffer.clear()
         self._uncommitted_ms = 0.0
 

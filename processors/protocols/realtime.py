@@ -4,20 +4,16 @@ See docs/protocols.md.
 """
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pipecat.frames.frames import Frame
 from pydantic import BaseModel, Field, TypeAdapter
 
-from processors.protocols.json_serializer import (
-    JsonSerializer,
-    Message,
-    ProtocolError,
-    Send,
-    hang_up,
-)
+from processors.protocols.dialogue import Event, Heard, Over, SpeechEnded, SpeechStarted
+from processors.protocols.dialogue_serializer import DialogueSerializer
+from processors.protocols.json_serializer import Message, hang_up
 from processors.protocols.sandwich import Audio
-from processors.protocols.sound import Encoder, MakeEncoder, Microphone, to_base64
+from processors.protocols.sound import to_base64
 
 
 class Stop(BaseModel):
@@ -26,60 +22,47 @@ class Stop(BaseModel):
     type: Literal["stop"]
 
 
-class RealtimeSerializer(JsonSerializer):
-    """Tells when the user speaks, what they have said, and what the bot says.
-
-    Args:
-        send: Sends a text message to the client.
-        microphone: Reads what the client records.
-        make_voice: Makes what writes the bot's voice, anew for each speech.
-    """
+class RealtimeSerializer(DialogueSerializer):
+    """Tells when the user speaks, what they have said, and what the bot says."""
 
     client_messages: ClassVar = TypeAdapter(Annotated[Audio | Stop, Field(discriminator="type")])
 
-    def __init__(self, send: Send, *, microphone: Microphone, make_voice: MakeEncoder) -> None:
-        super().__init__(send)
-        self._microphone = microphone
-        self._make_voice = make_voice
-        self._voice: Encoder | None = None
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Whether the client has heard of an answer that is not over.
+        self._is_heard = False
 
-    def tell(self, kind: str, data: Message) -> Iterable[Message]:
-        """Return the messages that tell what RTVI tells."""
-        match kind:
-            case "user-started-speaking":
+    def put(self, event: Event) -> Iterable[Message]:
+        """Return the messages that tell of an event."""
+        match event:
+            case SpeechStarted():
                 yield {"type": "speech_started"}
-            case "user-stopped-speaking":
+            case SpeechEnded():
                 yield {"type": "speech_ended"}
-            case "user-transcription" if data["final"]:
-                yield {"type": "transcript", "text": data["text"]}
-            case "bot-stopped-speaking" if self._voice:
-                yield from map(_sound, self._voice.finish())
-                self._voice = None
-                yield {"type": "done"}
-            case "error":
-                yield {"type": "error", "message": data["error"]}
+            case Heard(text, is_final=True):
+                yield {"type": "transcript", "text": text}
+            case Over(is_cut_off) if self._is_heard:
+                self._is_heard = False
+                yield {"type": "interrupted" if is_cut_off else "done"}
 
     def play(self, pcm: bytes) -> Iterable[Message]:
         """Return the messages with a piece of the bot's voice."""
-        self._voice = self._voice or self._make_voice(self.out_rate_hz)
-        yield from map(_sound, self._voice.feed(pcm))
+        self._is_heard = True
+        yield from super().play(pcm)
+
+    def sound(self, data: bytes) -> Message:
+        """Return the message with a piece of the bot's voice."""
+        return {"type": "audio", "data": to_base64(data)}
 
     def interrupt(self) -> Iterable[Message]:
         """Tell a client that plays the bot's voice to stop."""
-        if self._voice:
-            self._voice = None
+        yield from super().interrupt()
+        if self._is_heard and self.dialogue.is_answering:
+            self._is_heard = False
             yield {"type": "interrupted"}
-
-    def error(self, error: ProtocolError) -> Message:
-        """Return the message for what cannot be taken."""
-        return {"type": "error", "message": error.message, "code": error.code}
 
     async def take(self, message: Audio | Stop) -> Frame | None:
         """Return the frame for what a client sent."""
         if isinstance(message, Stop):
             return hang_up()
-        return await self._microphone.hear(message, self.in_rate_hz)
-
-
-def _sound(pcm: bytes) -> Message:
-    return {"type": "audio", "data": to_base64(pcm)}
+        return await self.microphone.hear(message, self.in_rate_hz)

@@ -9,8 +9,10 @@ from typing import Annotated, ClassVar, Literal
 from pipecat.frames.frames import Frame
 from pydantic import BaseModel, Field, TypeAdapter
 
-from processors.protocols.json_serializer import JsonSerializer, Message, ProtocolError, Send
-from processors.protocols.sound import Encoder, MakeEncoder, Microphone, Sound, to_base64
+from processors.protocols.dialogue import Called, Event, Heard, Over, Said, Wrote
+from processors.protocols.dialogue_serializer import DialogueSerializer
+from processors.protocols.json_serializer import Message
+from processors.protocols.sound import Sound, to_base64
 
 
 class Audio(Sound):
@@ -25,62 +27,30 @@ class End(BaseModel):
     type: Literal["end"]
 
 
-class SandwichSerializer(JsonSerializer):
-    """Tells what is heard, what the agent writes and calls, and what is spoken.
-
-    Args:
-        send: Sends a text message to the client.
-        microphone: Reads what the client records.
-        make_voice: Makes what writes the bot's voice, anew for each speech.
-    """
+class SandwichSerializer(DialogueSerializer):
+    """Tells what is heard, what the agent writes and calls, and what is spoken."""
 
     client_messages: ClassVar = TypeAdapter(Annotated[Audio | End, Field(discriminator="type")])
 
-    def __init__(self, send: Send, *, microphone: Microphone, make_voice: MakeEncoder) -> None:
-        super().__init__(send)
-        self._microphone = microphone
-        self._make_voice = make_voice
-        self._voice: Encoder | None = None
-
-    def tell(self, kind: str, data: Message) -> Iterable[Message]:
-        """Return the messages that tell what RTVI tells."""
-        match kind:
-            case "user-transcription":
-                part = "stt_final" if data["final"] else "stt_partial"
-                yield {"type": part, "text": data["text"]}
-            case "bot-llm-text":
-                yield {"type": "agent_chunk", "text": data["text"]}
-            case "llm-function-call-in-progress":
-                called = {"name": data["function_name"], "args": data["arguments"]}
-                yield {"type": "agent_tool", "tool": called}
-            case "bot-stopped-speaking" if self._voice:
-                yield from map(_sound, self._voice.finish())
-                self._voice = None
+    def put(self, event: Event) -> Iterable[Message]:
+        """Return the messages that tell of an event."""
+        match event:
+            case Heard(text, is_final):
+                yield {"type": "stt_final" if is_final else "stt_partial", "text": text}
+            case Wrote(text) | Said(text):
+                yield {"type": "agent_chunk", "text": text}
+            case Called(name, args):
+                yield {"type": "agent_tool", "tool": {"name": name, "args": args}}
+            case Over():
                 yield {"type": "complete"}
-            case "error":
-                yield {"type": "error", "message": data["error"]}
 
-    def play(self, pcm: bytes) -> Iterable[Message]:
-        """Return the messages with a piece of the bot's voice."""
-        self._voice = self._voice or self._make_voice(self.out_rate_hz)
-        yield from map(_sound, self._voice.feed(pcm))
-
-    def interrupt(self) -> Iterable[Message]:
-        """End an answer that the user talks over."""
-        if self._voice:
-            self._voice = None
-            yield {"type": "complete"}
-
-    def error(self, error: ProtocolError) -> Message:
-        """Return the message for what cannot be taken."""
-        return {"type": "error", "message": error.message, "code": error.code}
+    def sound(self, data: bytes) -> Message:
+        """Return the message with a piece of the bot's voice."""
+        return {"type": "tts_audio", "data": to_base64(data)}
 
     async def take(self, message: Audio | End) -> Frame | None:
         """Return the frame for what a client sent."""
-        if isinstance(message, End):
-            return await self._microphone.hear(None, self.in_rate_hz, is_final=True)
-        return await self._microphone.hear(message, self.in_rate_hz)
-
-
-def _sound(pcm: bytes) -> Message:
-    return {"type": "tts_audio", "data": to_base64(pcm)}
+        if isinstance(message, Audio):
+            return await self.microphone.hear(message, self.in_rate_hz)
+        self.release()
+        return await self.microphone.hear(None, self.in_rate_hz, is_final=True)

@@ -4,11 +4,13 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, Protocol, TypeAlias
 
 from pipecat.frames.frames import InputAudioRawFrame
 from pydantic import BaseModel
 
+from engines.audio.error import AudioError, UnknownFormat
 from processors.protocols.json_serializer import ProtocolError
 from processors.push_to_talk import FinalAudioFrame
 
@@ -20,13 +22,19 @@ SILENCE_SECS = 0.6
 
 
 class Decoder(Protocol):
-    """Reads sound as it comes, cut anywhere."""
+    """Reads sound as it comes, cut anywhere.
+
+    Its methods raise an `AudioError` where the sound cannot be read, after which it is of no use.
+    """
 
     def feed(self, data: bytes) -> bytes:
         """Return what more has become of it: 16-bit mono."""
 
     def finish(self) -> bytes:
         """Return the rest, where no more comes."""
+
+    def close(self) -> None:
+        """Read no more, where it has not come to its end."""
 
 
 class Encoder(Protocol):
@@ -39,8 +47,8 @@ class Encoder(Protocol):
         """Return the rest."""
 
 
-MakeDecoder: TypeAlias = Callable[[str, int, int], Decoder]
-"""Makes a decoder for an utterance, of its format, its sample rate and the one to return."""
+MakeDecoder: TypeAlias = Callable[["Sound", int], Decoder]
+"""Makes what reads an utterance, of its first piece and the rate that it is to have then."""
 
 MakeEncoder: TypeAlias = Callable[[int], Encoder]
 """Makes an encoder for a speech, of the sample rate that it is given."""
@@ -73,7 +81,9 @@ class Microphone:
     def __init__(self, make_decoder: MakeDecoder) -> None:
         self._make_decoder = make_decoder
         self._decoder: Decoder | None = None
-        self._kind = ("", 0)
+        self._kind: tuple[str, int] | None = None
+        # Whether the rest of a file comes, of which no more can be read.
+        self._is_lost = False
 
     async def hear(
         self, sound: Sound | None, rate_hz: int, *, is_final: bool = False
@@ -91,20 +101,48 @@ class Microphone:
         pcm = await self._read(sound, rate_hz) if sound and sound.data else b""
         if not is_final:
             return InputAudioRawFrame(pcm, rate_hz, 1) if pcm else None
+        self._is_lost = False
         if self._decoder:
             decoder, self._decoder = self._decoder, None
-            pcm += await asyncio.to_thread(decoder.finish)
+            pcm += await _decoded(decoder.finish)
         silence = bytes(SAMPLE_BYTES * round(rate_hz * SILENCE_SECS))
         return FinalAudioFrame(pcm + silence, rate_hz, 1)
 
+    async def close(self) -> None:
+        """Read no more."""
+        decoder, self._decoder = self._decoder, None
+        if decoder:
+            await asyncio.to_thread(decoder.close)
+
     async def _read(self, sound: Sound, rate_hz: int) -> bytes:
         kind = (sound.format, sound.sample_rate)
-        if not self._decoder:
-            self._kind = kind
-            self._decoder = self._make_decoder(*kind, rate_hz)
         if kind != self._kind:
-            raise ProtocolError("INVALID_AUDIO", "the format changed in the midst of an utterance")
-        return await asyncio.to_thread(self._decoder.feed, from_base64(sound.data))
+            await self.close()
+            self._kind = kind
+        data = from_base64(sound.data)
+        decoder = self._decoder = self._decoder or self._make_decoder(sound, rate_hz)
+        try:
+            pcm = await _decoded(partial(decoder.feed, data))
+        except ProtocolError as error:
+            self._decoder = None
+            if self._is_lost and error.code == UnknownFormat.code:
+                return b""
+            self._is_lost = True
+            raise
+        self._is_lost = self._is_lost and not pcm
+        return pcm
+
+
+async def _decoded(decode: Callable[[], bytes]) -> bytes:
+    """Decode beside the event loop.
+
+    Raises:
+        ProtocolError: If the sound cannot be read.
+    """
+    try:
+        return await asyncio.to_thread(decode)
+    except AudioError as error:
+        raise ProtocolError(error.code, error.message) from error
 
 
 def to_base64(audio: bytes) -> str:
@@ -121,4 +159,4 @@ def from_base64(data: str) -> bytes:
     try:
         return base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ProtocolError("INVALID_AUDIO", "the sound is not in Base64") from error
+        raise ProtocolError(AudioError.code, "the sound is not in Base64") from error

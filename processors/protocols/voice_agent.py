@@ -3,31 +3,34 @@
 `/ws/voice-agent/{agent_id}`; see docs/protocols.md.
 """
 
+import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
 from pipecat.frames.frames import Frame
-from pipecat.utils.string import match_endofsentence
 from pydantic import BaseModel, Field, TypeAdapter
 
-from processors.protocols.json_serializer import (
-    JsonSerializer,
-    Message,
-    ProtocolError,
-    Send,
-    hang_up,
-    state_in,
+from processors.protocols.dialogue import (
+    Event,
+    Heard,
+    Over,
+    Said,
+    SpeechEnded,
+    Written,
+    Wrote,
 )
-from processors.protocols.sound import (
-    AudioFormat,
-    Encoder,
-    MakeEncoder,
-    Microphone,
-    Sound,
-    to_base64,
-)
-from processors.voice_state import State
+from processors.protocols.dialogue_serializer import DialogueSerializer
+from processors.protocols.json_serializer import Message, ProtocolError, Send, hang_up
+from processors.protocols.sound import AudioFormat, MakeEncoder, Microphone, Sound, to_base64
+
+WRITING_SECS = 5.0
+"""So long the voice waits for the rest of an answer's text, which this protocol tells before. For
+longer answers, and slower language models, the rest comes while the bot speaks."""
+
+WORDS_SECS = 0.3
+"""So long it waits for words that no language model has written."""
 
 
 class AudioChunk(Sound):
@@ -57,16 +60,18 @@ class Status(StrEnum):
     GENERATING_AUDIO = "generating_audio"
 
 
-class VoiceAgentSerializer(JsonSerializer):
+class VoiceAgentSerializer(DialogueSerializer):
     """Tells of each utterance in one order, whatever order it happens in.
 
-    Status `processing`, the transcription, the beginning of the answer's text, status
-    `generating_audio`, its sound with the rest of its text, status `idle`.
+    Status `processing`, the transcription, the answer's text, status `generating_audio`, its sound,
+    status `idle`.
 
     Args:
         send: Sends a text message to the client.
         microphone: Reads what the client records.
         make_voice: Makes what writes the bot's voice, anew for each speech.
+        session_id: Of the call.
+        agent: Who answers.
     """
 
     client_messages: ClassVar = TypeAdapter(
@@ -79,81 +84,105 @@ class VoiceAgentSerializer(JsonSerializer):
         *,
         microphone: Microphone,
         make_voice: MakeEncoder,
+        session_id: str,
+        agent: str,
     ) -> None:
-        super().__init__(send)
-        self._microphone = microphone
-        self._make_voice = make_voice
-        self._voice: Encoder | None = None
+        super().__init__(send, microphone=microphone, make_voice=make_voice)
+        self._session_id = session_id
+        self._agent = agent
         self._status = Status.IDLE
-        self._user_speaks = False
-        # The words of the bot that are not told yet, and whether a language model makes them.
+        # The words of the bot that are not told yet.
         self._words = ""
-        self._is_of_model = False
+        self._interruptions = 0
+        self._changed = asyncio.Event()
+
+    def hello(self) -> Iterable[Message]:
+        """Return the message that a call begins with."""
+        yield {
+            "type": "connection_established",
+            "session_id": self._session_id,
+            "agent": self._agent,
+        }
 
     def tell(self, kind: str, data: Message) -> Iterable[Message]:
         """Return the messages that tell what RTVI tells."""
-        match kind:
-            case "user-transcription":
-                if data["final"]:
-                    yield from self._go_to(Status.PROCESSING)
-                yield {
-                    "type": "transcription",
-                    "text": data["text"],
-                    "is_final": data["final"],
-                }
-            case "user-started-speaking":
-                self._user_speaks = True
-            case "user-stopped-speaking":
-                self._user_speaks = False
+        yield from super().tell(kind, data)
+        self._changed.set()
+
+    def put(self, event: Event) -> Iterable[Message]:
+        """Return the messages that tell of an event."""
+        is_heard = self._status is Status.GENERATING_AUDIO
+        match event:
+            case SpeechEnded() if not is_heard:
+                self._words = ""
                 yield from self._go_to(Status.PROCESSING)
-            case "bot-llm-started":
-                self._is_of_model = True
-            case "bot-llm-text":
-                self._words += data["text"]
-                if self._status is Status.GENERATING_AUDIO and match_endofsentence(self._words):
+            case Heard(text, is_final):
+                yield {"type": "transcription", "text": text, "is_final": is_final}
+            case Wrote(text):
+                self._words += text
+            case Said(text):
+                self._words += f" {text}"
+                if is_heard:
                     yield from self._tell_words()
-            case "bot-llm-stopped":
-                if self._status is Status.GENERATING_AUDIO:
-                    yield from self._tell_words()
-            case "bot-output" if data["spoken_status"] == "new" and not self._is_of_model:
-                # Words that no model has made, such as a reminder.
-                self._words += data["text"]
+            case Written() if is_heard:
                 yield from self._tell_words()
-            case "bot-stopped-speaking":
-                yield from self._fall_silent()
-            case "error":
-                yield {"type": "error", "message": data["error"], "retryable": True}
-        if state_in(kind, data) == State.LISTENING and self._status is Status.PROCESSING:
-            # Nothing was said, or nothing is answered.
-            yield from self._go_to(Status.IDLE)
+            case Over(is_cut_off):
+                if is_cut_off:
+                    self._words = ""
+                yield from self._tell_words()
+                yield from self._go_to(Status.IDLE)
+
+    async def until_it_may_play(self) -> None:
+        """Wait for the text of the answer that is about to be heard."""
+        interruptions, since = self._interruptions, asyncio.get_running_loop().time()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WORDS_SECS) as limit:
+                while not self._may_play and self._interruptions == interruptions:
+                    if self._words:
+                        limit.reschedule(since + WRITING_SECS)
+                    self._changed.clear()
+                    await self._changed.wait()
 
     def play(self, pcm: bytes) -> Iterable[Message]:
         """Return the messages with a piece of the bot's voice."""
         if self._status is not Status.GENERATING_AUDIO:
             yield from self._tell_words()
             yield from self._go_to(Status.GENERATING_AUDIO)
-        self._voice = self._voice or self._make_voice(self.out_rate_hz)
-        yield from map(_sound, self._voice.feed(pcm))
+        yield from super().play(pcm)
+
+    def sound(self, data: bytes) -> Message:
+        """Return the message with a piece of the bot's voice."""
+        return {"type": "audio_response", "data": to_base64(data)}
 
     def interrupt(self) -> Iterable[Message]:
         """Throw away what was not sent yet: nobody is to hear it."""
-        self._voice = None
+        yield from super().interrupt()
         self._words = ""
-        self._is_of_model = False
-        return ()
-
-    def error(self, error: ProtocolError) -> Message:
-        """Return the message for what cannot be taken."""
-        return {"type": "error", "message": error.message, "code": error.code, "retryable": False}
+        self._interruptions += 1
+        self._changed.set()
+        if self._status is Status.GENERATING_AUDIO:
+            yield from self._go_to(Status.IDLE)
 
     async def take(self, message: AudioChunk | EndSession) -> Frame | None:
         """Return the frame for what a client sent."""
         if isinstance(message, EndSession):
             return hang_up()
-        frame = await self._microphone.hear(message, self.in_rate_hz, is_final=message.is_final)
-        if message.is_final and self._user_speaks:
+        if not message.is_final:
+            return await self.microphone.hear(message, self.in_rate_hz)
+        self.release()
+        if self._status is Status.IDLE:
             await self.send(self._go_to(Status.PROCESSING))
-        return frame
+        try:
+            return await self.microphone.hear(message, self.in_rate_hz, is_final=True)
+        except ProtocolError as error:
+            # What was heard before is an utterance all the same.
+            await self.send([self.error(error)])
+            return await self.microphone.hear(None, self.in_rate_hz, is_final=True)
+
+    @property
+    def _may_play(self) -> bool:
+        is_told = self._status is Status.GENERATING_AUDIO
+        return is_told or bool(self._words and not self.dialogue.is_writing)
 
     def _go_to(self, status: Status) -> Iterable[Message]:
         if status is not self._status:
@@ -164,16 +193,3 @@ class VoiceAgentSerializer(JsonSerializer):
         if text := self._words.strip():
             yield {"type": "llm_response", "text": text}
         self._words = ""
-
-    def _fall_silent(self) -> Iterable[Message]:
-        if self._status is not Status.GENERATING_AUDIO:
-            return
-        if self._voice:
-            yield from map(_sound, self._voice.finish())
-            self._voice = None
-        self._is_of_model = False
-        yield from self._go_to(Status.IDLE)
-
-
-def _sound(mp3: bytes) -> Message:
-    return {"type": "audio_response", "data": to_base64(mp3)}

@@ -82,7 +82,9 @@ async def daily_dialin_webhook(
     )
 
     async def start() -> str:
-        return (await sessions.create(Wish(PHONE_USER, "daily", bot, phone=phone))).id
+        return (
+            await sessions.create(Wish(PHONE_USER, "daily", bot, phone=phone, by_phone=True))
+        ).id
 
     calls: PhoneCalls = request.app.state.phone_calls
     return Taken(sessionId=await calls.take(call.callId, start))

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, WebSocket
 
 from bots.errors import ParlanteError
+from bots.protocols import OPENAI_REALTIME
 from bots.registry import UnknownBot
 from processors.protocols.openai_events import error_event
 from runner.api.deps import Sessions
@@ -20,7 +21,6 @@ from runner.sessions import SessionManager
 from runner.sockets import SocketConnection
 from runner.wishes import Wish
 
-TRANSPORT = "openai-realtime"
 PROTOCOL = "realtime"
 KEY_PREFIX = "openai-insecure-api-key."
 """Browsers can send no headers with a WebSocket: OpenAI's clients name the key as if it were
@@ -44,7 +44,7 @@ async def openai_realtime_socket(
     socket = await accept(websocket, PROTOCOL if PROTOCOL in protocols else None)
     find = partial(_session, socket, sessions, model, token)
     try:
-        await hold(socket, sessions, find, TRANSPORT)
+        await hold(socket, sessions, find, OPENAI_REALTIME)
     except ParlanteError as error:
         code = CODES.get(type(error), error.code)
         is_of_client = http_status(type(error)) < HTTPStatus.INTERNAL_SERVER_ERROR
@@ -60,7 +60,7 @@ async def _session(
     if token:
         return await sessions.admit(token)
     caller = await _caller(socket)
-    return await sessions.create(Wish(caller.user, TRANSPORT, model))
+    return await sessions.create(Wish(caller.user, OPENAI_REALTIME, model))
 
 
 async def _caller(socket: SocketConnection) -> Principal:

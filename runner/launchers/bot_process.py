@@ -268,7 +268,12 @@ class BotProcess:
         await self._until_ready()
         self._here.plan = plan
         spec = CallSpec(
-            plan.session_id, plan.bot, plan.created_at, plan.spent, self._common.circuits.records
+            plan.session_id,
+            plan.bot_name,
+            plan.bot,
+            plan.created_at,
+            plan.spent,
+            self._common.circuits.records,
         )
         return await self._ask(how, spec, *arguments)
 

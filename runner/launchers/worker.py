@@ -54,6 +54,7 @@ class CallSpec:
     """
 
     session_id: str
+    bot_name: str
     bot: Bot
     created_at: datetime
     spent: float
@@ -213,7 +214,13 @@ class OneCall:
             self._told_circuits = self._circuits.records
         listener = DistantListener(self._channel)
         return CallPlan(
-            spec.session_id, spec.bot, listener, self._recall, spec.created_at, spec.spent
+            spec.session_id,
+            spec.bot_name,
+            spec.bot,
+            listener,
+            self._recall,
+            spec.created_at,
+            spec.spent,
         )
 
     async def _recall(self) -> Past:

@@ -58,6 +58,7 @@ class DailyRooms:
             enable_recording=self._config.recording,
             start_video_off=True,
             sip=sip,
+            enable_dialout=True if phone and self._config.transfer_to else None,
         )
         async with _answers():
             room = await self._rest.create_room(

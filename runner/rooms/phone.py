@@ -12,21 +12,22 @@ REMEMBERED_SECS = 2 * SIGNATURE_SECS
 
 @dataclass
 class _Call:
-    session_id: str | None = None
+    session: str | None = None
     being_taken: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class PhoneCalls:
     """Remembers which session a call has, for as long as the same message can come again.
 
-    That is when Daily has not got the answer, or somebody else sends what Daily has signed.
+    That is when who has sent it has not got the answer, or somebody else sends what they have
+    signed.
     """
 
     def __init__(self) -> None:
         self._calls: dict[str, _Call] = {}
 
     async def take(self, call_id: str, start: Callable[[], Awaitable[str]]) -> str:
-        """Return the session of a call.
+        """Return what names the session of a call, or lets into it.
 
         Args:
             call_id: Names the call.
@@ -39,6 +40,6 @@ class PhoneCalls:
             loop.call_later(REMEMBERED_SECS, self._calls.pop, call_id, None)
         call = self._calls[call_id]
         async with call.being_taken:
-            if call.session_id is None:
-                call.session_id = await start()
-            return call.session_id
+            if call.session is None:
+                call.session = await start()
+            return call.session

@@ -20,7 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from runner.peer import FRAME_SAMPLES, Peer, connect  # noqa: E402
+from runner.clients.client import FRAME_SAMPLES  # noqa: E402
+from runner.peer import Peer, connect  # noqa: E402
 from tests.bench.calling import REPLY_SECS, SPEECH_SECS, Ear, Utterance, say, utter  # noqa: E402
 from tests.bench.stats import percentile  # noqa: E402
 from tests.service import run_service  # noqa: E402

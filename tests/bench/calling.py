@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from runner.peer import FRAME_SAMPLES, MAX_WAITING_SAMPLES, Pcm, Peer
+from runner.clients.client import FRAME_SAMPLES, MAX_WAITING_SAMPLES, Pcm
+from runner.peer import Peer
 from tests.speech import Speaker
 
 VOICED = 300

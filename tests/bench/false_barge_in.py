@@ -27,7 +27,8 @@ import soxr
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from runner.peer import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm, Peer, connect  # noqa: E402
+from runner.clients.client import FRAME_SAMPLES, SAMPLE_RATE_HZ, Pcm  # noqa: E402
+from runner.peer import Peer, connect  # noqa: E402
 from tests.bench import sounds, speech_corpus  # noqa: E402
 from tests.bench.calling import REPLY_SECS, SPEECH_SECS, Ear, Utterance, say, utter  # noqa: E402
 from tests.bench.stats import percentile  # noqa: E402

@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from processors.eager_turn import Preset  # noqa: E402
-from runner.peer import FRAME_SAMPLES, Pcm, Peer, connect  # noqa: E402
+from runner.clients.client import FRAME_SAMPLES, Pcm  # noqa: E402
+from runner.peer import Peer, connect  # noqa: E402
 from tests.bench.calling import REPLY_SECS, SPEECH_SECS, Ear  # noqa: E402
 from tests.bench.speech_corpus import (  # noqa: E402
     TURN_VOICES,

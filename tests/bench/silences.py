@@ -24,8 +24,8 @@ sys.path.insert(0, str(ROOT))
 from bots.config import VadConfig  # noqa: E402
 from processors.shared_vad import SpeechModels  # noqa: E402
 from processors.speech_pause import PauseDetector  # noqa: E402
-from runner.peer import FRAME_SAMPLES, Pcm  # noqa: E402
-from runner.peer import SAMPLE_RATE_HZ as SENT_HZ  # noqa: E402
+from runner.clients.client import FRAME_SAMPLES, Pcm  # noqa: E402
+from runner.clients.client import SAMPLE_RATE_HZ as SENT_HZ  # noqa: E402
 from tests.bench.half_way import hesitations  # noqa: E402
 from tests.bench.speech_corpus import SAMPLE_RATE_HZ  # noqa: E402
 from tests.bench.stats import percentile  # noqa: E402

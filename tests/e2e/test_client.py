@@ -80,6 +80,7 @@ async def test_the_user_interrupts_the_bot_and_is_answered(
     assert not tab.problems
 
 
+@pytest.mark.long
 async def test_a_muted_user_is_not_heard_and_the_keyboard_is_enough_for_a_call(
     line: Service, speaker: Speaker, open_tab: OpenTab, tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ async def test_a_muted_user_is_not_heard_and_the_keyboard_is_enough_for_a_call(
     assert not tab.problems
 
 
+@pytest.mark.long
 async def test_two_tabs_have_a_call_each_which_a_closed_tab_ends_and_a_reload_takes_up_again(
     line: Service, open_tab: OpenTab
 ) -> None:
@@ -151,6 +153,7 @@ async def sessions(url: str) -> list[dict[str, Any]]:
     return listed
 
 
+@pytest.mark.long
 async def test_a_call_goes_on_by_itself_when_the_service_was_killed_and_is_back(
     open_tab: OpenTab, tmp_path: Path
 ) -> None:
@@ -221,6 +224,7 @@ def single_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
+@pytest.mark.long
 async def test_when_all_lines_are_busy_the_user_is_told_and_gets_through_later(
     single_line: Service, open_tab: OpenTab
 ) -> None:

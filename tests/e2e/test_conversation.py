@@ -95,6 +95,7 @@ async def hear_answer(tab: Tab, number: int, question: Question) -> None:
     assert voiced > len(answer.text) / CHARS_PER_SEC, f"{voiced} s of sound for {answer.text!r}"
 
 
+@pytest.mark.long
 async def test_six_questions_are_each_heard_and_answered_in_sound(
     line: Service, speaker: Speaker, open_tab: OpenTab, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from tests.script import HEARD
 from tests.service import Service
 from tests.speech import Listener, Speaker
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.long, pytest.mark.browser]
 
 
 class Caller:

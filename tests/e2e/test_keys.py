@@ -13,7 +13,7 @@ from tests.e2e.conftest import OpenTab
 from tests.e2e.test_conversation import hear_greeting
 from tests.service import ROOT, Service, keys, run_service
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.long, pytest.mark.browser]
 
 ASK_SECS = 20
 

@@ -19,7 +19,7 @@ from tests.e2e.conftest import OpenTab
 from tests.service import ROOT, Service, run_service, until_no_session
 from tests.speech import Speaker, silence, words_wrong
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.long, pytest.mark.browser]
 
 STOCK = ROOT / "tests" / "e2e" / "stock"
 BUILD_SECS = 60

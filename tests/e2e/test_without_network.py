@@ -15,7 +15,7 @@ from tests.e2e.test_conversation import CONNECT_SECS, HANG_UP_SECS, QUESTIONS, h
 from tests.service import Service, run_service
 from tests.speech import Speaker
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.long, pytest.mark.browser]
 
 ENDED_SECS = 5
 

@@ -12,7 +12,7 @@ from piper import PiperVoice
 from bots.models import ModelStore, default_models_dir, load_manifest
 from engines.whisper import WhisperEngine
 from processors.whisper_stt import WhisperSTT
-from runner.peer import SAMPLE_RATE_HZ
+from runner.clients.client import SAMPLE_RATE_HZ
 from tests.speech import Speaker
 
 _store = ModelStore(default_models_dir(), load_manifest())

@@ -5,7 +5,8 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 
-from runner.peer import SAMPLE_RATE_HZ, Peer, connect
+from runner.clients.client import SAMPLE_RATE_HZ
+from runner.peer import Peer, connect
 from tests.integration.test_call import REPLY_SECS
 from tests.service import run_service
 from tests.socket_peer import connect_by_socket

@@ -19,14 +19,18 @@ from pipecat.runner.types import SmallWebRTCRunnerArguments
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.workers.runner import WorkerRunner
 
+from bots.config import TelephonyConfig
 from bots.transports import make_transport
 from processors.output_pause import OutputPause
-from runner.peer import SAMPLE_RATE_HZ, Microphone, Pcm, connect
+from runner.clients.client import SAMPLE_RATE_HZ, Microphone, Pcm
+from runner.peer import connect
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_transcript import read
 from tests.relay import Relay, Weather, far_from
 from tests.service import Service
 from tests.speech import LOUD_RMS, Speaker, rms, voiced_secs, words_wrong
+
+pytestmark = pytest.mark.long
 
 HEARD_HZ = 16_000
 WINDOW_SECS = 0.1
@@ -69,7 +73,9 @@ async def calling(relay: Relay) -> AsyncIterator[Call]:
     async with offering(relay) as (pc, microphone, offer):
         await connection.initialize(offer, "offer")
         transport = await make_transport(
-            SmallWebRTCRunnerArguments(webrtc_connection=connection), OutputPause()
+            SmallWebRTCRunnerArguments(webrtc_connection=connection),
+            OutputPause(),
+            telephony=TelephonyConfig(),
         )
         pipeline = Pipeline([transport.input(), ear, transport.output()])
         worker = PipelineWorker(pipeline, idle_timeout_secs=None)

@@ -44,6 +44,8 @@ from tests.standins.elevenlabs import run_elevenlabs_voice
 from tests.standins.faults import WORD_SECS
 from tests.standins.openai_server import run_openai_standin
 
+pytestmark = pytest.mark.long
+
 SEED = int(os.environ.get("BARGE_IN_SEED", random.randrange(10**6)))
 """By which a run can be repeated, as far as the machine is as busy."""
 

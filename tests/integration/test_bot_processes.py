@@ -15,8 +15,9 @@ from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed
 
 from bots.config import AnnouncementConfig
+from runner.clients.client import TalkFailed
 from runner.errors import WS_INTERNAL_ERROR
-from runner.peer import Peer, TalkFailed, connect
+from runner.peer import Peer, connect
 from tests.integration.test_call import REPLY_SECS
 from tests.integration.test_lifecycle import ended
 from tests.integration.test_reload import greet
@@ -29,6 +30,8 @@ from tests.socket_peer import connect_by_socket
 from tests.standins.daily_api import run_daily_standin
 from tests.standins.mcp_server import COMMAND as MCP_COMMAND
 from tests.standins.openai_server import Fault, OpenAIStandin, Reply, run_openai_standin
+
+pytestmark = pytest.mark.long
 
 KEY = "sk-standin"
 HELD = "is held by process "
@@ -149,7 +152,7 @@ async def test_a_bot_that_ruins_its_process_takes_no_other_call_with_it_and_its_
 async def test_a_call_over_a_websocket_has_a_process_of_its_own_too(shared: SharedService) -> None:
     async with shared.alone() as service, connect_by_socket(service.url) as peer:
         await peer.hear_out(timeout=REPLY_SECS)
-        await peer.send_message("send-text", {"content": "Marigold."})
+        await peer.write("Marigold.")
         seen = len(peer.messages)
         await peer.hear_out(timeout=REPLY_SECS, after=seen)
         assert "You said Marigold." in str(peer.messages)

@@ -8,7 +8,8 @@ import pytest
 import soxr
 from prometheus_client.parser import text_string_to_metric_families
 
-from runner.peer import SAMPLE_RATE_HZ, Peer, connect
+from runner.clients.client import SAMPLE_RATE_HZ
+from runner.peer import Peer, connect
 from tests.bench import sounds
 from tests.service import Service
 from tests.speech import GREETING_VOICED_SECS, Speaker, voiced_secs, words_wrong

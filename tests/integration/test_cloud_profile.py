@@ -4,6 +4,7 @@ import sqlite3
 from typing import Any
 
 import aiohttp
+import pytest
 
 from runner.peer import connect
 from tests.integration.test_call import ask
@@ -101,6 +102,7 @@ async def test_what_is_filtered_out_of_a_transcript_nobody_is_told(
     assert standin.spoken[-1].strip() == "You have called the W F C now."
 
 
+@pytest.mark.long
 async def test_the_connection_to_the_language_model_is_there_before_the_first_question(
     cloud: SharedService, openai_port: int, speaker: Speaker
 ) -> None:

@@ -9,12 +9,15 @@ import pytest
 import yaml
 
 from bots.settings import DEFAULT_CONFIG
-from runner.peer import FRAME_SAMPLES, Peer, connect
+from runner.clients.client import FRAME_SAMPLES
+from runner.peer import Peer, connect
 from tests.integration.test_call import REPLY_SECS, ask, is_final_transcript
 from tests.service import run_service
 from tests.speech import Speaker, silence
 from tests.standins.deepgram_flux import FluxStandin, run_flux_standin
 from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin
+
+pytestmark = pytest.mark.long
 
 QUESTION = "Are you open on Sunday?"
 ANSWER = "No, we are closed on Sundays."

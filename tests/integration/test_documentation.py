@@ -11,11 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.phone_caller import environment
 from tests.service import ROOT, Service, keys, run_service
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```|((?:^    [^\n]*\n)+)", re.MULTILINE | re.DOTALL)
 FOLLOWS = re.compile(r"\bcurl\b.* (-N|--no-buffer)\b")
 CURL_SECS = 20
+TELEPHONY = environment(api_port=9)
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def test_no_example_hides_in_a_sentence(name: str) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_every_example_names_its_key_but_the_open_ones(name: str) -> None:
     for example in PAGES[name]:
-        is_open = re.search(r"/(health|metrics)\b", example.command)
+        is_open = re.search(r"/(health|metrics|telephony)\b", example.command)
         assert ("X-API-Key" in example.command) is not bool(is_open), example
 
 
@@ -78,13 +80,14 @@ def test_every_example_of_a_page_works(tmp_path: Path, name: str) -> None:
     key, operator_key = keys(tmp_path, "add", "ada"), keys(tmp_path, "add", "ops", "--operator")
     # Curl takes a refusal for an answer, unless told otherwise.
     (tmp_path / ".curlrc").write_text(f"fail-with-body\nmax-time = {CURL_SECS}\n")
-    with run_service(tmp_path) as service:
+    with run_service(tmp_path, environment=TELEPHONY) as service:
         variables = {
             "URL": service.url,
             "KEY": key,
             "OPERATOR_KEY": operator_key,
             "ID": new_session(service, key),
             "CURL_HOME": str(tmp_path),
+            "TWILIO_AUTH_TOKEN": TELEPHONY["TWILIO_AUTH_TOKEN"],
         }
         followers = []
         for example in PAGES[name]:

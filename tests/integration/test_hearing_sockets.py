@@ -17,7 +17,10 @@ from tests.standins.deepgram import results
 from tests.standins.openai_server import Fault, OpenAIStandin
 
 # Deepgram's SDK uses what `websockets` will not have for ever.
-pytestmark = pytest.mark.filterwarnings("ignore:websockets.* deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore:websockets.* deprecated:DeprecationWarning"),
+]
 
 STUMBLING_BLOCKS = {
     "elevenlabs": "[]",

@@ -170,7 +170,8 @@ async def test_words_come_one_by_one_and_tools_when_they_begin_and_end(house: Ho
             chunks.append(chunk)
             times.append(loop.time())
     used = [chunk for chunk in chunks if isinstance(chunk, TokensUsed)]
-    each = TokensUsed(1000, 50, cached=600, provider="openai", model="gpt-4.1-mini")
+    whose = "openai", "gpt-4.1-mini"
+    each = TokensUsed(1000, 50, 600, *whose, cache_write=300)
     assert used == [each] * 2, "for each time that the model was asked"
     started, finished = (it for it in chunks if isinstance(it, ToolStarted | ToolFinished))
     assert isinstance(started, ToolStarted)

@@ -15,6 +15,8 @@ from bots.config import AnnouncementConfig
 from runner.peer import Peer, connect
 from tests.service import ROOT, Service, get, run_service, until_no_session
 
+pytestmark = pytest.mark.long
+
 CLOSED_TAB_SECS = 15
 WORDS = AnnouncementConfig()
 

@@ -20,6 +20,8 @@ from tests.integration.conftest import FIRST, SECOND, SECOND_HEARD
 from tests.speech import Speaker
 from tests.standins.openai_server import BEGUN_WORDS, Fault, OpenAIStandin, Reply
 
+pytestmark = pytest.mark.long
+
 FAILOVER = {"llm": {"first_output": 1.0, "idle": 0.7}, "failures": 2, "rest": 600}
 APOLOGY = AnnouncementConfig().cannot_answer
 LOST = AnnouncementConfig().lost_thread

@@ -16,6 +16,8 @@ from bots.local_models import LocalModels
 from bots.settings import DEFAULT_CONFIG, load_settings
 from processors.local_llm import LocalLLM
 
+pytestmark = pytest.mark.long
+
 FACTS = " ".join(f"Room {number} is on floor {number // 10}." for number in range(10, 40))
 QUESTION = "On which floor is room twenty-five?"
 

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from runner.peer import connect
 from tests.integration.test_call import REPLY_SECS
 from tests.integration.test_transcript import read
 from tests.service import run_service
 from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin
+
+pytestmark = pytest.mark.long
 
 CONTEXT_TOKENS = 600
 SUMMARY = "They want to know everything about parking."

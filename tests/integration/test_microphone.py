@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.peer import SAMPLE_RATE_HZ
+from runner.clients.client import SAMPLE_RATE_HZ
 from runner.talk import write_audio
 from tests.service import ROOT, Service
 from tests.speech import GREETING_VOICED_SECS, Speaker, voiced_secs

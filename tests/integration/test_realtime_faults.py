@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 
 from bots.config import AnnouncementConfig
-from processors.realtime_session import ANSWER_SECS
+from processors.realtime_session import ANSWER_SECS, PAUSE_SECS
 from tests.faulty_call import KEY, LONGEST_SECS, QUESTION, FaultyCall, calling, first_of
 from tests.integration.conftest import FIRST, SECOND
+from tests.integration.test_cloud_profile import BOOKING
 from tests.speech import Speaker
 from tests.standins.openai_realtime import RealtimeStandin, run_realtime_standin
-from tests.standins.openai_server import Fault, OpenAIStandin
+from tests.standins.openai_server import Fault, OpenAIStandin, Reply
+
+pytestmark = pytest.mark.long
 
 GREETING = "Hello, this is Grace."
+ONE_MOMENT = "One moment, I am writing it down."
 LOST = AnnouncementConfig().lost
 BEGUN = "On Friday we are"
 """Half of an answer."""
@@ -84,3 +88,19 @@ async def test_a_service_that_hears_nothing_is_found_out_though_nothing_was_said
         await call.line.connect()
         assert (await call.ask()).said.heard == LOST
         assert (await call.ask()).said.heard == SECOND
+
+
+async def test_a_service_that_writes_for_long_what_a_tool_is_to_do_is_not_given_up(
+    tmp_path: Path, speaker: Speaker, realtime: RealtimeStandin, second: OpenAIStandin
+) -> None:
+    def book(items: list[Any]) -> Reply:
+        if items[-1]["type"] == "function_call_output":
+            return FIRST
+        return ONE_MOMENT, ("book_appointment", BOOKING)
+
+    realtime.reply, realtime.write_secs = book, PAUSE_SECS + 1
+    async with calling_by(realtime, second, tmp_path, speaker, "") as call:
+        await call.line.connect()
+        assert (await call.ask()).said.heard == ONE_MOMENT
+        await call.witness.answer(len(call.witness.turns))
+        assert call.witness.turns[-1].heard == FIRST

@@ -15,6 +15,8 @@ from tests.integration.test_call import REPLY_SECS, ask
 from tests.service import Service, run_service, until_no_session
 from tests.speech import Speaker, voiced_secs
 
+pytestmark = pytest.mark.long
+
 RECORDED = {"PARLANTE_VOICE__REALTIME__RECORDING": "true"}
 QUESTION = "What are your opening hours?"
 

@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from runner.peer import connect
 from tests.integration.test_call import REPLY_SECS
 from tests.integration.test_survival import hear_again
 from tests.service import ROOT, STOP_SECS, run_service
+
+pytestmark = pytest.mark.long
 
 
 def greet(config: Path, words: str) -> None:

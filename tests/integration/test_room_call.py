@@ -30,6 +30,8 @@ from processors.transcript import Turn
 from processors.voice_state import State
 from runner.host import InRoom
 
+pytestmark = pytest.mark.long
+
 SECS = 20
 GREETING = "Welcome. This is a long greeting, which nobody hears to its end, because they leave."
 BACK = AnnouncementConfig().back

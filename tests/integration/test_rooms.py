@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from tests.service import Service, run_service, until_no_session
 from tests.standins import daily_api, livekit_api
 from tests.standins.daily_api import DailyStandin, run_daily_standin, signed
 from tests.standins.livekit_api import LiveKitStandin, run_livekit_standin
+
+pytestmark = pytest.mark.long
 
 LIMITS = "PARLANTE_VOICE__REALTIME__LIMITS"
 PHONE_CALL = {"From": "+1556", "To": "+1555", "callId": "call-1", "callDomain": "domain-1"}

@@ -67,6 +67,7 @@ async def test_a_session_is_greeted_as_it_wished(service: Service) -> None:
     assert " ".join(said).strip() == "Bakery, good morning!"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("may", [True, False])
 async def test_a_user_interrupts_where_they_may(
     service: Service, speaker: Speaker, may: bool
@@ -85,6 +86,7 @@ async def test_a_user_interrupts_where_they_may(
     assert whole["entries"][0]["interrupted"] is may
 
 
+@pytest.mark.long
 async def test_a_connection_is_nobody_s_but_its_users(tmp_path: Path) -> None:
     ada, eve = keys(tmp_path, "add", "ada"), keys(tmp_path, "add", "eve")
     with run_service(tmp_path) as service:

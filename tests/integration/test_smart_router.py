@@ -19,6 +19,8 @@ from tests.service import Service, run_service
 from tests.speech import Listener, Speaker, words_wrong
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
 
+pytestmark = pytest.mark.long
+
 WISH = "I need an appointment on Tuesday at ten, for my knee. Dana Whitfield, 555 0134."
 PROBLEM = "And I cannot log in to Quill, I forgot my password."
 TO_CLINIC = "I will put you through to the clinic."

@@ -14,6 +14,8 @@ from tests.integration.test_transcript import read_when
 from tests.service import run_service
 from tests.speech import Speaker
 
+pytestmark = pytest.mark.long
+
 ANNOUNCEMENT = "One moment, I will put you through."
 
 BUSINESS = {

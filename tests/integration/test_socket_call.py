@@ -11,7 +11,8 @@ from pipecat.frames.protobufs import frames_pb2
 from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed
 
-from runner.peer import SAMPLE_RATE_HZ, connect
+from runner.clients.client import SAMPLE_RATE_HZ
+from runner.peer import connect
 from tests.integration.test_call import ask
 from tests.integration.test_lifecycle import CLOSED_TAB_SECS
 from tests.service import Service, get, run_service, until_no_session
@@ -157,6 +158,7 @@ async def test_a_socket_that_is_dropped_without_a_word_frees_its_session(
         await until_no_session(service.url, timeout=3)
 
 
+@pytest.mark.long
 async def test_long_calls_and_calls_of_a_service_that_is_stopped_are_ended(
     tmp_path: Path,
 ) -> None:

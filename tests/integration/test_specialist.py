@@ -24,7 +24,10 @@ from tests.speech import Listener, Speaker
 from tests.standins.mcp_server import COMMAND
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
 
-pytestmark = pytest.mark.skipif(not redis_program(), reason="needs redis-server")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not redis_program(), reason="needs redis-server"),
+]
 
 GIVE_UP_SECS = 15
 """How long a caller may wait at most for an apology."""

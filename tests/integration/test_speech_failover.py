@@ -13,7 +13,10 @@ from tests.speech import Speaker
 from tests.standins.openai_server import Fault, OpenAIStandin
 
 # Deepgram's SDK uses what `websockets` will not have for ever.
-pytestmark = pytest.mark.filterwarnings("ignore:websockets.* deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore:websockets.* deprecated:DeprecationWarning"),
+]
 
 CANNOT_HEAR = AnnouncementConfig().cannot_hear
 

@@ -24,6 +24,8 @@ from tests.speech import Speaker
 from tests.standins.openai_realtime import RealtimeStandin, run_realtime_standin
 from tests.standins.openai_server import Fault, OpenAIStandin, Reply, always, run_openai_standin
 
+pytestmark = pytest.mark.long
+
 WISH = "I would like to come in on Tuesday at ten."
 BOOKED = "You are booked for Tuesday at ten, and we look forward to seeing you then, Dana."
 QUESTION = "Are you open on Sunday?"

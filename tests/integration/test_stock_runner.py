@@ -13,6 +13,8 @@ from tests.integration.test_call import ask
 from tests.service import Service, StockRunner, run_stock_runner
 from tests.speech import Speaker, words_wrong
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def stock_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StockRunner]:

@@ -12,13 +12,16 @@ import pytest
 
 from bots.config import AnnouncementConfig
 from processors.transcript import NOT_KNOWN
-from runner.peer import Peer, TalkFailed, connect
+from runner.clients.client import TalkFailed
+from runner.peer import Peer, connect
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_transcript import GREETING, read, read_when
 from tests.relay import far_from
 from tests.service import run_service, until_no_session
 from tests.speech import Speaker
 from tests.standins.openai_server import OpenAIStandin, Reply, run_openai_standin
+
+pytestmark = pytest.mark.long
 
 WISH = "I would like to come in on Tuesday at ten o'clock because of my knee."
 NAME = "My name is Peter Miller."

@@ -63,6 +63,7 @@ async def test_what_a_server_says_has_no_appointment_cancelled_until_the_caller_
     assert "not_found" in allowed, "it ran"
 
 
+@pytest.mark.long
 async def test_speech_to_speech_it_has_none_cancelled_either_though_words_are_written_down_late(
     tmp_path: Path, speaker: Speaker, services: dict[str, Any]
 ) -> None:

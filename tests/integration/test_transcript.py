@@ -17,6 +17,8 @@ from tests.integration.test_call import REPLY_SECS, ask
 from tests.service import Service, run_service
 from tests.speech import Speaker, words_wrong
 
+pytestmark = pytest.mark.long
+
 QUESTION = "Is there somewhere to leave my car?"
 INTERRUPTION = "Sorry, one moment, are you open on Sunday?"
 WRITTEN_SECS = 40

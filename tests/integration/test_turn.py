@@ -7,12 +7,15 @@ import pytest
 
 from bots.settings import load_settings
 from runner import doctor
-from runner.peer import TalkFailed, connect
+from runner.clients.client import TalkFailed
+from runner.peer import connect
 from runner.session import session_id_of
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.service import Service, run_service
 from tests.speech import Speaker, words_wrong
 from tests.turn import TurnServer
+
+pytestmark = pytest.mark.long
 
 
 def servers(turn_server: TurnServer, **changes: str) -> list[dict[str, str]]:

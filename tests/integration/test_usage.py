@@ -43,6 +43,7 @@ async def test_every_service_is_charged_for_what_it_did(
     answers = len(first.chats)
     llm, tts, stt = (charged[kind, "openai"] for kind in ("llm", "tts", "stt"))
     assert (llm.amounts.prompt_tokens, llm.amounts.cached_tokens) == (1000 * answers, 600 * answers)
+    assert llm.amounts.cache_write_tokens == 300 * answers
     assert math.isclose(llm.cost or 0, answers * (400 * 1 + 600 * 0.5 + 50 * 2) / 1_000_000)
     assert tts.amounts.characters == len(FIRST)
     assert math.isclose(tts.cost or 0, len(FIRST) * 3 / 1_000_000)

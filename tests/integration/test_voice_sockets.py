@@ -15,6 +15,8 @@ from tests.speech import Speaker
 from tests.standins.faults import WORD_SECS
 from tests.standins.openai_server import Fault, OpenAIStandin, always
 
+pytestmark = pytest.mark.long
+
 LONG = " ".join(["We are open all day long and every caller is welcome here today."] * 4)
 
 

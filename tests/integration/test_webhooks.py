@@ -5,9 +5,12 @@ from itertools import repeat
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.service import run_service
 from tests.standins.webhook_receiver import WebhookReceiver, run_webhook_receiver
+
+pytestmark = pytest.mark.long
 
 SECRET = "whsec_" + "c2VjcmV0" * 5
 

@@ -24,7 +24,7 @@ from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine, pcm_to_samples
 from processors.eager_turn import over_probability
 from processors.whisper_stt import WhisperSTT
 from processors.words_due import NothingSaidFrame
-from runner.peer import SAMPLE_RATE_HZ as SPEAKER_RATE_HZ
+from runner.clients.client import SAMPLE_RATE_HZ as SPEAKER_RATE_HZ
 from tests.speech import Speaker
 
 FRAME_SAMPLES = SAMPLE_RATE_HZ // 50

@@ -20,6 +20,7 @@ KEY = "a-key-of-a-daily-domain"
 ROOM_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 ROOM_PROPERTIES = {
     "enable_chat": bool,
+    "enable_dialout": bool,
     "enable_emoji_reactions": bool,
     "enable_prejoin_ui": bool,
     "enable_recording": str,

@@ -17,7 +17,7 @@ import numpy as np
 import soxr
 from aiohttp import WSMsgType, web
 
-from runner.peer import SAMPLE_RATE_HZ, Pcm
+from runner.clients.client import SAMPLE_RATE_HZ, Pcm
 from tests.speech import LOUD_RMS, Speaker, rms
 from tests.standins.openai_server import SENT_SECS, STATUS, TONE_HZ, Fault, Reply
 from tests.standins.serving import serving
@@ -43,10 +43,11 @@ class RealtimeStandin:
         key: The only key it takes.
         model: The only model, or Azure deployment, that it has.
         heard: What it transcribes, one turn after the other; the last again and again.
-        reply: What it answers to the items of a conversation: words, or a tool and its arguments.
+        reply: What it answers to the items of a conversation.
         transcript_secs: How long it transcribes a turn; it answers meanwhile.
         voice: What it speaks with; None for a tone.
         think_secs: How long it thinks about an answer.
+        write_secs: How long it writes the arguments of a tool.
         start_fault: What is wrong with it when a client connects; None for nothing.
         fault: What is wrong with it in a session that is under way; None for nothing.
         sessions: Settings of sessions, as they were sent.
@@ -67,6 +68,7 @@ class RealtimeStandin:
     transcript_secs: float = 0.1
     voice: Speaker | None = None
     think_secs: float = 0.0
+    write_secs: float = 0.0
     start_fault: Fault | None = None
     fault: Fault | None = None
     sessions: list[dict[str, Any]] = field(default_factory=list)
@@ -263,14 +265,18 @@ class _Connection:
         if fault is Fault.GARBAGE:
             self._answering = None
             return await self._socket.send_str("<html>")
-        reply = self._standin.reply(self._items)
-        item = await (
-            self._speak(response_id, reply)
-            if isinstance(reply, str)
-            else self._call(response_id, *reply)
-        )
+        match self._standin.reply(self._items):
+            case str(words):
+                items = [await self._speak(response_id, words)]
+            case str(words), (name, arguments):
+                items = [
+                    await self._speak(response_id, words),
+                    await self._call(response_id, name, arguments),
+                ]
+            case name, arguments:
+                items = [await self._call(response_id, name, arguments)]
         self._answering = None
-        await self._done(response_id, "completed", [item])
+        await self._done(response_id, "completed", items)
 
     async def _speak(self, response_id: str, words: str) -> dict[str, Any]:
         item_id = self._id("item")
@@ -320,6 +326,13 @@ class _Connection:
         await self._add({**item, "arguments": ""})
         about = {"response_id": response_id, "item_id": item["id"], "output_index": 0}
         given = {"call_id": call_id, "arguments": json.dumps(arguments)}
+        await self.tell(
+            "response.function_call_arguments.delta",
+            **about,
+            call_id=call_id,
+            delta=given["arguments"],
+        )
+        await asyncio.sleep(self._standin.write_secs)
         await self.tell("response.function_call_arguments.done", **about, **given)
         return {**item, "arguments": given["arguments"]}
 

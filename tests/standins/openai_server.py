@@ -52,7 +52,7 @@ USAGE = {
     "prompt_tokens": 1000,
     "completion_tokens": 50,
     "total_tokens": 1050,
-    "prompt_tokens_details": {"cached_tokens": 600},
+    "prompt_tokens_details": {"cached_tokens": 600, "cache_write_tokens": 300},
 }
 """What every answer has consumed, as it says."""
 

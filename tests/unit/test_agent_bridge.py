@@ -332,7 +332,7 @@ def test_an_agent_is_closed_when_a_call_is_cut_off() -> None:
 
 
 class TestWhatAnAnswerConsumes:
-    TOLD = TokensUsed(100, 10, cached=40, provider="groq", model="llama")
+    TOLD = TokensUsed(100, 10, cached=40, provider="groq", model="llama", cache_write=20)
 
     @staticmethod
     def counted(stage: Stage) -> list[tuple[str | None, str | None, int, int]]:
@@ -357,6 +357,7 @@ class TestWhatAnAnswerConsumes:
         stage = perform(Actor(WEIGH, TokensUsed(1, 2), WEIGHED, "One kilo.", self.TOLD), ask_once)
         assert self.counted(stage) == [(None, None, 1, 2), ("groq", "llama", 100, 10)]
         assert [it.value.cache_read_input_tokens for it in stage.used] == [0, 40]
+        assert [it.value.cache_creation_input_tokens for it in stage.used] == [0, 20]
         assert whose_behalf(stage.used[1].processor)[1] == stage.llm.name
 
     def test_is_estimated_where_it_was_stopped_before_the_agent_could_tell(self) -> None:
@@ -372,6 +373,16 @@ class TestWhatAnAnswerConsumes:
     def test_is_estimated_where_not_a_word_had_come(self, part: tuple[Step, ...]) -> None:
         *_, (_, _, prompt, completion) = self.counted(perform(Actor(*part), self.interrupt))
         assert (prompt > 0, completion) == (True, 0)
+
+    def test_is_nothing_before_the_agent_is_asked(self) -> None:
+        async def script(stage: Stage) -> None:
+            await self.interrupt(stage)
+            await asyncio.sleep(0.1)
+            # The agent is still about to stop.
+            await self.interrupt(stage)
+
+        agent = SlowToStop()
+        assert len(self.counted(perform(agent, script))) == len(agent.asked) == 1
 
     def test_is_not_counted_for_what_the_agent_says_of_its_own(self) -> None:
         stage = perform(Actor("A parrot. ", self.TOLD, "You are put through."), ask_once)

@@ -1,11 +1,13 @@
 """The thread of an agent is put right by what was heard."""
 
+import json
 from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
 from bots.agents.thread import IN_PROGRESS, cut, put_right
+from processors.switchboard import TOOL
 from processors.transcript import NOT_KNOWN
 
 
@@ -96,6 +98,33 @@ def test_a_call_that_the_thread_had_no_time_to_keep_is_known_nevertheless() -> N
         put = put_right(kept, history, "")
         assert shown(put) == [("human", "Hello."), ("ai", ""), ("x", "1"), ("ai", "Hi.")]
         assert put[1].tool_calls[0]["args"] == {"a": 1}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["with its result", "cut off"])
+def test_a_transfer_of_its_own_is_known_though_others_have_another_name_for_it(
+    is_kept: bool,
+) -> None:
+    def transfer(call_id: str, to: str) -> list[Any]:
+        function = {"name": TOOL, "arguments": json.dumps({"to": to, "why": ""})}
+        call = {"id": call_id, "type": "function", "function": function}
+        result = json.dumps({TOOL: to})
+        return [
+            {"role": "assistant", "tool_calls": [call]},
+            said("tool", result, tool_call_id=call_id),
+        ]
+
+    arguments = {"to": "support", "why": "", "say": "One moment."}
+    own = AIMessage("", tool_calls=[{"name": TOOL, "args": arguments, "id": "own"}])
+    result = ToolMessage('{"put_through": "support"}', tool_call_id="own")
+    kept = [*ASKED, own, *([result] if is_kept else [])]
+    history = [HELLO, *transfer("shown", "support"), *transfer("back", "sales")]
+    assert shown(put_right(kept, history, "")) == [
+        ("human", "Hello."),
+        ("ai", ""),
+        ("own", '{"put_through": "support"}'),
+        ("ai", ""),
+        ("back", '{"put_through": "sales"}'),
+    ]
 
 
 def test_the_same_words_twice_are_two_turns() -> None:

@@ -126,3 +126,11 @@ def test_weights_on_the_levels_are_kept_exactly():
     weights = np.tile(LEVELS / 64, (2, 2)).astype(np.float32)
 
     assert np.array_equal(dequantize(to_iq4_nl(weights), Kind.IQ4_NL), weights)
+
+
+def test_of_a_model_that_has_changed_the_older_weights_are_deleted(tmp_path, mixed):
+    first = fast_weights(mixed, tmp_path / "kept")
+    second = fast_weights(write(mixed, gate=Kind.Q5_0), tmp_path / "kept")
+
+    assert second != first
+    assert [*(tmp_path / "kept").iterdir()] == [second]

@@ -82,6 +82,7 @@ class Talk:
         self.said: list[str] = []
         self.is_deserted = False
         self.has_lost_client = False
+        self.is_put_through = False
         self.is_ending = False
         self.cost = 0.0
         self.is_answering = False
@@ -139,6 +140,14 @@ async def test_a_client_that_is_gone_may_have_hung_up_or_not(
     talk.has_lost_client = is_lost
     talk.over.set()
     assert await call.end() is reason
+
+
+async def test_a_client_that_is_gone_may_have_been_put_through_to_a_person() -> None:
+    talk = Talk()
+    call = Supervised(talk)
+    talk.has_lost_client = talk.is_put_through = True
+    talk.over.set()
+    assert await call.end() is EndReason.TRANSFERRED
 
 
 async def test_a_connection_that_carries_nothing_for_too_long_ends_its_call() -> None:

@@ -14,6 +14,7 @@ from bots.local_files import (
     find_local_files,
 )
 from bots.models import ModelMissing, load_manifest
+from bots.providers import spoken_language
 from bots.settings import DEFAULT_CONFIG, Settings, load_settings
 from bots.specialist import only
 
@@ -123,6 +124,22 @@ def test_a_voice_speaks_the_language_that_its_file_tells(tmp_path: Path) -> None
         check_offline("tts", config, language)
     with pytest.raises(ServiceUnavailable, match=r"'en'.*voice\.providers\.local\.tts"):
         check_offline("tts", config, "en")
+
+
+@pytest.mark.parametrize(
+    ("about", "wanted", "spoken"),
+    [(GERMAN, None, "de"), (GERMAN, "de-AT", "de-AT"), ("{}", None, None)],
+)
+def test_a_voice_speaks_what_it_is_asked_to_or_else_its_own_language(
+    tmp_path: Path, about: str, wanted: str | None, spoken: str | None
+) -> None:
+    config = piper(tmp_path, about).model_copy(update={"language": wanted})
+    assert spoken_language("local", config, load_settings(DEFAULT_CONFIG)) == spoken
+
+
+def test_of_a_voice_that_is_not_there_nobody_knows_what_it_speaks(tmp_path: Path) -> None:
+    settings = offline(tmp_path)
+    assert spoken_language(*settings.service("tts"), settings) is None
 
 
 @pytest.mark.parametrize("about", ["", "{}"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
@@ -108,6 +109,26 @@ async def test_one_that_says_nothing_is_waited_for_a_few_seconds_once() -> None:
         assert FIRST_LOOK_SECS - 0.1 < time.monotonic() - began < FIRST_LOOK_SECS + 1
         enough.set()
         await servers.close()
+
+
+async def test_a_program_that_hangs_as_it_is_connected_to_has_ended_when_it_is_left() -> None:
+    has_begun, has_ended = asyncio.Event(), asyncio.Event()
+    program = "import socket, time; it = socket.create_connection({}); time.sleep(600)"
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        has_begun.set()
+        await reader.read()
+        has_ended.set()
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as listening:
+        address = listening.sockets[0].getsockname()
+        hanging = McpServerConfig(command=sys.executable, args=["-c", program.format(address)])
+        servers = McpServers({"hanging": hanging})
+        servers.look(["hanging"])
+        await asyncio.wait_for(has_begun.wait(), 20)
+        await servers.close()
+        await asyncio.wait_for(has_ended.wait(), 1)
 
 
 async def test_one_that_was_started_anew_has_its_tools_at_the_next_look() -> None:

@@ -21,7 +21,7 @@ from processors.protocols.openai_realtime import OpenAiRealtimeSerializer
 from processors.protocols.openai_responses import CANCELLED, Responses
 from processors.protocols.openai_session import Answerer
 from processors.protocols.openai_turns import UserTurns
-from processors.protocols.sound import Microphone, to_base64
+from processors.protocols.sound import Microphone, Sound, to_base64
 from processors.push_to_talk import FinalAudioFrame
 from tests.openai_events import check
 
@@ -68,22 +68,27 @@ CALLED = [
 ]
 
 
-class Codec:
-    """Notes what it is asked for, and changes nothing."""
+class Decoder:
+    """Notes what it is made for, and changes nothing."""
 
     made: list[tuple[Any, ...]]
 
-    def __init__(self, *kind: Any) -> None:
-        Codec.made.append(kind)
+    def __init__(self, sound: Sound, rate_hz: int) -> None:
+        Decoder.made.append((sound.format, sound.sample_rate, rate_hz))
 
-    def feed(self, data: bytes) -> Any:
+    def feed(self, data: bytes) -> bytes:
         return data
 
-    def finish(self) -> Any:
+    def finish(self) -> bytes:
         return b""
 
+    def close(self) -> None: ...
 
-class Voice(Codec):
+
+class Voice:
+    def __init__(self, encoding: str, rate_hz: int) -> None:
+        Decoder.made.append((encoding, rate_hz))
+
     def feed(self, data: bytes) -> list[bytes]:
         return [data]
 
@@ -93,7 +98,7 @@ class Voice(Codec):
 
 @pytest.fixture(autouse=True)
 def no_codecs_yet() -> None:
-    Codec.made = []
+    Decoder.made = []
 
 
 class Client:
@@ -104,7 +109,7 @@ class Client:
         self.serializer = OpenAiRealtimeSerializer(
             self._keep,
             answerer=answerer,
-            make_microphone=lambda: Microphone(Codec),
+            microphone=Microphone(Decoder),
             make_voice=Voice,
         )
 
@@ -444,7 +449,7 @@ async def test_sound_comes_and_goes_in_the_form_that_the_client_has_chosen(
     await client.update(audio={"input": sound, "output": sound})
     await client.hear(20)
     await client.play()
-    assert Codec.made[-2:] == [(encoding, rate_hz, RATE_HZ), (encoding, 24_000)]
+    assert Decoder.made[-2:] == [(encoding, rate_hz, RATE_HZ), (encoding, 24_000)]
     await client.happen("bot-stopped-speaking")
     assert client.kinds.count("response.output_audio.delta") == 2, "the rest of it too"
 

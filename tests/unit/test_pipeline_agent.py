@@ -78,6 +78,7 @@ class CountingModel(Model):
     """Tells what each of its answers has consumed, in one form or another."""
 
     form: type[LLMTokenUsage] = LLMTokenUsage
+    prompt_tokens = 10
 
     def can_generate_metrics(self) -> bool:
         return True
@@ -88,7 +89,11 @@ class CountingModel(Model):
         if isinstance(frame, LLMFullResponseEndFrame):
             self.set_core_metrics_data(MetricsData(processor=self.name, model="counting"))
             tokens = self.form(
-                prompt_tokens=10, completion_tokens=2, total_tokens=12, cache_read_input_tokens=4
+                prompt_tokens=self.prompt_tokens,
+                completion_tokens=2,
+                total_tokens=12,
+                cache_read_input_tokens=4,
+                cache_creation_input_tokens=3,
             )
             await self.start_llm_usage_metrics(tokens)
         await super().push_frame(frame, direction)
@@ -152,11 +157,13 @@ async def test_words_come_as_they_are_made() -> None:
     assert model.offered == [{"price", "slow", "broken", TOOL}]
 
 
-async def test_it_tells_what_its_model_consumes_each_time_that_it_is_asked() -> None:
+@pytest.mark.parametrize("told", [10, 3], ids=["with what is cached", "without it"])
+async def test_it_tells_what_its_model_consumes_each_time_that_it_is_asked(told: int) -> None:
     model = CountingModel([("price", {"users": 2})], "Done.")
+    model.prompt_tokens = told
     given = await ask(model)
     maker = f"the maker of {model.name}"
-    used = TokensUsed(10, 2, cached=4, provider=maker, model="counting")
+    used = TokensUsed(10, 2, cached=4, provider=maker, model="counting", cache_write=3)
     assert [it for it in given if isinstance(it, TokensUsed)] == [used] * 2
     assert given[-2:] == ["Done. ", used], "it is told when all is said that it was for"
 

@@ -10,7 +10,7 @@ from starlette.routing import Mount, WebSocketRoute
 
 from runner.errors import SessionNotFound, ws_close_code
 from runner.sessions import SessionManager
-from tests.app import key_of, service
+from tests.app import key_of, knock, service
 from tests.unit.test_auth import start
 
 FILES = {"/client", "", "/"}
@@ -74,24 +74,11 @@ def filled(path: str, name: str) -> str:
     return re.sub(r"{.*?}", name, path)
 
 
-async def closed_with(http: httpx.AsyncClient, path: str, key: str) -> int:
-    """Open a WebSocket of the service; return the code that it is closed with, without a word."""
-    sent: asyncio.Queue[Any] = asyncio.Queue()
-    received: asyncio.Queue[Any] = asyncio.Queue()
-    received.put_nowait({"type": "websocket.connect"})
-    scope = {
-        "type": "websocket",
-        "path": path,
-        "query_string": b"",
-        "headers": [(b"host", b"test"), (b"x-api-key", key.encode())],
-    }
-    app: Any = http.app  # type: ignore[attr-defined]
-    async with asyncio.timeout(5):
-        await app(scope, received.get, sent.put)
-    messages = [sent.get_nowait() for _ in range(sent.qsize())]
-    assert [message["type"] for message in messages] == ["websocket.accept", "websocket.close"]
-    code: int = messages[-1]["code"]
-    return code
+def of_session(path: str, name: str) -> str:
+    """Return where the client of a session comes to at a WebSocket."""
+    if "{token}" in path:
+        return filled(path, name)
+    return f"{filled(path, 'receptionist')}?token={name}"
 
 
 async def test_every_route_is_walked() -> None:
@@ -146,8 +133,8 @@ async def test_two_users_with_ten_sessions_each_see_nothing_of_each_others() -> 
                 assert refused.json() == nowhere.json(), "nor is it told that there is one"
         for path in sockets(http):
             for name in of_user["ada"]:
-                code = await closed_with(http, filled(path, name), keys["eve"])
-                assert code == ws_close_code(SessionNotFound(""))
+                refusal = await knock(http, of_session(path, name), X_API_Key=keys["eve"])
+                assert refusal.code == ws_close_code(SessionNotFound(""))
         sessions: SessionManager = http.app.state.sessions  # type: ignore[attr-defined]
         assert set(of_user["ada"]) <= set(sessions.here), "they are as they were"
         assert not sessions.is_draining

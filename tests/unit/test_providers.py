@@ -24,6 +24,7 @@ from bots.config import (
 from bots.errors import ConfigError, ServiceUnavailable
 from bots.registry import load_bot, with_changes
 from bots.settings import DEFAULT_CONFIG, load_settings
+from bots.speeds import pace
 from bots.tools.desk import TOOL_SECS
 from processors.realtime_session import RealtimeSession
 from processors.watched_voice import watched_tts
@@ -168,16 +169,51 @@ class TestCloudServices:
         assert bot.speed_in(settings) == 0.95
         assert with_changes(bot, BotChanges(speed=1.5)).speed_in(settings) == 1.5
 
+    @pytest.mark.parametrize(
+        ("provider", "model", "told"),
+        [
+            ("rime", "coda", {"speedAlpha": 1.25}),
+            ("rime", "mistv2", {"speedAlpha": 0.8}),
+            ("sarvam", "bulbul:v3", {"pace": 1.25}),
+            ("deepgram.flux", None, {"speed": 1.25}),
+            ("fish", None, {"prosody_speed": 1.25}),
+            ("inworld", None, {"speaking_rate": 1.25}),
+        ],
+    )
+    def test_a_voice_is_told_the_speed_in_its_own_words(
+        self, provider: str, model: str | None, told: dict[str, float]
+    ) -> None:
+        config = ServiceConfig(api_key=KEY, voice="v", model=model)
+        voice = providers.make_tts(provider, config, None, clients=CloudClients(), speed=1.25)
+        assert {name: getattr(voice._settings, name) for name in told} == told
+
+    @pytest.mark.parametrize(
+        ("service", "speed", "told"),
+        [
+            ("aws", 1.25, {"rate": "125%"}),
+            ("azure", 1.25, {"rate": "1.25"}),
+            ("google", 1.25, {"rate": "125%", "speaking_rate": 1.25}),
+            ("deepgram.flux", 1.22, {"speed": 1.2}),
+            ("deepgram.flux", 2.0, {"speed": 1.5}),
+            ("groq", 1.25, {}),
+        ],
+    )
+    def test_a_service_is_told_a_speed_that_it_takes(
+        self, service: str, speed: float, told: dict[str, Any]
+    ) -> None:
+        assert pace(service, None, speed) == told
+
     def test_a_voice_without_a_speed_is_refused_before_any_call(self) -> None:
-        rime = {"rime": {"tts": {"api_key": KEY, "voice": "v"}}}
-        profiles = {"one": {"tts": ["rime"]}}
+        bland = {"bland": {"tts": {"api_key": KEY, "voice": "v"}}}
+        profiles = {"one": {"tts": ["bland"]}}
         settings = load_settings(
             DEFAULT_CONFIG,
-            {"profile": "one", "profiles": profiles, "voice": {"providers": rime}},
+            {"profile": "one", "profiles": profiles, "voice": {"providers": bland}},
         )
         bot = load_bot("receptionist", settings)
         providers.check_bot(bot, settings)
-        with pytest.raises(ServiceUnavailable, match="rime has no speed"):
+        providers.check_bot(with_changes(bot, BotChanges(speed=1.0)), settings)
+        with pytest.raises(ServiceUnavailable, match="bland has no speed"):
             providers.check_bot(with_changes(bot, BotChanges(speed=1.2)), settings)
 
     def test_an_offline_model_can_only_be_the_one_that_is_loaded(self) -> None:

@@ -121,11 +121,23 @@ class TestDaily:
             )
         sip = daily.rooms[PLAN.name]["config"]["sip"]
         assert (sip["display_name"], sip["sip_mode"], sip["video"]) == ("+1556", "dial-in", False)
+        assert "enable_dialout" not in daily.rooms[PLAN.name]["config"]
         assert room.bot.body == {
             "dialin_settings": PHONE.model_dump(),
             "daily_api_key": daily_api.KEY,
             "daily_api_url": daily.url,
         }
+
+    async def test_from_a_room_whose_caller_may_be_put_through_others_can_be_called(
+        self, daily: DailyStandin
+    ) -> None:
+        phone = RoomPlan("voice-phone-1", PLAN.session_id, "phone", LIMITS, 300, phone=PHONE)
+        async with making_daily(daily, transfer_to="sip:desk@example.com") as maker:
+            await maker.make(PLAN)
+            await maker.make(phone)
+        in_browser, by_phone = (daily.rooms[plan.name]["config"] for plan in (PLAN, phone))
+        assert by_phone["enable_dialout"] is True
+        assert "enable_dialout" not in in_browser
 
     async def test_another_bot_gets_into_a_room_that_there_is(self, daily: DailyStandin) -> None:
         async with making_daily(daily) as maker:
@@ -306,6 +318,7 @@ class TestHealth:
             answers = await asyncio.gather(*(told() for _ in range(5)))
             assert answers == [("unhealthy", False)] * 5, "with one request for all"
             monkeypatch.setattr(rooms, "CHECK_SECS", 0)
+            monkeypatch.setattr(rooms, "CHECK_ANSWER_SECS", 10)
             assert await told() == ("healthy", True)
             monkeypatch.setattr(rooms, "CHECK_SECS", 60)
             break_once(fault)

@@ -33,6 +33,7 @@ def test_a_talk_with_the_microphone_is_not_written_to_a_file(tmp_path) -> None:
             None,
             {},
             url=None,
+            protocol="webrtc",
             key=None,
             wav=None,
             out=tmp_path / "out.wav",

@@ -16,7 +16,18 @@ from bots.tools.support import (
     open_ticket,
     ticket_status,
 )
+from processors.switchboard import transfer_in
 from tests.tools import run_tool
+
+
+class Switch:
+    """Notes how often it is asked to put the caller through."""
+
+    asked = 0
+
+    def ask(self) -> None:
+        self.asked += 1
+
 
 DANA = {"name": "Dana Whitfield", "contact": "555 0134", "problem": "She cannot log in."}
 
@@ -58,6 +69,27 @@ async def test_a_caller_is_handed_over_once(desk: Desk) -> None:
     asked = {"ticket": ticket, "reason": "wants to talk to a person"}
     told = await asyncio.gather(*(run_tool(hand_over, desk, **asked) for _ in range(4)))
     assert all(answer["handed_over"] for answer in told)
+    async with desk.session() as session:
+        assert await session.scalar(select(func.count()).select_from(Handoff)) == 1
+
+
+async def test_who_has_not_come_by_phone_is_called_back(desk: Desk) -> None:
+    ticket = (await run_tool(open_ticket, desk, **DANA))["ticket"]
+    told = await run_tool(hand_over, desk, ticket=ticket, reason="wants to talk to a person")
+    assert told == {"handed_over": True, "ticket": ticket, "called_back": "within an hour"}
+
+
+async def test_who_has_is_put_through_when_that_is_written_down(desk: Desk) -> None:
+    transfer = Switch()
+    asked = {"ticket": 1, "reason": "wants to talk to a person", "transfer": transfer}
+    assert (await run_tool(hand_over, desk, **asked))["error"] == "not_found"
+    assert not transfer.asked
+    await run_tool(open_ticket, desk, **DANA)
+    told = await run_tool(hand_over, desk, **asked)
+    assert (told["handed_over"], told["put_through_now"]) == (True, True)
+    assert "called_back" not in told
+    assert transfer_in(told) is None, "to no specialist"
+    assert transfer.asked == 1
     async with desk.session() as session:
         assert await session.scalar(select(func.count()).select_from(Handoff)) == 1
 

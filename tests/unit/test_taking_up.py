@@ -228,6 +228,20 @@ async def test_a_room_that_lets_no_bot_in_is_tried_again(
             assert manager._sessions["lost"].expiry is None
 
 
+@pytest.mark.parametrize("reason", [EndReason.TRANSFERRED, EndReason.HUNG_UP])
+async def test_a_room_is_left_to_a_caller_who_was_put_through(reason: EndReason) -> None:
+    async with (
+        run_daily_standin() as daily,
+        service(voice={"realtime": {"daily": daily_config(daily)}}) as http,
+    ):
+        manager = manager_of(http)
+        manager._launcher = Rooms()  # type: ignore[assignment]
+        made = await make(http, transport="daily")
+        manager._call_ended(made["session_id"], reason)
+        await manager.until_written(made["session_id"])
+        assert len(daily.rooms) == (reason is EndReason.TRANSFERRED)
+
+
 async def test_a_bot_that_is_sent_again_while_the_database_is_away_keeps_its_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -247,6 +247,43 @@ class TestTheEndOfATurn:
         assert [text for _, text in caller.spoken.answers] == ["You said: When do you open?"]
 
 
+class TestTheEndByTheWordOfWhoeverSpeaks:
+    def test_is_waited_for_no_longer_than_the_transcript(self) -> None:
+        async def script(caller: Caller) -> None:
+            caller.judge.probability = 0.1
+            await caller.speak()
+            await caller.release()
+            await caller.stop()
+            await asyncio.sleep(0.3)
+            assert not caller.spoken.ends
+            await caller.final("I would like to")
+            await asyncio.sleep(0.02)
+            assert caller.spoken.ends
+
+        caller, _ = play(script)
+        assert [text for _, text in caller.spoken.answers] == ["You said: I would like to"]
+        assert caller.spoken.told == []
+
+    def test_counts_for_what_was_said_just_before_and_not_for_what_comes_later(self) -> None:
+        ends: list[int] = []
+
+        async def script(caller: Caller) -> None:
+            await caller.release()
+            await caller.say("When do you open?")
+            await caller.settle()
+            caller.judge.probability = 0.1
+            await caller.say("I would like to")
+            await asyncio.sleep(HOLDS.sure)
+            ends.append(len(caller.spoken.ends))
+
+        play(script)
+        assert ends == [1]
+
+    def test_without_speech_is_told(self) -> None:
+        caller, _ = play(Caller.release)
+        assert caller.spoken.told == [{"type": "nothing-said"}]
+
+
 def test_two_hundred_turns_of_random_timing_have_one_answer_each() -> None:
     chance = random.Random(1)
     committed: list[str] = []

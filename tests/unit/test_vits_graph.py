@@ -98,6 +98,19 @@ def test_halves_are_made_once_and_again_when_the_voice_changes(tmp_path: Path) -
     assert cut_file(voice, kept) != first
 
 
+def test_halves_of_what_the_voice_was_before_are_deleted(tmp_path: Path) -> None:
+    voice, kept = tmp_path / "voice.onnx", tmp_path / "kept"
+    voice.write_bytes(model(ENCODER, *VOCODER))
+    cut_file(voice, kept)
+    others = {"voice-1f-2e-said-4", "voice-1f-2e.gguf", "voice-low-1f-2e.timed.onnx"}
+    for name in (*others, "voice-1f-2e.front.onnx"):
+        (kept / name).touch()
+    voice.write_bytes(model(ENCODER, *VOCODER, weights="a b c d"))
+    halves = cut_file(voice, kept)
+    assert isinstance(halves, tuple)
+    assert {path.name for path in kept.iterdir()} == {*others, *(Path(it).name for it in halves)}
+
+
 def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     voice, kept = tmp_path / "voice.onnx", tmp_path / "voice.onnx" / "kept"
     voice.write_bytes(model(ENCODER, *VOCODER))

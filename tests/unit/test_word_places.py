@@ -1,4 +1,9 @@
-from engines.word_places import word_places
+import re
+from itertools import pairwise
+
+import pytest
+
+from engines.word_places import LONG, word_places
 
 SPOKEN = {
     "": [],
@@ -26,3 +31,29 @@ def test_words_begin_behind_spaces_where_there_are_any() -> None:
 
 def test_a_text_without_words_has_none() -> None:
     assert word_places(" ", [], phonemize) == []
+
+
+def spell(text: str) -> list[list[str]]:
+    """Return the letters of a text, sentence by sentence, as a phonemizer would its phonemes."""
+    return [[*sentence] for sentence in re.findall(r"[^.]+\.?", text.replace(". ", "."))]
+
+
+@pytest.mark.parametrize("comma", ["", ","])
+def test_a_long_text_is_not_read_again_from_its_beginning_for_each_word(comma: str) -> None:
+    clause = f"one two three four five six seven eight nine ten{comma}"
+    text = f"A long one. {' '.join([clause] * 12)} end."
+    lengths: list[int] = []
+
+    def phonemize(part: str) -> list[list[str]]:
+        lengths.append(len(part.split()))
+        return spell(part)
+
+    sentences = spell(text)
+    places = word_places(text, sentences, phonemize)
+    words = [
+        "".join(sentence[begin:end]).strip()
+        for sentence, begins in zip(sentences, places, strict=True)
+        for begin, end in pairwise([*begins, len(sentence)])
+    ]
+    assert words == text.split()
+    assert max(lengths) <= (10 if comma else LONG)
