@@ -31,7 +31,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
+from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame, RTVIServerMessageFrame
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.settings import LLMSettings
 
@@ -46,6 +46,9 @@ BEGIN_SECS = 1.0
 
 WRITE_SECS = 0.5
 """How long after the end of a turn its words are in the conversation, if it holds any."""
+
+UTTERANCE_OVER = {"type": "utterance-over"}
+"""What a client is told when all is known of an utterance that it has ended itself."""
 
 Handler: TypeAlias = Callable[[FunctionCallParams], Awaitable[None]]
 
@@ -170,8 +173,10 @@ class ClientControl(FrameProcessor):
         self._unwritten: set[str] = set()
         self._wanted: RespondFrame | None = None
         self._bot_speaks = False
-        # Whether a turn of the user's will be in the conversation soon, and until when at the most.
+        # Whether a turn of the user's will be in the conversation soon, until when at the most, and
+        # whether the client has ended it.
         self._turn_is_due = False
+        self._is_released = False
         self._grace: asyncio.Task[None] | None = None
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -203,8 +208,10 @@ class ClientControl(FrameProcessor):
         match frame:
             case ClientInterruptionFrame():
                 self._wanted = None
-            case FinalAudioFrame() if not self._turn_is_due:
-                await self._await_turn(BEGIN_SECS)
+            case FinalAudioFrame():
+                self._is_released = True
+                if not self._turn_is_due:
+                    await self._await_turn(BEGIN_SECS)
             case UserStartedSpeakingFrame() if direction is FrameDirection.DOWNSTREAM:
                 await self._wait_no_more()
                 self._turn_is_due = True
@@ -212,11 +219,10 @@ class ClientControl(FrameProcessor):
                 await self._await_turn(WRITE_SECS)
             case LLMContextUserTurnFrame() if direction is FrameDirection.DOWNSTREAM:
                 await self._wait_no_more()
-                self._turn_is_due = False
                 if self._answers_turns:
                     # That is the answer.
                     self._wanted = None
-                await self._respond()
+                await self._end_turn()
             case BotStartedSpeakingFrame():
                 self._bot_speaks = True
             case BotStoppedSpeakingFrame():
@@ -319,7 +325,13 @@ class ClientControl(FrameProcessor):
     async def _give_up_turn(self, secs: float) -> None:
         await asyncio.sleep(secs)
         self._grace = None
+        await self._end_turn()
+
+    async def _end_turn(self) -> None:
         self._turn_is_due = False
+        if self._is_released:
+            self._is_released = False
+            await self.push_frame(RTVIServerMessageFrame(data=UTTERANCE_OVER))
         await self._respond()
 
     async def _wait_no_more(self) -> None:

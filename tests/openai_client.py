@@ -14,7 +14,7 @@ from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.exceptions import ConnectionClosed
 
-from runner.peer import SAMPLE_RATE_HZ, Pcm
+from runner.clients.client import SAMPLE_RATE_HZ, Pcm
 from tests.openai_events import check
 
 RATE_HZ = 24_000

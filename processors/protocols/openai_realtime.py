@@ -12,6 +12,7 @@ from pipecat.frames.frames import Frame, InputAudioRawFrame
 
 from engines.audio.decoding import RawEncoding
 from processors.client_control import (
+    UTTERANCE_OVER,
     ClientInterruptionFrame,
     ClientMessageFrame,
     ClientSettingsFrame,
@@ -146,12 +147,8 @@ class OpenAiRealtimeSerializer(JsonSerializer):
             yield from self._tell_of_bot(kind, data)
         elif kind == "error":
             yield error_event("service_failed", data["error"], is_of_client=False)
-        elif kind == "server-message" and data.get("state") == State.LISTENING:
-            if not self._has_begun.is_set():
-                self._has_begun.set()
-                yield event("session.created", session=self._session.described())
-            if self._session.turns:
-                yield from self._turns.give_up()
+        elif kind == "server-message":
+            yield from self._tell_of_state(data)
 
     def play(self, pcm: bytes) -> Iterable[Message]:
         """Return the events with a piece of the bot's voice."""
@@ -192,18 +189,25 @@ class OpenAiRealtimeSerializer(JsonSerializer):
                 return self._cancel(message)
         return None
 
+    def _tell_of_state(self, data: Message) -> Iterable[Message]:
+        if data.get("state") == State.LISTENING:
+            if not self._has_begun.is_set():
+                self._has_begun.set()
+                yield event("session.created", session=self._session.described())
+            if self._session.turns:
+                yield from self._turns.give_up()
+        elif data == UTTERANCE_OVER and not self._session.turns:
+            yield from self._turns.end()
+            yield from self._turns.give_up()
+
     def _tell_of_user(self, kind: str, data: Message) -> Iterable[Message]:
         is_detected = self._session.turns is not None
         match kind:
             case "user-started-speaking" if is_detected:
                 yield from self._turns.start(max(0, round(self._heard_ms) - PREFIX_MS))
-            case "user-started-speaking":
-                self._turns.begin()
             case "user-stopped-speaking" if is_detected:
                 self._uncommitted_ms = 0.0
                 yield from self._turns.stop(round(self._heard_ms))
-            case "user-stopped-speaking":
-                yield from self._turns.end()
             case "user-transcription" if data["final"]:
                 yield from self._turns.say(data["text"])
 
@@ -219,7 +223,8 @@ class OpenAiRealtimeSerializer(JsonSerializer):
                 yield from self._responses.write(data["text"], is_spoken=is_spoken)
             case "bot-llm-stopped":
                 yield from self._responses.stop()
-            case "bot-output" if self._session.is_spoken:
+            case "bot-output" if self._responses.is_speaking and self._session.is_spoken:
+                # Else they are of what was broken off before.
                 if words := self._spoken.new_in(data):
                     yield from self._responses.say(words)
             case "bot-stopped-speaking":

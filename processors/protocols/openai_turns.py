@@ -37,8 +37,7 @@ class UserTurns:
     def start(self, at_ms: int) -> Iterable[Message]:
         """Take that the user begins to speak."""
         yield from self._write()
-        self.begin()
-        self._words = []
+        self._words, self._is_over = [], False
         self._since_ms = at_ms
         self._item = new_id("item")
         yield event("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=self._item)
@@ -47,20 +46,21 @@ class UserTurns:
         """Take that the user has said what they wanted."""
         if self._item:
             yield event("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=self._item)
-            yield from self.commit((at_ms - self._since_ms) / 1000)
+            yield from self._commit((at_ms - self._since_ms) / 1000)
         yield from self.end()
 
-    def begin(self) -> None:
-        """Take that what the client has committed is listened to."""
-        self._is_over = False
-
     def end(self) -> Iterable[Message]:
-        """Take that it has been."""
+        """Take that what was said has been listened to."""
         self._is_over = True
         if self._words:
             yield from self._write()
 
     def commit(self, secs: float) -> Iterable[Message]:
+        """Take that the client has ended an utterance, which is yet to be listened to."""
+        self._words = []
+        yield from self._commit(secs)
+
+    def _commit(self, secs: float) -> Iterable[Message]:
         """Make an item of what was said, which took so long."""
         item_id, self._item = self._item or new_id("item"), None
         self._untold, self._secs, self._is_over = item_id, secs, False

@@ -14,7 +14,7 @@ import numpy as np
 import soxr
 from websockets.asyncio.client import connect as open_socket
 
-from runner.peer import SAMPLE_RATE_HZ
+from runner.clients.client import SAMPLE_RATE_HZ
 from tests.openai_client import RATE_HZ, Event, OpenAIPeer, at_24_khz, connect_openai
 from tests.service import ROOT, Service, keys, run_service, until_no_session
 from tests.speech import Listener, Speaker, words_wrong
@@ -344,7 +344,7 @@ async def test_a_response_is_cancelled(scripted: Service, llm: OpenAIStandin) ->
 BAD: dict[str, Any] = {
     "unknown_type": {"type": "conversation.item.sing"},
     "invalid_message": {"type": "input_audio_buffer.append"},
-    "invalid_audio": {"type": "input_audio_buffer.append", "audio": "%%%"},
+    "audio_invalid": {"type": "input_audio_buffer.append", "audio": "%%%"},
     "unknown_call": {
         "type": "conversation.item.create",
         "item": {"type": "function_call_output", "call_id": "call_9", "output": "1"},

@@ -26,7 +26,8 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.services.settings import LLMSettings
 from pipecat.utils.types import is_given
@@ -35,6 +36,7 @@ from pipecat.workers.runner import WorkerRunner
 from processors.client_control import (
     BEGIN_SECS,
     CLIENT_SECS,
+    UTTERANCE_OVER,
     ClientControl,
     ClientFrame,
     ClientInterruptionFrame,
@@ -101,6 +103,20 @@ class Model(LLMService[Any]):
         await self.push_frame(LLMFullResponseEndFrame())
 
 
+class Witness(FrameProcessor):
+    """Keeps what the client is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[Any] = []
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, RTVIServerMessageFrame):
+            self.told.append(frame.data)
+        await self.push_frame(frame, direction)
+
+
 @dataclass
 class Talk:
     """A conversation with a client that has a say.
@@ -111,6 +127,7 @@ class Talk:
         model: What answers.
         context: The conversation.
         recorded: Names of the tools that were put on record.
+        told: What the client was told.
     """
 
     worker: PipelineWorker
@@ -118,6 +135,7 @@ class Talk:
     model: Model
     context: LLMContext
     recorded: list[str]
+    told: list[Any]
 
     async def send(self, *frames: Frame) -> None:
         """Have frames come from the client and the user, and wait for what becomes of them."""
@@ -163,17 +181,17 @@ async def talking(*replies: Reply) -> AsyncIterator[Talk]:
         return record
 
     control = ClientControl(context, [book], on_record=on_record)
-    assistant = LLMContextAggregatorPair(context).assistant()
+    assistant, witness = LLMContextAggregatorPair(context).assistant(), Witness()
     InterruptedTools().follow(assistant)
     worker = PipelineWorker(
-        Pipeline([control, model, assistant]), idle_timeout_secs=None, enable_rtvi=False
+        Pipeline([control, model, witness, assistant]), idle_timeout_secs=None, enable_rtvi=False
     )
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
     running = asyncio.create_task(runner.run())
     await asyncio.sleep(MOMENT_SECS)
     try:
-        yield Talk(worker, control, model, context, recorded)
+        yield Talk(worker, control, model, context, recorded, witness.told)
     finally:
         await worker.cancel()
         await running
@@ -213,9 +231,11 @@ async def test_a_response_waits_for_the_end_of_an_utterance_that_the_client_has_
         assert not talk.model.asked
         await talk.turn("A?")
         assert talk.last == "A?"
+        assert talk.told == [UTTERANCE_OVER]
         await talk.send(FinalAudioFrame(bytes(640), 16000, 1), RespondFrame())
         await asyncio.sleep(BEGIN_SECS)
         assert len(talk.model.asked) == 2, "there was nothing to be heard in it"
+        assert talk.told == [UTTERANCE_OVER, UTTERANCE_OVER]
 
 
 @in_time

@@ -10,6 +10,7 @@ import pytest
 from pipecat.frames.frames import Frame, InputAudioRawFrame, InterruptionFrame
 
 from processors.client_control import (
+    UTTERANCE_OVER,
     ClientInterruptionFrame,
     ClientMessageFrame,
     ClientSettingsFrame,
@@ -487,6 +488,26 @@ async def test_what_is_recorded_waits_for_a_client_that_ends_turns_itself() -> N
     assert client.told[-1]["error"]["code"] == "input_audio_buffer_full"
 
 
+async def test_what_was_said_in_several_turns_of_an_utterance_is_told_at_its_end() -> None:
+    client = await Client().begin()
+    await client.update(**{"audio": {"input": {"turn_detection": None, "transcription": {}}}})
+    for _ in range(2):
+        await client.hear(300)
+        await client.send("input_audio_buffer.commit")
+        await client.happen("server-message", **UTTERANCE_OVER)
+        assert client.told[-1]["transcript"] == ""
+        await client.hear(300)
+        await client.send("input_audio_buffer.commit")
+        for words in ("Thank you.", "Goodbye."):
+            await client.happen("user-started-speaking")
+            await client.happen("user-transcription", final=True, text=words)
+            await client.happen("user-stopped-speaking")
+        await client.listen()
+        assert client.kinds[-1] == "conversation.item.done"
+        await client.happen("server-message", **UTTERANCE_OVER)
+        assert client.told[-1]["transcript"] == "Thank you. Goodbye."
+
+
 async def test_its_utterance_does_not_cancel_the_response_to_it() -> None:
     client = await Client().begin()
     await client.update(**BY_HAND)
@@ -496,6 +517,7 @@ async def test_its_utterance_does_not_cancel_the_response_to_it() -> None:
     await client.happen("user-started-speaking")
     await client.happen("bot-interrupted")
     await client.happen("user-stopped-speaking")
+    await client.happen("bot-output", **output(7, "stale"))
     assert client.kinds[-1] == "response.created"
     await client.send("response.cancel")
     await client.happen("bot-interrupted")
