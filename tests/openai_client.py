@@ -30,7 +30,7 @@ class OpenAIPeer:
     Attributes:
         connection: OpenAI's.
         events: What came, but sound, in its order.
-        heard: The sound of each item.
+        heard: The sound of each item, as it came.
         wrong: What is wrong with what came.
         closed: Set when the connection is.
         close_code: Of a connection that the service has closed for a reason.
@@ -39,7 +39,7 @@ class OpenAIPeer:
     def __init__(self, connection: AsyncRealtimeConnection) -> None:
         self.connection = connection
         self.events: list[Event] = []
-        self.heard: dict[str, list[Pcm]] = {}
+        self.heard: dict[str, bytes] = {}
         self.wrong: list[Exception] = []
         self.closed = asyncio.Event()
         self.close_code: int | None = None
@@ -97,20 +97,14 @@ class OpenAIPeer:
                 self._changed.clear()
                 await self._changed.wait()
 
-    def sound_of(self, item_id: str) -> Pcm:
-        """Return what was heard of an item: 16-bit mono at 48 kHz."""
-        pcm = np.concatenate(self.heard[item_id])
-        heard: Pcm = soxr.resample(pcm, RATE_HZ, SAMPLE_RATE_HZ)
-        return heard
-
     def _keep(self, event: Event) -> None:
         try:
             check(event)
         except (AssertionError, ValueError) as error:
             self.wrong.append(error)
         if event["type"] == "response.output_audio.delta":
-            pcm = np.frombuffer(base64.b64decode(event["delta"]), np.int16)
-            self.heard.setdefault(event["item_id"], []).append(pcm)
+            item_id = event["item_id"]
+            self.heard[item_id] = self.heard.get(item_id, b"") + base64.b64decode(event["delta"])
         self.events.append(event)
         self._changed.set()
 
@@ -119,6 +113,12 @@ def at_24_khz(pcm: Pcm) -> Pcm:
     """Return sound of 48 kHz as OpenAI's protocol has it."""
     slower: Pcm = soxr.resample(pcm, SAMPLE_RATE_HZ, RATE_HZ).astype(np.int16)
     return slower
+
+
+def at_48_khz(pcm: bytes) -> Pcm:
+    """Return sound of OpenAI's protocol as the tests have it."""
+    faster: Pcm = soxr.resample(np.frombuffer(pcm, np.int16), RATE_HZ, SAMPLE_RATE_HZ)
+    return faster
 
 
 @asynccontextmanager
