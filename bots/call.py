@@ -27,7 +27,7 @@ from pipecat.processors.frameworks.rtvi.observer import (
     RTVIFunctionCallReportLevel,
     RTVIObserverParams,
 )
-from pipecat.runner.types import RunnerArguments, WebSocketRunnerArguments
+from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
@@ -37,10 +37,10 @@ from bots.listener import CallListener
 from bots.meter import Meter
 from bots.phone_transfer import phone_transfer
 from bots.pipeline import Brain, assemble, make_chained
-from bots.protocols import PROTOCOLS
 from bots.recording import Recording
 from bots.registry import Bot, mcp_of
 from bots.resources import Resources
+from bots.serializers import serializer_for
 from bots.sounds import make_background
 from bots.speech_to_speech import SpeechToSpeech
 from bots.telephony import is_phone_call
@@ -148,12 +148,11 @@ async def make_call(
     await resources.mcp_servers.until_looked(mcp_of(bot, resources.settings))
     output = OutputPause()
     background = make_background(bot, resources.settings.voice.realtime.audio)
-    is_protocol = (
-        isinstance(runner_args, WebSocketRunnerArguments)
-        and runner_args.transport_type in PROTOCOLS
-    )
+    serializer = serializer_for(bot, session_id, runner_args, resources)
     telephony = resources.settings.voice.realtime.telephony
-    transport = await make_transport(runner_args, output, background, telephony=telephony)
+    transport = await make_transport(
+        runner_args, output, background, telephony=telephony, serializer=serializer
+    )
     by_phone = is_phone_call(runner_args)
     if background:
         output.meanwhile = partial(_play, background, transport)
@@ -170,8 +169,8 @@ async def make_call(
         ends_with_client,
         background,
         phone_transfer(runner_args, transport, resources.settings.voice.realtime),
-        speaks_rtvi=not (is_protocol or by_phone),
-        user_begins=is_protocol,
+        speaks_rtvi=not (serializer or by_phone),
+        user_begins=serializer is not None,
         is_phone_call=by_phone,
     )
 
@@ -203,6 +202,8 @@ class Conversation:
         self.is_deserted = False
         self.has_lost_client = False
         self.is_put_through = False
+        if call.user_begins:
+            bot = replace(bot, greeting="")
         self._bot = bot
         self._call = call
         self._messages = to_messages(call.past)

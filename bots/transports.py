@@ -16,10 +16,10 @@ from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 
 from bots.audio_receiver import hear_without_delay
 from bots.config import PhoneProvider, TelephonyConfig
-from bots.protocols import PROTOCOLS, JsonCall, make_serializer
 from bots.telephony import Start, phone_params
 from processors.background_audio import BackgroundAudio
 from processors.output_pause import OutputPause
+from processors.protocols.json_serializer import JsonSerializer
 from processors.protocols.json_transport import JsonTransport
 from processors.protocols.socket_transport import SocketTransport
 from processors.rtvi_serializer import RTVISerializer
@@ -44,6 +44,7 @@ async def make_transport(
     background: BackgroundAudio | None = None,
     *,
     telephony: TelephonyConfig,
+    serializer: JsonSerializer | None = None,
 ) -> BaseTransport:
     """Make the transport that the arguments of a session ask for.
 
@@ -52,6 +53,7 @@ async def make_transport(
         output: Pauses what it plays.
         background: Is mixed into that; None for nothing.
         telephony: How phone calls are ended.
+        serializer: Speaks the protocol of a client at a WebSocket; None for RTVI, or a phone's.
 
     Raises:
         ValueError: If Pipecat does not know the kind of session.
@@ -96,11 +98,7 @@ async def make_transport(
             own = phone_params(cast(PhoneProvider, kind), runner_args.call_data, telephony)
             params = FastAPIWebsocketParams(**{**audio, **own}, allowed_origins=[])
             return SocketTransport(socket, params)
-        if kind in PROTOCOLS:
-            assert runner_args.session_id
-            assert runner_args.body
-            call = JsonCall(socket.send_text, runner_args.session_id, runner_args.body["bot"])
-            serializer = make_serializer(kind, call)
+        if serializer:
             params = FastAPIWebsocketParams(**audio, serializer=serializer, allowed_origins=[])
             return JsonTransport(socket, params)
 
