@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from bots.local_models import cpu_threads
-from bots.protocols import PROTOCOLS
+from bots.protocols import OPENAI_REALTIME, PROTOCOLS
 from runner.app import MAX_BODY_BYTES
 from tests.app import service
 from tests.database import Postgres
@@ -88,7 +88,7 @@ async def test_behind_tls_the_address_is_a_secure_one(http: httpx.AsyncClient) -
 
 
 async def test_status_and_health_are_told(http: httpx.AsyncClient) -> None:
-    transports = ["webrtc", "websocket", "eval", *PROTOCOLS]
+    transports = ["webrtc", "websocket", "eval", *PROTOCOLS, OPENAI_REALTIME]
     assert (await http.get("/status")).json() == {
         "status": "ready",
         "transports": transports,

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from bots.config import DailyConfig, LimitConfig, LiveKitConfig
 from bots.errors import ConfigError
-from bots.protocols import PROTOCOLS
+from bots.protocols import OPENAI_REALTIME, PROTOCOLS
 from bots.settings import load_settings
 from runner.errors import RoomUnavailable
 from runner.rooms import daily as daily_rooms
@@ -266,7 +266,7 @@ class TestTheService:
     async def test_a_transport_without_a_key_is_not_offered(self, daily: DailyStandin) -> None:
         async with service(voice={"realtime": {"daily": daily_config(daily)}}) as http:
             assert (await http.get("/status")).json()["transports"] == [
-                *("webrtc", "websocket", "eval", *PROTOCOLS, "daily")
+                *("webrtc", "websocket", "eval", *PROTOCOLS, OPENAI_REALTIME, "daily")
             ]
             refused = await http.post("/start", json={"transport": "livekit"})
         assert refused.status_code == 400
