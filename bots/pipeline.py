@@ -201,7 +201,10 @@ def make_chained(
         assistant_params=assistant_params(mind.context_tokens),
     )
     control = ClientControl(
-        context, mind.tools, on_record=partial(on_record, record=keep_tool_call)
+        context,
+        mind.tools,
+        taken=mind.tool_names,
+        on_record=partial(on_record, record=keep_tool_call),
     )
     # Only the local voice can: others are asked by the sentence, and paid for it.
     if prepare := getattr(tts, "prepare", None):

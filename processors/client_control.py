@@ -6,12 +6,11 @@ answers, be it one or several.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeAlias, cast
 
-from loguru import logger
 from pipecat.adapters.llm.schemas.direct_function import tool_options
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.frames.frames import (
@@ -49,6 +48,9 @@ WRITE_SECS = 0.5
 
 UTTERANCE_OVER = {"type": "utterance-over"}
 """What a client is told when all is known of an utterance that it has ended itself."""
+
+TOOLS_LEFT_OUT = "tools-left-out"
+"""What tells a client that tools of its own, by their `names`, are not taken."""
 
 Handler: TypeAlias = Callable[[FunctionCallParams], Awaitable[None]]
 
@@ -142,7 +144,9 @@ class ClientControl(FrameProcessor):
 
     Args:
         context: The conversation.
-        own_tools: Tools of the bot's own, which go before a client's of the same name.
+        own_tools: Tools of the bot's own.
+        taken: Names of tools that are the bot's own, be it of some who have the caller by turns:
+            these go before a client's of the same name, which is told so.
         on_record: Returns a tool that is the same, and recorded.
         client_secs: How long the client may take for a tool.
     """
@@ -152,12 +156,14 @@ class ClientControl(FrameProcessor):
         context: LLMContext,
         own_tools: Sequence[Any],
         *,
+        taken: Collection[str],
         on_record: Callable[[Handler], Handler],
         client_secs: float = CLIENT_SECS,
     ) -> None:
         super().__init__()
         self._context = context
         self._own_tools = own_tools
+        self._taken = frozenset(taken)
 
         @tool_options(timeout_secs=client_secs)
         async def ask(params: FunctionCallParams) -> None:
@@ -236,7 +242,10 @@ class ClientControl(FrameProcessor):
 
     async def _go_by(self, wanted: ClientSettingsFrame) -> None:
         self._answers_turns = wanted.answers_turns
-        self._tools = self._not_of_the_bot(wanted.tools)
+        self._tools = [tool for tool in wanted.tools if tool.name not in self._taken]
+        if taken := sorted(self._taken & {tool.name for tool in wanted.tools}):
+            left_out = {"type": TOOLS_LEFT_OUT, "names": taken}
+            await self.push_frame(RTVIServerMessageFrame(data=left_out))
         self._context.set_tools([*self._own_tools, *map(self._schema, self._tools)])
         if wanted.instructions is not None:
             delta = LLMSettings(system_instruction=wanted.instructions)
@@ -244,12 +253,6 @@ class ClientControl(FrameProcessor):
         if wanted.is_spoken is not self._is_spoken:
             self._is_spoken = wanted.is_spoken
             await self.push_frame(LLMConfigureOutputFrame(skip_tts=not wanted.is_spoken))
-
-    def _not_of_the_bot(self, tools: Sequence[ClientTool]) -> list[ClientTool]:
-        own = {it.name if isinstance(it, FunctionSchema) else it.__name__ for it in self._own_tools}
-        if taken := sorted(own & {tool.name for tool in tools}):
-            logger.warning("{} are tools of the bot's own: the client's are left out", taken)
-        return [tool for tool in tools if tool.name not in own]
 
     def _schema(self, tool: ClientTool) -> FunctionSchema:
         return FunctionSchema(

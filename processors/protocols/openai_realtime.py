@@ -6,12 +6,14 @@ See docs/protocols.md.
 import asyncio
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import ClassVar, TypeAlias
 
 from pipecat.frames.frames import Frame, InputAudioRawFrame
 
 from engines.audio.decoding import RawEncoding
 from processors.client_control import (
+    TOOLS_LEFT_OUT,
     UTTERANCE_OVER,
     ClientInterruptionFrame,
     ClientMessageFrame,
@@ -148,7 +150,7 @@ class OpenAiRealtimeSerializer(JsonSerializer):
         elif kind == "error":
             yield error_event("service_failed", data["error"], is_of_client=False)
         elif kind == "server-message":
-            yield from self._tell_of_state(data)
+            yield from self._tell_of_service(data)
 
     def play(self, pcm: bytes) -> Iterable[Message]:
         """Return the events with a piece of the bot's voice."""
@@ -189,8 +191,15 @@ class OpenAiRealtimeSerializer(JsonSerializer):
                 return self._cancel(message)
         return None
 
-    def _tell_of_state(self, data: Message) -> Iterable[Message]:
-        if data.get("state") == State.LISTENING:
+    def _tell_of_service(self, data: Message) -> Iterable[Message]:
+        """Return the events that tell what Parlante tells beside RTVI."""
+        if data["type"] == TOOLS_LEFT_OUT:
+            left_out = set(data["names"])
+            tools = tuple(it for it in self._session.tools if it.name not in left_out)
+            self._session = replace(self._session, tools=tools)
+            why = f"the bot has tools of its own by these names: {', '.join(data['names'])}"
+            yield error_event("tool_name_taken", why, is_of_client=True)
+        elif data.get("state") == State.LISTENING:
             if not self._has_begun.is_set():
                 self._has_begun.set()
                 yield event("session.created", session=self._session.described())

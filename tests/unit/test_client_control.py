@@ -36,6 +36,7 @@ from pipecat.workers.runner import WorkerRunner
 from processors.client_control import (
     BEGIN_SECS,
     CLIENT_SECS,
+    TOOLS_LEFT_OUT,
     UTTERANCE_OVER,
     ClientControl,
     ClientFrame,
@@ -180,7 +181,7 @@ async def talking(*replies: Reply) -> AsyncIterator[Talk]:
         vars(record).update(vars(tool))
         return record
 
-    control = ClientControl(context, [book], on_record=on_record)
+    control = ClientControl(context, [book], taken={"book", "cancel"}, on_record=on_record)
     assistant, witness = LLMContextAggregatorPair(context).assistant(), Witness()
     InterruptedTools().follow(assistant)
     worker = PipelineWorker(
@@ -320,6 +321,7 @@ async def test_the_bots_own_tools_go_before_those_of_the_same_name() -> None:
         assert talk.model.offered[0] == {"book": "Book.", "look": "look"}
         assert talk.last == '{"booked": true}'
         assert talk.model.offered[1] == talk.model.offered[0]
+        assert talk.told == [{"type": TOOLS_LEFT_OUT, "names": ["book"]}]
         await talk.send(settings())
         await talk.turn("Did you?")
         assert talk.model.offered[-1] == {"book": "Book."}

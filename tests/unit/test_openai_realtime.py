@@ -10,6 +10,7 @@ import pytest
 from pipecat.frames.frames import Frame, InputAudioRawFrame, InterruptionFrame
 
 from processors.client_control import (
+    TOOLS_LEFT_OUT,
     UTTERANCE_OVER,
     ClientInterruptionFrame,
     ClientMessageFrame,
@@ -596,6 +597,19 @@ async def test_items_and_wishes_for_a_response_become_frames() -> None:
     frame = await client.send("response.cancel")
     assert isinstance(frame, ClientInterruptionFrame)
     assert isinstance(frame, InterruptionFrame)
+
+
+async def test_calls_of_a_tool_that_the_bot_has_itself_are_not_the_clients() -> None:
+    client = await Client().begin()
+    await client.update(tools=[TOOL, {**TOOL, "name": "book"}])
+    await client.happen("server-message", type=TOOLS_LEFT_OUT, names=["book"])
+    assert client.told[-1]["error"]["code"] == "tool_name_taken"
+    call = {"function_name": "book", "tool_call_id": "c1"}
+    await client.happen("llm-function-call-started", function_name="book")
+    await client.happen("llm-function-call-in-progress", **call)
+    assert client.kinds[-1] == "response.created"
+    await client.update()
+    assert [tool["name"] for tool in client.told[-1]["session"]["tools"]] == ["look"]
 
 
 async def test_words_are_told_as_they_are_spoken() -> None:
