@@ -88,19 +88,10 @@ async def make_transport(
     def telephone() -> TransportParams:
         return FastAPIWebsocketParams(**audio)
 
-    def websocket() -> TransportParams:
-        # Whoever accepted the socket has looked at where it comes from.
-        return FastAPIWebsocketParams(**audio, serializer=RTVISerializer(), allowed_origins=[])
-
-    if isinstance(runner_args, WebSocketRunnerArguments):
-        kind, socket = runner_args.transport_type, runner_args.websocket
-        if isinstance(runner_args.call_data, Start):
-            own = phone_params(cast(PhoneProvider, kind), runner_args.call_data, telephony)
-            params = FastAPIWebsocketParams(**{**audio, **own}, allowed_origins=[])
-            return SocketTransport(socket, params)
-        if serializer:
-            params = FastAPIWebsocketParams(**audio, serializer=serializer, allowed_origins=[])
-            return JsonTransport(socket, params)
+    if isinstance(runner_args, WebSocketRunnerArguments) and (
+        transport := _socket_transport(runner_args, audio, telephony, serializer)
+    ):
+        return transport
 
     if isinstance(runner_args, SmallWebRTCRunnerArguments):
         # Again for the peer connection that follows when a client has lost the first.
@@ -115,7 +106,27 @@ async def make_transport(
             "livekit": livekit,
             "daily": daily,
             "eval": eval_params,
-            "websocket": websocket,
             **dict.fromkeys(("twilio", "telnyx", "plivo", "exotel"), telephone),
         },
     )
+
+
+def _socket_transport(
+    runner_args: WebSocketRunnerArguments,
+    audio: dict[str, Any],
+    telephony: TelephonyConfig,
+    serializer: JsonSerializer | None,
+) -> SocketTransport | None:
+    """Make the transport of a WebSocket; None if Pipecat is to find out what is spoken there."""
+    kind, socket = runner_args.transport_type, runner_args.websocket
+    # Whoever accepted the socket has looked at where it comes from.
+    params = {**audio, "allowed_origins": []}
+    if isinstance(runner_args.call_data, Start):
+        params |= phone_params(cast(PhoneProvider, kind), runner_args.call_data, telephony)
+        return SocketTransport(socket, FastAPIWebsocketParams(**params))
+    if serializer:
+        return JsonTransport(socket, FastAPIWebsocketParams(**params, serializer=serializer))
+    if kind == "websocket":
+        rtvi = RTVISerializer()
+        return SocketTransport(socket, FastAPIWebsocketParams(**params, serializer=rtvi))
+    return None
