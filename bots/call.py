@@ -21,13 +21,12 @@ from pipecat.observers.function_call_observer import FunctionCallEvent, Function
 from pipecat.observers.service_metrics_observer import ServiceUsageRecord
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContextMessage, LLMStandardMessage
-from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.processors.frameworks.rtvi.observer import (
     RTVIFunctionCallReportLevel,
     RTVIObserverParams,
 )
-from pipecat.runner.types import RunnerArguments, WebSocketRunnerArguments
+from pipecat.runner.types import RunnerArguments
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
@@ -37,10 +36,10 @@ from bots.listener import CallListener
 from bots.meter import Meter
 from bots.phone_transfer import phone_transfer
 from bots.pipeline import Brain, assemble, make_chained
-from bots.protocols import PROTOCOLS
 from bots.recording import Recording
 from bots.registry import Bot, mcp_of
 from bots.resources import Resources
+from bots.serializers import serializer_for
 from bots.sounds import make_background
 from bots.speech_to_speech import SpeechToSpeech
 from bots.telephony import is_phone_call
@@ -54,6 +53,7 @@ from processors.interrupted_tools import InterruptedTools
 from processors.keypad import make_keypad
 from processors.latency import TurnLatency, TurnLatencyObserver
 from processors.output_pause import OutputPause
+from processors.protocols.socket_transport import SocketTransport
 from processors.switchboard import transfer_in
 from processors.transcript import (
     Past,
@@ -148,12 +148,11 @@ async def make_call(
     await resources.mcp_servers.until_looked(mcp_of(bot, resources.settings))
     output = OutputPause()
     background = make_background(bot, resources.settings.voice.realtime.audio)
-    is_protocol = (
-        isinstance(runner_args, WebSocketRunnerArguments)
-        and runner_args.transport_type in PROTOCOLS
-    )
+    serializer = serializer_for(bot, session_id, runner_args, resources)
     telephony = resources.settings.voice.realtime.telephony
-    transport = await make_transport(runner_args, output, background, telephony=telephony)
+    transport = await make_transport(
+        runner_args, output, background, telephony=telephony, serializer=serializer
+    )
     by_phone = is_phone_call(runner_args)
     if background:
         output.meanwhile = partial(_play, background, transport)
@@ -170,8 +169,8 @@ async def make_call(
         ends_with_client,
         background,
         phone_transfer(runner_args, transport, resources.settings.voice.realtime),
-        speaks_rtvi=not (is_protocol or by_phone),
-        user_begins=is_protocol,
+        speaks_rtvi=not (serializer or by_phone),
+        user_begins=serializer is not None,
         is_phone_call=by_phone,
     )
 
@@ -219,6 +218,8 @@ class Conversation:
         # Whether there is something that hears and speaks, and whether it has been told to begin.
         self._has_brain = asyncio.Event()
         self._is_open = False
+        # Whether anybody has said anything since.
+        self._has_begun = asyncio.Event()
         self._speech_to_speech: SpeechToSpeech | None = None
         brain: Sequence[FrameProcessor]
         assistant: FrameProcessor
@@ -378,6 +379,8 @@ class Conversation:
     async def _publish(self, state: State) -> None:
         if self._call.background:
             self._call.background.think(state is State.THINKING)
+        if state in (State.PROCESSING, State.THINKING, State.SPEAKING):
+            self._has_begun.set()
         await self._call.listener.on_state(state)
         if state not in (State.CONNECTING, State.DISCONNECTING, State.DISCONNECTED):
             message = {"type": "voice-state", "state": state.value}
@@ -490,6 +493,12 @@ class Conversation:
                 await self._tell_of_client(False)
                 await self._worker.queue_frame(InterruptionWorkerFrame())
 
+        if isinstance(self._call.transport, SocketTransport):
+
+            @self._call.transport.event_handler("on_audio_dropped")
+            async def on_audio_dropped(_transport: BaseTransport, secs: float) -> None:
+                await self._call.listener.on_audio_dropped(secs)
+
         @self._worker.rtvi.event_handler("on_client_ready")
         async def on_client_ready(_rtvi: object) -> None:
             self._ready.set()
@@ -513,6 +522,7 @@ class Conversation:
         self._transcript.follow(brain.assistant, is_speech_to_speech=is_speech_to_speech)
         self._interrupted_tools.follow(brain.assistant)
         self._prefill = brain.prefill
+        self._user = brain.user
 
         @brain.user.event_handler("on_user_turn_stopped")
         async def on_user_turn_stopped(_user: object, _strategy: object, message: Any) -> None:
@@ -526,18 +536,22 @@ class Conversation:
                 await self._state.move(State.LISTENING)
 
         @brain.user.event_handler("on_user_turn_idle")
-        async def on_user_turn_idle(user: LLMUserAggregator) -> None:
-            if not self._clients:
-                return
-            messages = user.context.get_messages()
-            said = sum(isinstance(m, dict) and m["role"] == "user" for m in messages)
-            # Without a question that is heard, Pipecat would not wait a second time.
-            if self._asked_after == said or not self._announcements.anybody_there:
-                self.is_deserted = True
-                await self.finish(self._announcements.nobody_there)
-            else:
-                self._asked_after = said
-                await self.say(self._announcements.anybody_there)
+        async def on_user_turn_idle(_user: object) -> None:
+            await self._ask_whether_anybody_is_there()
+
+    async def _ask_whether_anybody_is_there(self) -> None:
+        """Ask that, or end the call if nobody has answered."""
+        if not self._clients:
+            return
+        messages = self._user.context.get_messages()
+        said = sum(isinstance(m, dict) and m["role"] == "user" for m in messages)
+        # Without a question that is heard, Pipecat would not wait a second time.
+        if self._asked_after == said or not self._announcements.anybody_there:
+            self.is_deserted = True
+            await self.finish(self._announcements.nobody_there)
+        else:
+            self._asked_after = said
+            await self.say(self._announcements.anybody_there)
 
     async def _look_after_brain(self) -> None:
         """Let the language model read its instructions while the greeting is spoken.
@@ -612,3 +626,13 @@ class Conversation:
             await self._worker.queue_frame(LLMRunFrame())
         else:
             await self.say(self._first_words)
+        await self._await_first_word()
+
+    async def _await_first_word(self) -> None:
+        """Take a user for idle whom the bot says nothing to; Pipecat does so behind its words."""
+        secs = self._call.resources.settings.voice.realtime.limits.idle_timeout
+        while not self._has_begun.is_set():
+            try:
+                await asyncio.wait_for(self._has_begun.wait(), secs)
+            except TimeoutError:
+                await self._ask_whether_anybody_is_there()

@@ -26,6 +26,9 @@ class CallListener:
     async def on_failure(self, failure: Failure) -> None:
         """Hear that a service has failed, and which one stands in for it."""
 
+    async def on_audio_dropped(self, secs: float) -> None:
+        """Hear that so much of the client's sound was dropped: it comes faster than it is heard."""
+
     async def on_usage(self, used: Used) -> None:
         """Hear what a service has consumed, and what that costs."""
 

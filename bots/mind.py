@@ -1,7 +1,7 @@
 """What thinks in a call: facts and a language model, an agent, or several of them by turns."""
 
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from bots.facts import make_knowledge
 from bots.failover import Supervision, in_turn
 from bots.local import LocalServices
 from bots.registry import REPLY_TOKENS
-from bots.toolbox import tools_of
+from bots.toolbox import names_of, tools_of
 from processors.agent_bridge import AgentLLMService
 from processors.eager_turn import WORTH_ASKING
 from processors.knowledge import KnowledgeProcessor
@@ -34,6 +34,7 @@ class Mind:
     Attributes:
         processors: What stands between what is heard and the voice, in its order.
         tools: What the conversation is to offer it.
+        tool_names: Of these, and of what those who think by turns have beside them.
         ahead_from: The probability of the end of a turn from which on it answers ahead.
         context_tokens: The longest conversation that it is given; a longer one is summarised. None
             for one that nobody is to summarise.
@@ -44,6 +45,7 @@ class Mind:
 
     processors: Sequence[FrameProcessor]
     tools: Sequence[Any]
+    tool_names: Collection[str]
     ahead_from: float
     context_tokens: int | None
     read: Read | None = None
@@ -73,7 +75,7 @@ def make_mind(
             supervision.meter.watch("llm", *_language_model(call), agent)
         # Agents have tools, facts and a memory of their own. What one does cannot be taken back: it
         # never answers ahead, and refuses, too, where others decide.
-        return Mind([agent], [], math.inf, None, agent=agent)
+        return Mind([agent], [], (), math.inf, None, agent=agent)
     return _with_language_model(call, supervision, local, instructions)
 
 
@@ -106,6 +108,7 @@ def _with_language_model(
     return Mind(
         _in_place(knowledge, in_turn(llms)),
         tools,
+        names_of(tools),
         0.0 if isinstance(llm, LocalLLM) else WORTH_ASKING,
         None if isinstance(llm, LocalLLM) else min(config.context_tokens for _, config in choices),
         _reading(llm, knowledge),

@@ -37,6 +37,7 @@ from bots.agents.factory import AgentCall
 from bots.config import AnnouncementConfig, InterruptionConfig, TurnConfig, VadConfig
 from bots.failover import Report, Supervision, hearing_by, voice_by, with_help
 from bots.heard_text import filter_transcripts
+from bots.ledger import on_record
 from bots.meter import Meter
 from bots.mind import Read, make_mind
 from bots.registry import Bot
@@ -45,6 +46,7 @@ from bots.spoken_text import text_transforms
 from bots.team import make_team
 from bots.tools.desk import Transfer
 from processors.barge_in import BargeInStartStrategy
+from processors.client_control import ClientControl
 from processors.eager_turn import HOLDS
 from processors.filler import Filler
 from processors.microphone_sink import MicrophoneSinkProcessor
@@ -198,6 +200,12 @@ def make_chained(
         ),
         assistant_params=assistant_params(mind.context_tokens),
     )
+    control = ClientControl(
+        context,
+        mind.tools,
+        taken=mind.tool_names,
+        on_record=partial(on_record, record=keep_tool_call),
+    )
     # Only the local voice can: others are asked by the sentence, and paid for it.
     if prepare := getattr(tts, "prepare", None):
         rehearsal = Rehearsal(prepare)
@@ -207,6 +215,7 @@ def make_chained(
     processors = [
         with_help(stt, stts),
         turns.user(),
+        control,
         *([] if is_recorded else [MicrophoneSinkProcessor()]),
         *mind.processors,
         *_filler(realtime.announcements),

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from engines.audio.decoding import FileDecoder, RawDecoder
-from engines.audio.encoding import Mp3Encoder, PcmEncoder
+from engines.audio.decoding import FileDecoder, RawDecoder, RawEncoding
+from engines.audio.encoding import Mp3Encoder, PcmEncoder, TelephoneEncoder
 from processors.protocols.json_serializer import JsonSerializer, Send
+from processors.protocols.openai_realtime import PCM_RATE_HZ as OPENAI_RATE_HZ
+from processors.protocols.openai_realtime import OpenAiRealtimeSerializer
+from processors.protocols.openai_session import Answerer
 from processors.protocols.realtime import RealtimeSerializer
 from processors.protocols.sandwich import SandwichSerializer
-from processors.protocols.sound import Decoder, Microphone, Sound
+from processors.protocols.sound import Decoder, Encoder, Microphone, Sound
 from processors.protocols.voice_agent import VoiceAgentSerializer
 
 PCM_RATE_HZ = 16_000
@@ -65,9 +68,32 @@ _MAKERS: Mapping[str, Callable[[JsonCall], JsonSerializer]] = {
 }
 
 PROTOCOLS = tuple(_MAKERS)
-"""Their names. In all of them the user speaks first."""
+"""Their names, but for that of OpenAI's. In all of them the user speaks first."""
+
+OPENAI_REALTIME = "openai-realtime"
 
 
 def make_serializer(protocol: str, call: JsonCall) -> JsonSerializer:
     """Make what speaks one of `PROTOCOLS` in a call."""
     return _MAKERS[protocol](call)
+
+
+def make_openai_serializer(send: Send, answerer: Answerer) -> JsonSerializer:
+    """Make what speaks OpenAI's Realtime protocol in a call.
+
+    Args:
+        send: Sends a text message to the client.
+        answerer: Who answers the client.
+    """
+    return OpenAiRealtimeSerializer(
+        send,
+        answerer=answerer,
+        microphone=Microphone(_decoder),
+        make_voice=_openai_encoder,
+    )
+
+
+def _openai_encoder(encoding: RawEncoding, rate_hz: int) -> Encoder:
+    if encoding == "pcm16":
+        return PcmEncoder(rate_hz, OPENAI_RATE_HZ)
+    return TelephoneEncoder(encoding, rate_hz)

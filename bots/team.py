@@ -15,6 +15,7 @@ from bots.ledger import on_record
 from bots.mind import Mind, make_mind
 from bots.registry import PROMPTS_DIR, Bot, specialists_of
 from bots.settings import Settings
+from processors.switchboard import TOOL as TRANSFER
 from processors.switchboard import Line, Switchboard, transfers_in
 
 ROUTER = "switchboard"
@@ -84,6 +85,7 @@ def make_team(
         Mind(
             [switchboard],
             [],
+            {TRANSFER}.union(*(mind.tool_names for mind in minds.values())),
             min(mind.ahead_from for mind in minds.values()),
             min(lengths, default=None),
             read if any(mind.read for mind in minds.values()) else None,

@@ -1,6 +1,6 @@
 """What the language model of a bot may call: the bot's own tools, and those of its MCP servers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,11 @@ def tools_of(
         handler = _if_asked(handler_of(schema), server=server_of(schema.name), hearsay=hearsay)
         tools.append(with_handler(schema, on_record(handler, record)))
     return tools
+
+
+def names_of(tools: Iterable[Tool | FunctionSchema]) -> set[str]:
+    """Return the names by which language models call tools."""
+    return {it.name if isinstance(it, FunctionSchema) else it.__name__ for it in tools}
 
 
 def handler_of(schema: FunctionSchema) -> Tool:

@@ -16,10 +16,10 @@ from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 
 from bots.audio_receiver import hear_without_delay
 from bots.config import PhoneProvider, TelephonyConfig
-from bots.protocols import PROTOCOLS, JsonCall, make_serializer
 from bots.telephony import Start, phone_params
 from processors.background_audio import BackgroundAudio
 from processors.output_pause import OutputPause
+from processors.protocols.json_serializer import JsonSerializer
 from processors.protocols.json_transport import JsonTransport
 from processors.protocols.socket_transport import SocketTransport
 from processors.rtvi_serializer import RTVISerializer
@@ -44,6 +44,7 @@ async def make_transport(
     background: BackgroundAudio | None = None,
     *,
     telephony: TelephonyConfig,
+    serializer: JsonSerializer | None = None,
 ) -> BaseTransport:
     """Make the transport that the arguments of a session ask for.
 
@@ -52,6 +53,7 @@ async def make_transport(
         output: Pauses what it plays.
         background: Is mixed into that; None for nothing.
         telephony: How phone calls are ended.
+        serializer: Speaks the protocol of a client at a WebSocket; None for RTVI, or a phone's.
 
     Raises:
         ValueError: If Pipecat does not know the kind of session.
@@ -86,23 +88,10 @@ async def make_transport(
     def telephone() -> TransportParams:
         return FastAPIWebsocketParams(**audio)
 
-    def websocket() -> TransportParams:
-        # Whoever accepted the socket has looked at where it comes from.
-        return FastAPIWebsocketParams(**audio, serializer=RTVISerializer(), allowed_origins=[])
-
-    if isinstance(runner_args, WebSocketRunnerArguments):
-        kind, socket = runner_args.transport_type, runner_args.websocket
-        if isinstance(runner_args.call_data, Start):
-            own = phone_params(cast(PhoneProvider, kind), runner_args.call_data, telephony)
-            params = FastAPIWebsocketParams(**{**audio, **own}, allowed_origins=[])
-            return SocketTransport(socket, params)
-        if kind in PROTOCOLS:
-            assert runner_args.session_id
-            assert runner_args.body
-            call = JsonCall(socket.send_text, runner_args.session_id, runner_args.body["bot"])
-            serializer = make_serializer(kind, call)
-            params = FastAPIWebsocketParams(**audio, serializer=serializer, allowed_origins=[])
-            return JsonTransport(socket, params)
+    if isinstance(runner_args, WebSocketRunnerArguments) and (
+        transport := _socket_transport(runner_args, audio, telephony, serializer)
+    ):
+        return transport
 
     if isinstance(runner_args, SmallWebRTCRunnerArguments):
         # Again for the peer connection that follows when a client has lost the first.
@@ -117,7 +106,27 @@ async def make_transport(
             "livekit": livekit,
             "daily": daily,
             "eval": eval_params,
-            "websocket": websocket,
             **dict.fromkeys(("twilio", "telnyx", "plivo", "exotel"), telephone),
         },
     )
+
+
+def _socket_transport(
+    runner_args: WebSocketRunnerArguments,
+    audio: dict[str, Any],
+    telephony: TelephonyConfig,
+    serializer: JsonSerializer | None,
+) -> SocketTransport | None:
+    """Make the transport of a WebSocket; None if Pipecat is to find out what is spoken there."""
+    kind, socket = runner_args.transport_type, runner_args.websocket
+    # Whoever accepted the socket has looked at where it comes from.
+    params = {**audio, "allowed_origins": []}
+    if isinstance(runner_args.call_data, Start):
+        params |= phone_params(cast(PhoneProvider, kind), runner_args.call_data, telephony)
+        return SocketTransport(socket, FastAPIWebsocketParams(**params))
+    if serializer:
+        return JsonTransport(socket, FastAPIWebsocketParams(**params, serializer=serializer))
+    if kind == "websocket":
+        rtvi = RTVISerializer()
+        return SocketTransport(socket, FastAPIWebsocketParams(**params, serializer=rtvi))
+    return None

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
@@ -22,7 +23,10 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.aggregators.llm_context import LLMContextMessage, standard_message_text
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frameworks.rtvi.frames import RTVISendTextFrame
 from pipecat.utils.errors import ErrorCategory
+
+from processors.client_control import ClientMessageFrame, RespondFrame
 
 LAST_WORDS_SECS = 10.0
 """How long the end of a call waits for words that were to be said before it."""
@@ -100,6 +104,17 @@ class DirectionGiver(FrameProcessor):
                     self._unsaid = 1 + self._speaks
                     self._all_said.clear()
                 await self.push_frame(LLMMessagesAppendFrame([message], run_llm=run))
+                return
+            case ClientMessageFrame(role=role, text=text):
+                if role == "user":
+                    self._on_user()
+                message = cast(LLMContextMessage, {"role": role, "content": text})
+                await self.push_frame(LLMMessagesAppendFrame([_as_typed(message)], run_llm=False))
+                if role == "user":
+                    await self.push_frame(RTVISendTextFrame(msg_id=str(frame.id), text=text))
+                return
+            case RespondFrame():
+                await self.push_frame(LLMMessagesAppendFrame([], run_llm=True))
                 return
             case UserStartedSpeakingFrame():
                 self._on_user()

@@ -1,9 +1,5 @@
 """RTVI over a WebSocket: Pipecat's protobuf frames, of which a client may send only some."""
 
-import asyncio
-import json
-import time
-
 from google.protobuf.message import DecodeError
 from pipecat.frames.frames import (
     CancelFrame,
@@ -18,10 +14,7 @@ from pipecat.frames.protobufs import frames_pb2
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.processors.frameworks.rtvi.models import Error, ErrorData
 from pipecat.serializers.protobuf import ProtobufFrameSerializer
-
-MAX_AHEAD_SECS = 5.0
-"""Sound that a client may send ahead of time. Pipecat's queues have no bound, so what comes
-faster is left in the network."""
+from pydantic_core import from_json
 
 SAMPLE_BYTES = 2
 
@@ -36,7 +29,6 @@ class RTVISerializer(ProtobufFrameSerializer):
     def __init__(self) -> None:
         super().__init__()
         self._rate_hz = 0
-        self._heard_until = 0.0
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override]
         """Learn the sample rate of the pipeline."""
@@ -56,10 +48,7 @@ class RTVISerializer(ProtobufFrameSerializer):
         return await super().serialize(frame)
 
     async def deserialize(self, data: str | bytes) -> Frame | None:
-        """Return what a client sent: sound, a message, or an error message back to it.
-
-        It returns late when the client sends sound faster than it can be spoken.
-        """
+        """Return what a client sent: sound, a message, or an error message back to it."""
         try:
             frame = frames_pb2.Frame.FromString(data)  # type: ignore[attr-defined]
         except (DecodeError, TypeError):
@@ -67,7 +56,7 @@ class RTVISerializer(ProtobufFrameSerializer):
         match frame.WhichOneof("frame"):
             case "audio":
                 sound = frame.audio
-                return await self._hear(sound.audio, sound.sample_rate, sound.num_channels)
+                return self._hear(sound.audio, sound.sample_rate, sound.num_channels)
             case "message":
                 return _read(frame.message.data)
             case kind:
@@ -75,23 +64,22 @@ class RTVISerializer(ProtobufFrameSerializer):
                 # interrupt without a sound.
                 return _error(f"clients send audio and message frames, not {kind}")
 
-    async def _hear(self, audio: bytes, rate_hz: int, channels: int) -> Frame:
+    def _hear(self, audio: bytes, rate_hz: int, channels: int) -> Frame | None:
         if rate_hz != self._rate_hz or channels != 1 or len(audio) % SAMPLE_BYTES:
             return _error(f"sound has to be 16-bit mono at {self._rate_hz} Hz")
-        now = time.monotonic()
-        secs = len(audio) / SAMPLE_BYTES / self._rate_hz
-        self._heard_until = max(self._heard_until, now) + secs
-        await asyncio.sleep(max(0.0, self._heard_until - now - MAX_AHEAD_SECS))
-        return InputAudioRawFrame(audio, rate_hz, channels)
+        return InputAudioRawFrame(audio, rate_hz, channels) if audio else None
 
 
 def _read(text: str) -> Frame:
     try:
-        message = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+        message = from_json(text, allow_inf_nan=False)
+    except ValueError:
         message = None
     if not isinstance(message, dict):
         return _error("a message is not a JSON object")
+    if message.get("type") in ("raw-audio", "raw-audio-batch"):
+        # Pipecat takes it as it is, of whatever rate.
+        return _error("sound comes in audio frames, not in messages")
     return InputTransportMessageFrame(message=message)
 
 

@@ -38,6 +38,7 @@ from pipecat.processors.aggregators.llm_context import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.settings import TTSSettings
+from pipecat.utils.types import is_given
 
 from processors.knowledge import asked_in, with_context
 from processors.text_agent import AgentFailed, Handoff
@@ -252,8 +253,9 @@ class Switchboard(ServiceSwitcher[_ByName]):
             await self._show(Handoff(to, f"{who} does not answer"), run_llm=False)
 
     def _equipped(self, context: LLMContext) -> LLMContext:
-        """Return a conversation with the tools of who has the caller, and of nobody else."""
-        tools = list(self._lines[self.active].tools)
+        """Return a conversation with its own tools and those of who has the caller."""
+        tools: list[Any] = [*context.tools.standard_tools] if is_given(context.tools) else []
+        tools += self._lines[self.active].tools
         transfer = self._tools.get(self.active)
         if transfer and transfers_since_asked(context.messages) < MAX_TRANSFERS:
             tools.append(transfer)

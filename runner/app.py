@@ -19,7 +19,17 @@ from starlette.routing import Match, Mount
 from bots.errors import ParlanteError
 from bots.resources import Resources, reconfigured
 from bots.settings import Settings
-from runner.api import config, daily, events, ops, protocols, rtvi, sessions, telephony
+from runner.api import (
+    config,
+    daily,
+    events,
+    openai_realtime,
+    ops,
+    protocols,
+    rtvi,
+    sessions,
+    telephony,
+)
 from runner.api.body_limit import BodyLimit
 from runner.api.worker_port import WorkerPort
 from runner.auth import Gate, is_loopback
@@ -105,6 +115,7 @@ def create_app(
     _handle_errors(app)
     # Before the others: these would take its paths for tokens.
     app.include_router(protocols.router)
+    app.include_router(openai_realtime.router)
     app.include_router(rtvi.router)
     app.include_router(daily.router)
     for provider in resources.settings.voice.realtime.telephony.providers:

@@ -14,6 +14,7 @@ from bots.call import Conversation
 from bots.config import AnnouncementConfig, LimitConfig
 from bots.errors import ParlanteError
 from runner import memory
+from runner.sockets import SocketConnection
 
 WATCH_INTERVAL_SECS = 1.0
 """How often a call's connection and age are looked at."""
@@ -201,7 +202,9 @@ class Line:
             call = asyncio.create_task(conversation.hold())
             reason = EndReason.STOPPED
             try:
-                reason = await self._watch(call, conversation) or await _outcome(call, conversation)
+                reason = await self._watch(call, conversation) or await _outcome(
+                    call, conversation, self.connection
+                )
                 if farewell := self._farewells.get(reason):
                     with suppress(TimeoutError):
                         async with asyncio.timeout(FAREWELL_SECS):
@@ -263,7 +266,9 @@ class Line:
             await asyncio.gather(stop, return_exceptions=True)
 
 
-async def _outcome(call: asyncio.Task[None], conversation: Conversation) -> EndReason:
+async def _outcome(
+    call: asyncio.Task[None], conversation: Conversation, connection: Connection
+) -> EndReason:
     """Say how a call ended by itself; this is where the errors of bots end."""
     try:
         await call
@@ -277,7 +282,10 @@ async def _outcome(call: asyncio.Task[None], conversation: Conversation) -> EndR
         return EndReason.USER_IDLE
     if conversation.is_put_through:
         return EndReason.TRANSFERRED
-    return EndReason.CLIENT_LEFT if conversation.has_lost_client else EndReason.HUNG_UP
+    if not conversation.has_lost_client:
+        return EndReason.HUNG_UP
+    is_lost = isinstance(connection, SocketConnection) and connection.is_lost
+    return EndReason.PEER_LOST if is_lost else EndReason.CLIENT_LEFT
 
 
 async def _stop(call: asyncio.Task[Any], conversation: Conversation) -> None:

@@ -41,8 +41,9 @@ SHUTDOWN_SECS = 15
 MAX_MESSAGE_BYTES = 1024 * 1024
 """Largest message that a WebSocket takes; above, it is closed with 1009."""
 
-PING_INTERVAL_SECS = 5.0
-"""How often the client of a WebSocket has to say that it is still there."""
+PINGS = 4
+"""How often the client of a WebSocket has to say that it is still there, within the time in which
+it may be silent. For the answer there is what is left of that."""
 
 WATCHED_DIRS = ["runner", "bots", "processors", "engines"]
 
@@ -223,8 +224,10 @@ async def running(
     memory.share_pools()
     async with AsyncExitStack() as stack:
         socks = [sock, worker_sock] if worker_sock else [sock]
+        silence_secs = settings.voice.realtime.limits.lost_peer_timeout
         for one in socks:
             stack.enter_context(closing(one))
+            bound_waiting(one, silence_secs)
         starting = stack.enter_context(ExitStack())
         starting.enter_context(quick_start())
         # The models and the imports take seconds, most of them outside of each other's way.
@@ -251,8 +254,8 @@ async def running(
             ws_max_size=MAX_MESSAGE_BYTES,
             # Sound hardly shrinks, and a few bytes could become hundreds of megabytes.
             ws_per_message_deflate=False,
-            ws_ping_interval=PING_INTERVAL_SECS,
-            ws_ping_timeout=settings.voice.realtime.limits.lost_peer_timeout,
+            ws_ping_interval=silence_secs / PINGS,
+            ws_ping_timeout=silence_secs * (1 - 1 / PINGS),
         )
         drain = (lambda: app.state.sessions.drain()) if settings.server.drain_timeout else None
         server = _Server(config, drain, lambda: app.state.sessions.hush(), rereads=read is not None)
@@ -270,6 +273,16 @@ async def running(
             server.should_exit = True
             await serving
             await asyncio.gather(up, rereading, return_exceptions=True)
+
+
+def bound_waiting(sock: socket.socket, secs: float) -> None:
+    """Have the system break connections whose peer does not read for so long.
+
+    Nothing else would: what waits to be sent has to be sent before a connection is closed.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # In ms; connections have it of the socket that accepts them.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(secs * 1000))
 
 
 async def _reread(app: "FastAPI", told: asyncio.Event, read: Callable[[], Settings]) -> None:

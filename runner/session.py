@@ -136,6 +136,7 @@ class SessionReporter(CallListener):
         answered: Told how long its user waited for an answer.
         failed: Told of services that have failed.
         used: Told of what services have consumed.
+        dropped: Told of sound of its client that was dropped, in seconds.
     """
 
     def __init__(
@@ -144,11 +145,13 @@ class SessionReporter(CallListener):
         answered: Callable[[TurnLatency], None],
         failed: Callable[[Failure], None],
         used: Callable[[Used], None],
+        dropped: Callable[[float], None],
     ) -> None:
         self._session = session
         self._answered = answered
         self._failed = failed
         self._used = used
+        self._dropped = dropped
 
     async def on_state(self, state: State) -> None:
         """Note what the bot does."""
@@ -173,6 +176,10 @@ class SessionReporter(CallListener):
     async def on_failure(self, failure: Failure) -> None:
         """Count a service that has failed."""
         self._failed(failure)
+
+    async def on_audio_dropped(self, secs: float) -> None:
+        """Count sound of the client that was dropped."""
+        self._dropped(secs)
 
     async def on_usage(self, used: Used) -> None:
         """Count what a service has consumed, and write it down."""

@@ -501,8 +501,13 @@ class SessionManager:
             row = await self._store.session(session.id)
             return past(await self._store.history(row)) if row else ()
 
+        telemetry = self.telemetry
         reporter = SessionReporter(
-            session, self.answered, self.telemetry.failed, self.telemetry.used
+            session,
+            self.answered,
+            telemetry.failed,
+            telemetry.used,
+            telemetry.dropped,
         )
         spent = session.bill.cost
         return CallPlan(

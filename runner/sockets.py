@@ -15,6 +15,7 @@ STALLED_SECS = 1.0
 hold more than a minute of sound."""
 
 CLOSE_SECS = 0.5
+_NO_WORD = (1005, 1006)
 MAX_REASON_BYTES = 123
 """Of a WebSocket's close frame, by RFC 6455."""
 
@@ -29,13 +30,27 @@ class SocketConnection(WebSocket):
         websocket: One that has not been accepted yet.
         patience_secs: How long a message may take to leave before the socket is given up:
             a pipeline that waits for it cannot even be stopped.
+
+    Attributes:
+        is_lost: Whether the peer is gone without a word.
     """
 
     def __init__(self, websocket: WebSocket, patience_secs: float) -> None:
         super().__init__(websocket.scope, websocket.receive, websocket.send)
+        self.is_lost = False
         self._patience_secs = patience_secs
         self._leaving = 0
         self._moved_at = 0.0
+
+    async def receive(self) -> Message:
+        """Receive, and note when the peer is gone without a word."""
+        # A thousand messages may have come at once: others have their turn between them.
+        await asyncio.sleep(0)
+        message = await super().receive()
+        if message["type"] == "websocket.disconnect":
+            # uvicorn gives no reason where there was no close frame.
+            self.is_lost = message.get("code") in _NO_WORD and "reason" not in message
+        return message
 
     async def send(self, message: Message) -> None:
         """Send, and note how long that takes.
@@ -51,6 +66,7 @@ class SocketConnection(WebSocket):
                 await super().send(message)
         except (TimeoutError, RuntimeError):
             # RuntimeError: uvicorn has closed it, because the peer did not answer its pings.
+            self.is_lost = True
             self.application_state = WebSocketState.DISCONNECTED
             raise
         finally:

@@ -122,6 +122,11 @@ class Telemetry:
             ["stage", "provider", "model"],
             registry=self._registry,
         )
+        self._dropped = Counter(
+            "parlante_audio_dropped_seconds",
+            "Sound that clients sent faster than it can be heard, and that was dropped",
+            registry=self._registry,
+        )
         self._webhooks = Counter(
             "parlante_webhooks",
             "Tries to tell another server of an event, by what became of them",
@@ -170,6 +175,10 @@ class Telemetry:
                 self._usage.labels(*whose, unit).inc(amount)
         if used.cost is not None:
             self._cost.labels(*whose).inc(used.cost)
+
+    def dropped(self, secs: float) -> None:
+        """Take how much sound of a client was dropped."""
+        self._dropped.inc(secs)
 
     def delivered(self, delivery: Delivery) -> None:
         """Take a try to tell another server of an event."""

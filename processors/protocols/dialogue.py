@@ -226,9 +226,10 @@ class Dialogue:
             case "bot-llm-started":
                 if self._answer is not _Answer.BEGUN:
                     self._written = ""
-                self._answer = _Answer.BEGUN
                 self.is_writing = True
             case "bot-llm-text" if self.is_writing:
+                # Before, it may be an answer made ahead, of which no word is told.
+                self._answer = _Answer.BEGUN
                 self._written += data["text"]
                 self._has_unspoken = self._has_unspoken or bool(data["text"].strip())
                 yield Wrote(data["text"])

@@ -11,6 +11,7 @@ from starlette.datastructures import URL
 
 from bots.config import PHONE_PROVIDERS
 from bots.errors import ParlanteError
+from bots.protocols import OPENAI_REALTIME
 from bots.registry import UnknownBot
 from runner.api.deps import Sessions
 from runner.auth import Gate
@@ -25,7 +26,11 @@ INVALID_AGENT = "Invalid agent ID"
 """The reason that a WebSocket is closed with where there is no such bot."""
 
 _BY_TOKEN = {"websocket": "client_socket", "eval": "evaluation_socket"}
-_BY_QUERY = {"sandwich": "sandwich_socket", "realtime": "realtime_socket"}
+_BY_QUERY = {
+    "sandwich": "sandwich_socket",
+    "realtime": "realtime_socket",
+    OPENAI_REALTIME: "openai_realtime_socket",
+}
 
 router = APIRouter(tags=["Protocols"])
 
@@ -84,14 +89,18 @@ async def _hold(
         await _refuse(socket, error)
 
 
-async def accept(websocket: WebSocket) -> SocketConnection:
+async def accept(websocket: WebSocket, protocol: str | None = None) -> SocketConnection:
     """Accept a WebSocket.
 
     Whoever refuses it does so afterwards: before, a page would not learn the reason.
+
+    Args:
+        websocket: The one.
+        protocol: That of those it offers which is spoken; None where it offers none.
     """
     settings = websocket.app.state.resources.settings
     socket = SocketConnection(websocket, settings.voice.realtime.limits.lost_peer_timeout)
-    await socket.accept()
+    await socket.accept(protocol)
     return socket
 
 

@@ -250,6 +250,10 @@ class DistantListener(CallListener):
         """Tell that a service has failed."""
         await self._tell("on_failure", failure)
 
+    async def on_audio_dropped(self, secs: float) -> None:
+        """Tell that sound of the client was dropped."""
+        await self._tell("on_audio_dropped", secs)
+
     async def on_usage(self, used: Used) -> None:
         """Tell what a service has consumed."""
         await self._tell("on_usage", used)

@@ -9,11 +9,11 @@ from loguru import logger
 
 from bots.config import RealtimeConfig
 from bots.errors import ServiceUnavailable
-from bots.protocols import PROTOCOLS
+from bots.protocols import OPENAI_REALTIME, PROTOCOLS
 from runner.errors import RoomUnavailable, TransportUnavailable
 from runner.rooms.room import RoomMaker
 
-HERE = ("webrtc", "websocket", "eval", *PROTOCOLS)
+HERE = ("webrtc", "websocket", "eval", *PROTOCOLS, OPENAI_REALTIME)
 """Transports by which a client comes to this service: a session needs no other room. By `eval`
 comes Pipecat's eval harness."""
 

@@ -7,6 +7,7 @@ import pytest
 
 from bots.local_models import cpu_threads
 from runner.app import MAX_BODY_BYTES
+from runner.rooms.rooms import HERE
 from tests.app import service
 from tests.database import Postgres
 
@@ -87,7 +88,7 @@ async def test_behind_tls_the_address_is_a_secure_one(http: httpx.AsyncClient) -
 
 
 async def test_status_and_health_are_told(http: httpx.AsyncClient) -> None:
-    transports = ["webrtc", "websocket", "eval"]
+    transports = list(HERE)
     assert (await http.get("/status")).json() == {
         "status": "ready",
         "transports": transports,

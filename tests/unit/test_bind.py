@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from runner.server import PortUnavailable, bind
+from runner.server import PortUnavailable, bind, bound_waiting
 
 HOST = "127.0.0.1"
 
@@ -35,3 +35,29 @@ def test_a_port_that_is_in_use_is_told_as_such() -> None:
         port = sock.getsockname()[1]
         with pytest.raises(PortUnavailable, match=f"port {port} is in use"):
             bind(HOST, port)
+
+
+class Unread(asyncio.Protocol):
+    """Sends more than its peer reads, and closes."""
+
+    def __init__(self) -> None:
+        self.lost = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(bytes(16 * 1024 * 1024))
+        transport.close()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.lost.set()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+async def test_a_connection_ends_although_its_peer_does_not_read_what_is_left_to_send() -> None:
+    protocol = Unread()
+    sock = bind(HOST, 0)
+    bound_waiting(sock, 0.5)
+    server = await asyncio.get_running_loop().create_server(lambda: protocol, sock=sock)
+    async with server:
+        with socket.create_connection(sock.getsockname()):
+            await asyncio.wait_for(protocol.lost.wait(), 5)

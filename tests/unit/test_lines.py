@@ -17,6 +17,7 @@ from bots.errors import ParlanteError
 from processors.hang_up import HangUpObserver
 from runner import lines
 from runner.lines import EndReason, Health, Line, end_reason, is_nearly_up
+from runner.sockets import SocketConnection
 
 LIMITS = LimitConfig(session_duration=100, join_timeout=20, lost_peer_timeout=5, empty_timeout=30)
 WORDS = AnnouncementConfig()
@@ -74,6 +75,12 @@ class Wire:
         self.is_closed = True
 
 
+class LostSocket(Wire, SocketConnection):
+    """A WebSocket whose peer is gone without a word."""
+
+    is_lost = True
+
+
 class Talk:
     """A conversation that lasts until it is ended, or fails."""
 
@@ -108,8 +115,15 @@ class Talk:
 class Supervised:
     """A call under supervision."""
 
-    def __init__(self, talk: Talk, *, age_secs: float = 0.0, **limits: float) -> None:
-        self.wire = Wire()
+    def __init__(
+        self,
+        talk: Talk,
+        wire: Wire | None = None,
+        *,
+        age_secs: float = 0.0,
+        **limits: float,
+    ) -> None:
+        self.wire = Wire() if wire is None else wire
         self.ends: list[EndReason] = []
         config = LimitConfig(**limits)  # type: ignore[arg-type]
         self.line = Line("1", self.wire, config, WORDS, age_secs=age_secs)
@@ -140,6 +154,14 @@ async def test_a_client_that_is_gone_may_have_hung_up_or_not(
     talk.has_lost_client = is_lost
     talk.over.set()
     assert await call.end() is reason
+
+
+async def test_a_client_whose_socket_is_lost_has_not_left() -> None:
+    talk = Talk()
+    call = Supervised(talk, LostSocket())
+    talk.has_lost_client = True
+    talk.over.set()
+    assert await call.end() is EndReason.PEER_LOST
 
 
 async def test_a_client_that_is_gone_may_have_been_put_through_to_a_person() -> None:

@@ -22,13 +22,14 @@ class Network:
         self.free.set()
         self.is_closed = False
         self.sent: list[Message] = []
+        self.received: list[Message] = [{"type": "websocket.connect"}]
         self.scope = {
             "type": "websocket",
             "headers": [(k.encode(), v.encode()) for k, v in (headers or {}).items()],
         }
 
     async def receive(self) -> Message:
-        return {"type": "websocket.connect"}
+        return self.received.pop(0)
 
     async def send(self, message: Message) -> None:
         await self.free.wait()
@@ -145,3 +146,44 @@ async def test_a_long_reason_is_cut_to_what_a_close_frame_holds() -> None:
     assert network.sent[-1] == {"type": "websocket.close", "code": 4003, "reason": "ü" * 61}
     await socket.refuse(4003, "again")
     assert len(network.sent) == 2
+
+
+@pytest.mark.parametrize(
+    ("end", "is_lost"),
+    [
+        ({"code": 1005}, True),
+        ({"code": 1006}, True),
+        ({"code": 1005, "reason": ""}, False),
+        ({"code": 1001, "reason": "the page is closed"}, False),
+        ({"code": 1012}, False),
+    ],
+)
+async def test_a_peer_that_goes_without_a_word_is_lost(end: Message, is_lost: bool) -> None:
+    network = Network()
+    network.received.append({"type": "websocket.disconnect", **end})
+    socket = network.socket()
+    await socket.accept()
+    await socket.receive()
+    assert socket.is_lost is is_lost
+    assert not socket.is_connected()
+
+
+async def test_of_many_messages_at_once_each_lets_others_have_their_turn() -> None:
+    network = Network()
+    network.received += [{"type": "websocket.receive", "text": ""}] * 100
+    socket = network.socket()
+    await socket.accept()
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(take_turns())
+    for _ in range(100):
+        await socket.receive()
+    assert turns > 90
+    other.cancel()
+    await asyncio.gather(other, return_exceptions=True)

@@ -321,6 +321,16 @@ class TestACaller:
 
 
 class TestATool:
+    def test_of_the_conversation_is_offered_whoever_has_the_caller(self) -> None:
+        async def script(stage: Stage) -> None:
+            stage.context.set_tools([tickets])
+            await stage.ask("What does it cost?")
+
+        router, sales = Model([to("sales")]), Model("Nineteen.")
+        perform(script, {"router": line(router), "sales": line(sales, plans)})
+        assert router.offered == [["tickets", TOOL]]
+        assert sales.offered == [["tickets", "plans", TOOL]]
+
     def test_is_offered_to_who_has_the_caller_and_to_nobody_else(self) -> None:
         router = Model([to("sales")])
         sales, support = Model([to("support")]), Model("Nothing.")
