@@ -202,8 +202,6 @@ class Conversation:
         self.is_deserted = False
         self.has_lost_client = False
         self.is_put_through = False
-        if call.user_begins:
-            bot = replace(bot, greeting="")
         self._bot = bot
         self._call = call
         self._messages = to_messages(call.past)
@@ -232,6 +230,7 @@ class Conversation:
                 keep_tool_call=self._keep_tool_call,
                 meter=self._meter,
                 is_recorded=self._recording is not None,
+                listens_first=not (self._first_words or self._is_answer_due),
                 make_chained=self._make_chained,
                 follow=self._follow,
             )
@@ -364,6 +363,18 @@ class Conversation:
         Pipecat lets a cancellation wait behind an EndFrame; this one overtakes it.
         """
         await self._pipeline.queue_frame(CancelFrame())
+
+    @property
+    def _first_words(self) -> str:
+        """What the bot says of its own accord as the call begins; "" for nothing."""
+        if self._call.user_begins:
+            return ""
+        return self._announcements.back if self._messages else self._bot.greeting
+
+    @property
+    def _is_answer_due(self) -> bool:
+        """Whether the last word of the conversation was the user's."""
+        return bool(self._messages) and self._messages[-1]["role"] != "assistant"
 
     async def _publish(self, state: State) -> None:
         if self._call.background:
@@ -586,10 +597,10 @@ class Conversation:
 
     async def _go_on(self) -> None:
         """Tell the user that something was lost, and answer what waits for an answer."""
-        if self._bot.greeting and not self._messages:
-            return await self.say(self._bot.greeting)
+        if self._first_words and not self._messages:
+            return await self.say(self._first_words)
         await self.say(self._announcements.lost)
-        if self._messages and self._messages[-1]["role"] != "assistant":
+        if self._is_answer_due:
             await self._worker.queue_frame(LLMRunFrame())
 
     async def _open(self) -> None:
@@ -611,10 +622,10 @@ class Conversation:
         await self._state.move(State.LISTENING)
         await self._tell_of_client(True)
         self._is_open = True
-        if self._messages and self._messages[-1]["role"] != "assistant":
+        if self._is_answer_due:
             await self._worker.queue_frame(LLMRunFrame())
-        elif not self._call.user_begins:
-            await self.say(self._announcements.back if self._messages else self._bot.greeting)
+        else:
+            await self.say(self._first_words)
         await self._await_first_word()
 
     async def _await_first_word(self) -> None:

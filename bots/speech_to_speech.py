@@ -53,6 +53,7 @@ def make_speech_to_speech(
     keep_tool_call: KeepToolCall,
     meter: Meter,
     is_recorded: bool,
+    listens_first: bool,
 ) -> tuple[Brain, RealtimeSession]:
     """Make what holds one call speech to speech, and return the service in it as well.
 
@@ -63,6 +64,7 @@ def make_speech_to_speech(
         keep_tool_call: Called before a tool runs and when it has, and waited for.
         meter: Told whose service it is.
         is_recorded: Whether somebody behind it takes the sound of the microphone.
+        listens_first: Whether the user is to speak first.
 
     Raises:
         ConfigError: If no provider can be used.
@@ -86,7 +88,7 @@ def make_speech_to_speech(
     filter_transcripts(session, realtime.transcripts, filters, language=config.language)
     assert resources.speech
     context = LLMContext(list(messages), tools=tools)
-    if not messages and not bot.greeting:
+    if listens_first:
         session.listen_first(context)
     may_interrupt = interruptions_of(bot, resources).enabled
     turns = LLMContextAggregatorPair(
@@ -138,6 +140,7 @@ class SpeechToSpeech:
         keep_tool_call: Called before a tool runs and when it has, and waited for.
         meter: Told whose service it is.
         is_recorded: Whether the sound of the call is.
+        listens_first: Whether the user is to speak first.
         make_chained: Makes the chained pipeline's brain, which goes on with messages.
         follow: Called with each brain before it begins, and whether it is speech to speech.
 
@@ -154,6 +157,7 @@ class SpeechToSpeech:
         keep_tool_call: KeepToolCall,
         meter: Meter,
         is_recorded: bool,
+        listens_first: bool,
         make_chained: Callable[[Messages], Brain],
         follow: Callable[[Brain, bool], None],
     ) -> None:
@@ -164,6 +168,7 @@ class SpeechToSpeech:
         self._keep_tool_call = keep_tool_call
         self._meter = meter
         self._is_recorded = is_recorded
+        self._listens_first = listens_first
         self._make_chained = make_chained
         self._follow = follow
         self._session: RealtimeSession | None = None
@@ -224,6 +229,7 @@ class SpeechToSpeech:
             keep_tool_call=self._keep_tool_call,
             meter=self._meter,
             is_recorded=self._is_recorded,
+            listens_first=self._listens_first,
         )
         self._session = session
         async with asyncio.timeout(

@@ -21,7 +21,9 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.openai.realtime.events import (
     ClientEvent,
     ConversationItemAdded,
+    ConversationItemCreateEvent,
     ResponseCreateEvent,
+    SessionUpdatedEvent,
     SessionUpdateEvent,
 )
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
@@ -56,6 +58,7 @@ class RealtimeSession(OpenAIRealtimeLLMService):
         self.failed = asyncio.Event()
         self._answer_due: asyncio.TimerHandle | None = None
         self._speech_began_at = 0.0
+        self._listens_first = False
         # Whether something was due when the user began to speak.
         self._is_due_after_speech = False
         # Whether the service has told the end of what the user says, or has said last.
@@ -63,13 +66,16 @@ class RealtimeSession(OpenAIRealtimeLLMService):
         self.add_event_handler("on_error", self._on_error)
 
     def listen_first(self, context: LLMContext) -> None:
-        """Let the user speak first, in a conversation that begins with nothing.
+        """Let the user speak first.
 
         Pipecat's service answers the first context that it is shown, and that would be the user's
         first turn, which it has answered by then.
+
+        Args:
+            context: The conversation before, which the service is told of.
         """
         self._context = context
-        self._llm_needs_conversation_setup = False
+        self._listens_first = True
 
     async def send_client_event(self, event: ClientEvent) -> None:
         """Send an event; that of the session's settings is sent when the service has answered."""
@@ -127,6 +133,18 @@ class RealtimeSession(OpenAIRealtimeLLMService):
         await super()._handle_evt_conversation_item_added(evt)
         if evt.item.type == "function_call":
             self._expect(WRITING_SECS)
+
+    async def _handle_evt_session_updated(self, evt: SessionUpdatedEvent) -> None:
+        """Tell the service of the conversation before, where it is not to answer that."""
+        if self._listens_first and self._llm_needs_conversation_setup:
+            assert self._context
+            self._llm_needs_conversation_setup = False
+            await self._process_completed_function_calls(send_new_results=False)
+            told = await self.get_llm_adapter().get_llm_invocation_params(self._context)
+            for item in told["messages"]:
+                self._messages_added_manually[item.id] = True
+                await self.send_client_event(ConversationItemCreateEvent(item=item))
+        await super()._handle_evt_session_updated(evt)
 
     async def _on_error(self, _: object, error: ErrorFrame) -> None:
         # What goes wrong in a tool is told to the model.

@@ -199,6 +199,10 @@ class Call:
         await self.push(TTSStartedFrame(), voice(1.0), word, TTSStoppedFrame())
         await asyncio.sleep(1.0)
 
+    async def sound(self) -> None:
+        """Speak as a voice does that tells no words."""
+        await self.push(TTSStartedFrame(), voice(1.0), TTSStoppedFrame())
+
     async def hum(self) -> None:
         """Play what is heard behind the bot's voice."""
         await self.push(OutputAudioRawFrame(voice(1.0).audio, RATE_HZ, 1))

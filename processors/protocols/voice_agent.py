@@ -93,6 +93,8 @@ class VoiceAgentSerializer(DialogueSerializer):
         self._status = Status.IDLE
         # The words of the bot that are not told yet.
         self._words = ""
+        # Whether some of them are no model's, and more of its words are not to be waited for.
+        self._is_own = False
         self._interruptions = 0
         self._changed = asyncio.Event()
 
@@ -121,13 +123,14 @@ class VoiceAgentSerializer(DialogueSerializer):
                 self._words += text
             case Said(text):
                 self._words += f" {text}"
+                self._is_own = True
                 if is_heard:
                     yield from self._tell_words()
             case Written() if is_heard:
                 yield from self._tell_words()
             case Over(is_cut_off):
                 if is_cut_off:
-                    self._words = ""
+                    self._forget_words()
                 yield from self._tell_words()
                 yield from self._go_to(Status.IDLE)
 
@@ -137,7 +140,7 @@ class VoiceAgentSerializer(DialogueSerializer):
         with suppress(TimeoutError):
             async with asyncio.timeout(WORDS_SECS) as limit:
                 while not self._may_play and self._interruptions == interruptions:
-                    if self._words:
+                    if self.dialogue.is_writing:
                         limit.reschedule(since + WRITING_SECS)
                     self._changed.clear()
                     await self._changed.wait()
@@ -156,7 +159,7 @@ class VoiceAgentSerializer(DialogueSerializer):
     def interrupt(self) -> Iterable[Message]:
         """Throw away what was not sent yet: nobody is to hear it."""
         yield from super().interrupt()
-        self._words = ""
+        self._forget_words()
         self._interruptions += 1
         self._changed.set()
         if self._status is Status.GENERATING_AUDIO:
@@ -181,7 +184,8 @@ class VoiceAgentSerializer(DialogueSerializer):
     @property
     def _may_play(self) -> bool:
         is_told = self._status is Status.GENERATING_AUDIO
-        return is_told or bool(self._words and not self.dialogue.is_writing)
+        is_whole = self._is_own or (self._words and not self.dialogue.is_writing)
+        return bool(is_told or is_whole)
 
     def _go_to(self, status: Status) -> Iterable[Message]:
         if status is not self._status:
@@ -191,4 +195,7 @@ class VoiceAgentSerializer(DialogueSerializer):
     def _tell_words(self) -> Iterable[Message]:
         if text := self._words.strip():
             yield {"type": "llm_response", "text": text}
-        self._words = ""
+        self._forget_words()
+
+    def _forget_words(self) -> None:
+        self._words, self._is_own = "", False

@@ -14,7 +14,6 @@ from tests.faulty_call import KEY
 from tests.integration.test_lifecycle import CLOSED_TAB_SECS
 from tests.protocol_recorder import PRICE_QUESTION, QUESTION
 from tests.replay import Replay, replay
-from tests.script import HEARD
 from tests.service import Service, until_no_session
 from tests.shared_service import SharedService
 from tests.speech import Listener, Speaker, voiced_secs, words_wrong
@@ -104,6 +103,7 @@ async def test_the_sandwich_tells_each_step_and_its_tool(
     assert len(said) == 2
 
 
+@pytest.mark.long
 async def test_the_sandwich_of_another_bot_is_offline(line: Service) -> None:
     path = f"{base(line)}/ws/sandwich?bot=receptionist"
     played = await replay(path, "sandwich", lambda m: m["type"] == "complete")
@@ -135,6 +135,7 @@ async def ask(client: Client, speaker: Speaker, question: str) -> str:
     return " ".join(filter(None, map(client.user_words, client.messages[asked_at:])))
 
 
+@pytest.mark.long
 async def test_a_question_is_heard_and_answered_alike_over_every_protocol(
     line: Service, speaker: Speaker, listener: Listener
 ) -> None:
@@ -163,6 +164,7 @@ async def test_who_comes_back_goes_on_with_the_conversation(
     assert len(said) == 2, "the first is remembered"
 
 
+@pytest.mark.long
 async def test_a_bot_in_a_process_of_its_own_says_first_that_it_is_there(
     cloud: SharedService, openai_port: int, speaker: Speaker
 ) -> None:
@@ -180,19 +182,3 @@ async def test_a_bot_in_a_process_of_its_own_says_first_that_it_is_there(
         *("processing", "heard", "llm_response", "generating_audio", "idle")
     ]
     assert voiced_secs(np.concatenate(client.heard)) > 0.5
-
-
-async def test_speech_to_speech_is_told_in_the_same_order(
-    scripted: Service, speaker: Speaker
-) -> None:
-    address = f"{base(scripted)}/ws/voice-agent/realtime"
-    async with joined(address, VoiceAgentClient) as client:
-        assert await ask(client, speaker, HEARD) == HEARD
-    # The service writes down what it has heard when it likes.
-    kinds = [of_push_to_talk(m) for m in client.messages if m["type"] != "transcription"]
-    assert kinds == [
-        *("connection_established", "processing", "llm_response", "generating_audio", "idle")
-    ]
-    [answer] = [m["text"] for m in client.messages if m["type"] == "llm_response"]
-    assert answer == "No, we are closed on Sundays."
-    assert voiced_secs(np.concatenate(client.heard)) > 1

@@ -12,13 +12,15 @@ from typing import Any
 import aiohttp
 import pytest
 
+from runner.clients.json_sockets import VoiceAgentClient
+from runner.clients.sockets import address_of, joined
 from runner.peer import Peer, connect
 from tests.faulty_call import KEY, first_of
 from tests.faulty_services import REFUSED
 from tests.integration.test_call import REPLY_SECS, ask
 from tests.integration.test_cloud_profile import BOOKING
 from tests.integration.test_transcript import GREETING, entries, read_when
-from tests.service import Service, run_service
+from tests.service import Service, run_service, until_no_session
 from tests.shared_service import SharedService
 from tests.speech import Speaker
 from tests.standins.openai_realtime import RealtimeStandin, run_realtime_standin
@@ -266,6 +268,31 @@ async def test_the_chained_pipeline_goes_on_where_the_service_has_left_off(
     assert "exactly these words" not in str(said)
     assert QUESTION in openai.chats[0]["messages"][-1]["content"]
     assert CHAINED in bot_said(peer, before)
+
+
+async def test_where_the_user_begins_every_question_is_answered_once(
+    shared: SharedService, realtime: RealtimeStandin, openai: OpenAIStandin, speaker: Speaker
+) -> None:
+    realtime.heard = [QUESTION]
+    async with serve(shared) as service:
+        address = await address_of(service.url, "voice-agent", bot="realtime", key=None)
+        for _ in range(2):
+            async with joined(address, VoiceAgentClient) as client:
+                for _ in range(2):
+                    asked = len(client.messages)
+                    await client.say(await speaker.say(QUESTION))
+                    await client.hear_out(timeout=REPLY_SECS, after=asked)
+                    # The service writes down what it has heard when it likes.
+                    told = [m for m in client.messages[asked:] if m["type"] != "transcription"]
+                    assert [m.get("text") or m["status"] for m in told] == [
+                        *("processing", ANSWER, "generating_audio", "idle")
+                    ]
+                client.socket.transport.abort()
+            await until_no_session(service.url, timeout=REPLY_SECS)
+    assert not realtime.wrong
+    assert "response.create" not in realtime.events
+    [before] = [text for text in realtime.read if QUESTION in text]
+    assert before.count(ANSWER) == 2, "who comes back is remembered"
 
 
 async def test_azure_goes_on_with_a_conversation_reads_and_says_its_last_words(

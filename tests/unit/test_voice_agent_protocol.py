@@ -181,6 +181,36 @@ def test_words_that_cover_a_tool_are_told() -> None:
     ]
 
 
+def test_words_of_its_own_do_not_wait_for_those_of_a_model() -> None:
+    async def script(call: Call) -> None:
+        await call.ask(QUESTION)
+        await call.write(is_all=False)
+        await call.speak("My colleague knows that.")
+        assert short(call.wire.said[-1][1]) == "sound"
+        await call.write_on(ANSWER)
+        await call.speak(ANSWER)
+
+    assert said(script)[4:] == [
+        "answers My colleague knows that.",
+        "generating_audio",
+        "sound",
+        f"answers {ANSWER}",
+        "sound",
+        "idle",
+    ]
+
+
+def test_a_voice_that_is_faster_than_its_words_waits_for_them() -> None:
+    async def script(call: Call) -> None:
+        await call.ask(QUESTION)
+        await call.write(is_all=False)
+        await call.sound()
+        await call.settle(1)
+        await call.write_on(ANSWER)
+
+    assert said(script) == ANSWERED
+
+
 def test_an_answer_that_is_talked_over_is_over_at_once() -> None:
     async def script(call: Call) -> None:
         await call.ask(QUESTION)
