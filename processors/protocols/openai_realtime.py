@@ -228,7 +228,7 @@ class OpenAiRealtimeSerializer(JsonSerializer):
                 if self._turns.is_open and not self._session.answerer.is_chained:
                     # Speech to speech, that is told before the turn has ended.
                     yield from self._turns.stop(round(self._heard_ms))
-                yield from self._responses.start()
+                self._responses.start()
             case "bot-llm-text":
                 is_spoken = self._session.is_spoken
                 yield from self._responses.write(data["text"], is_spoken=is_spoken)
