@@ -40,7 +40,7 @@ async def openai_realtime_socket(
     token: str | None = None,
 ) -> None:
     """Hold a call with a client of OpenAI's; `model` is the name of a bot."""
-    protocols = websocket.scope["subprotocols"]
+    protocols = websocket.scope.get("subprotocols", ())
     socket = await accept(websocket, PROTOCOL if PROTOCOL in protocols else None)
     find = partial(_session, socket, sessions, model, token)
     try:
@@ -70,6 +70,6 @@ async def _caller(socket: SocketConnection) -> Principal:
         return LOCAL
     scheme, _, key = socket.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
-        keys = [it for it in socket.scope["subprotocols"] if it.startswith(KEY_PREFIX)]
+        keys = [it for it in socket.scope.get("subprotocols", ()) if it.startswith(KEY_PREFIX)]
         key = keys[0].removeprefix(KEY_PREFIX) if keys else ""
     return await gate.admit(socket.headers.get("x-api-key"), key or None)

@@ -26,7 +26,7 @@ from tests.openai_client import (
 )
 from tests.service import ROOT, Service, keys, run_service, until_no_session
 from tests.speech import Listener, Speaker, words_wrong
-from tests.standins.openai_server import OpenAIStandin, Reply
+from tests.standins.openai_server import OpenAIStandin, Reply, always
 
 WEATHER = {
     "type": "function",
@@ -312,19 +312,22 @@ async def test_a_telephone_is_heard_and_spoken_to(
     kind: str,
     law: Literal["mulaw", "alaw"],
 ) -> None:
-    llm.reply = forecast
+    llm.reply = always("Yes, we are open on Saturday until twelve noon.")
     encoder, decoder = TelephoneEncoder(law, SAMPLE_RATE_HZ), RawDecoder(law, 8_000, RATE_HZ)
     said = b"".join(encoder.feed((await speaker.say(UMBRELLA)).tobytes()))
     sound = {"format": {"type": kind}}
     async with connect_openai(scripted.url, "receptionist", muted=True) as peer:
-        by_hand = {"input": {**sound, "turn_detection": None}, "output": sound}
+        heard_so = {**sound, "turn_detection": None, "transcription": {"model": "whisper-1"}}
+        by_hand = {"input": heard_so, "output": sound}
         await peer.connection.session.update(session=session(audio=by_hand))
         await peer.connection.input_audio_buffer.append(audio=base64.b64encode(said).decode())
         await peer.connection.input_audio_buffer.commit()
         await peer.connection.response.create()
         [item] = (await peer.until("response.done"))["response"]["output"]
+        written = await peer.until("conversation.item.input_audio_transcription.completed")
+    assert words_wrong(UMBRELLA, written["transcript"]) <= 1
     answer = at_48_khz(decoder.feed(peer.heard[item["id"]]))
-    assert "i do not know" in await listener.hear(answer)
+    assert "saturday" in await listener.hear(answer)
 
 
 async def test_a_client_that_answers_late_or_not_at_all_does_not_leave_its_user_in_silence(

@@ -482,10 +482,10 @@ async def test_what_is_recorded_waits_for_a_client_that_ends_turns_itself() -> N
         "conversation.item.added",
         "conversation.item.done",
     ]
-    for _ in range(60):
-        await client.hear(2000)
+    for _ in range(29):
+        await client.hear(1000)
     assert client.kinds[-1] != "error"
-    await client.hear(2000)
+    await client.hear(1000)
     assert client.told[-1]["error"]["code"] == "input_audio_buffer_full"
 
 
@@ -514,7 +514,9 @@ async def test_its_utterance_does_not_cancel_the_response_to_it() -> None:
     await client.update(**BY_HAND)
     await client.hear(300)
     await client.send("input_audio_buffer.commit")
-    assert isinstance(await client.send("response.create"), RespondFrame)
+    frame = await client.send("response.create")
+    assert isinstance(frame, RespondFrame)
+    assert frame.utterances == 1, "it is not to overtake its sound"
     await client.happen("user-started-speaking")
     await client.happen("bot-interrupted")
     await client.happen("user-stopped-speaking")
