@@ -47,8 +47,8 @@ ARRIVE_SECS = 10.0
 """How long the end of an utterance may take to get here: its sound goes on not much faster than it
 was spoken, and nobody hears it who may not interrupt."""
 
-WRITE_SECS = 0.5
-"""How long after the end of a turn its words are in the conversation, if it holds any."""
+WRITE_SECS = 2.0
+"""How long after a turn that has ended without words these may still come, on a slow machine."""
 
 UTTERANCE_OVER = {"type": "utterance-over"}
 """What a client is told when all is known of an utterance that it has ended itself."""

@@ -347,8 +347,8 @@ async def test_a_client_that_answers_late_or_not_at_all_does_not_leave_its_user_
         call = await peer.until("response.function_call_arguments.done")
         before = len(peer.events)
         peer.say(await speaker.say("Do I need an umbrella?"))
-        done = await peer.until("response.done", lambda e: heard(e) != "", after=before)
-        assert heard(done) == "I do not know.", "the user is answered meanwhile"
+        # The user is answered meanwhile, be it behind the bot's "one moment".
+        await peer.until("response.done", lambda e: heard(e) == "I do not know.", after=before)
         before = len(peer.events)
         await peer.connection.conversation.item.create(
             item={

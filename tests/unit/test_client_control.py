@@ -39,6 +39,7 @@ from processors.client_control import (
     CLIENT_SECS,
     TOOLS_LEFT_OUT,
     UTTERANCE_OVER,
+    WRITE_SECS,
     ClientControl,
     ClientFrame,
     ClientInterruptionFrame,
@@ -268,7 +269,7 @@ async def test_a_turn_that_is_answered_by_itself_is_answered_once() -> None:
         assert [m["content"] for m in talk.model.asked[-1]] == ["A?"]
         await talk.send(UserStartedSpeakingFrame(), RespondFrame())
         await talk.turn("")
-        await asyncio.sleep(BEGIN_SECS)
+        await asyncio.sleep(WRITE_SECS)
         assert len(talk.model.asked) == 2, "but what held no words is not"
 
 
