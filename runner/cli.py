@@ -14,6 +14,11 @@ from loguru import logger
 
 from runner import models_cli
 
+TALK_PROTOCOLS = (
+    *("webrtc", "websocket", "voice-agent", "sandwich", "realtime", "openai-realtime"),
+)
+"""Those of `runner.clients.dial`, which takes its time to import."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
@@ -104,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     talk.add_argument(
         "--protocol",
-        choices=["webrtc", "websocket", "voice-agent", "sandwich", "realtime"],
+        choices=TALK_PROTOCOLS,
         default="webrtc",
         help="how to speak with it (webrtc); see docs/protocols.md",
     )

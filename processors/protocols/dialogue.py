@@ -197,7 +197,8 @@ class Dialogue:
                 self.user_speaks = False
                 # Where no words were heard, the bot may listen again before this is told; speech to
                 # speech, it may answer.
-                is_known = self._state == State.LISTENING or self.is_answering
+                is_heard_of = self._bot_speaks or self._has_unspoken
+                is_known = self._state == State.LISTENING or is_heard_of
                 self._answer = _Answer.BEGUN if is_known else _Answer.DUE
                 yield SpeechEnded()
                 if self._segments:

@@ -4,7 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from runner.clients.client import Client, TalkFailed
-from runner.clients.json_sockets import RealtimeClient, SandwichClient, VoiceAgentClient
+from runner.clients.json_sockets import (
+    OpenAiClient,
+    RealtimeClient,
+    SandwichClient,
+    VoiceAgentClient,
+)
 from runner.clients.rtvi_socket import RtviSocketClient
 from runner.clients.sockets import SocketClient, address_of, joined
 from runner.peer import connect
@@ -16,6 +21,7 @@ SOCKETS: dict[str, type[SocketClient]] = {
     "voice-agent": VoiceAgentClient,
     "sandwich": SandwichClient,
     "realtime": RealtimeClient,
+    "openai-realtime": OpenAiClient,
 }
 
 PROTOCOLS = (WEBRTC, *SOCKETS)

@@ -15,7 +15,6 @@ from runner.clients.client import SAMPLE_RATE_HZ, Pcm, Told
 from runner.clients.rtvi import is_kind
 from runner.clients.sockets import SocketClient
 
-PCM_RATE_HZ = 16_000
 READY_SECS = 20
 
 
@@ -24,11 +23,13 @@ class JsonClient(SocketClient):
 
     Attributes:
         sound: The type of the messages with the bot's voice.
+        sound_key: Where in those it is.
     """
 
     is_greeted = False
     chunk_secs = 0.25
     sound: str
+    sound_key = "data"
 
     async def send(self, message: Told) -> None:
         """Send a message."""
@@ -39,7 +40,7 @@ class JsonClient(SocketClient):
         message = json.loads(data)
         if message["type"] != self.sound:
             self.messages.append(message)
-        elif pcm := self.heard_in(base64.b64decode(message["data"])):
+        elif pcm := self.heard_in(base64.b64decode(message[self.sound_key])):
             self.on_heard(np.frombuffer(pcm, np.int16))
 
     @abstractmethod
@@ -122,17 +123,28 @@ class VoiceAgentClient(PushToTalk):
 
 
 class PcmClient(JsonClient):
-    """A client that sends and gets sound as it is: 16-bit mono at 16 kHz."""
+    """A client that sends and gets sound as it is, 16-bit mono.
+
+    Attributes:
+        rate_hz: Of that.
+        recorded: The type of the messages with what the microphone hears.
+        recorded_key: Where in those it is.
+    """
+
+    rate_hz = 16_000
+    recorded = "audio"
+    recorded_key = "data"
 
     def __init__(self, socket: ClientConnection) -> None:
         super().__init__(socket)
-        self._to_ears = PcmEncoder(PCM_RATE_HZ, SAMPLE_RATE_HZ)
-        self._to_microphone = PcmEncoder(SAMPLE_RATE_HZ, PCM_RATE_HZ)
+        self._to_ears = PcmEncoder(self.rate_hz, SAMPLE_RATE_HZ)
+        self._to_microphone = PcmEncoder(SAMPLE_RATE_HZ, self.rate_hz)
 
     async def send_sound(self, pcm: Pcm) -> None:
         """Send a piece of what the microphone hears."""
         for piece in self._to_microphone.feed(pcm.tobytes()):
-            await self.send({"type": "audio", "data": base64.b64encode(piece).decode()})
+            data = base64.b64encode(piece).decode()
+            await self.send({"type": self.recorded, self.recorded_key: data})
 
     def heard_in(self, data: bytes) -> bytes:
         """Return a piece of the bot's voice."""
@@ -186,3 +198,41 @@ class RealtimeClient(PcmClient):
     async def hang_up(self) -> None:
         """End the call."""
         await self.send({"type": "stop"})
+
+
+class OpenAiClient(PcmClient):
+    """Speaks `/v1/realtime`, OpenAI's protocol, with the service's detection of turns."""
+
+    sound = "response.output_audio.delta"
+    sound_key = "delta"
+    rate_hz = 24_000
+    recorded = "input_audio_buffer.append"
+    recorded_key = "audio"
+
+    def user_words(self, message: Told) -> str | None:
+        """Return what the user has said."""
+        is_told = message["type"] == "conversation.item.input_audio_transcription.completed"
+        return str(message["transcript"]) if is_told else None
+
+    def bot_words(self, message: Told) -> str | None:
+        """Return what the bot says."""
+        is_told = message["type"] == "response.output_audio_transcript.done"
+        return f"{message['transcript']} " if is_told else None
+
+    def is_over(self, message: Told) -> bool:
+        """Say whether the answer is over."""
+        return bool(message["type"] == "response.done")
+
+    async def open(self) -> None:
+        """Wait until there is a bot, and let the microphone be heard; ask to be told what is."""
+        await self.wait_for(is_kind("session.created"), timeout=READY_SECS)
+        wish = {"audio": {"input": {"transcription": dict[str, str]()}}}
+        await self.send({"type": "session.update", "session": wish})
+        await self.keep_talking()
+
+    async def write(self, text: str) -> None:
+        """Send something in writing."""
+        content = [{"type": "input_text", "text": text}]
+        item = {"type": "message", "role": "user", "content": content}
+        await self.send({"type": "conversation.item.create", "item": item})
+        await self.send({"type": "response.create"})

@@ -10,6 +10,8 @@ PAUSE_SECS = 1.5
 """A silence after which the bot is taken to have finished: between two sentences there may be a
 shorter one."""
 
+WRITING = ("bot-llm-started", "bot-llm-stopped", "bot-interrupted")
+
 READY = {"version": "2.0.0", "about": {"library": "parlante-peer"}}
 """What a client says of itself."""
 
@@ -61,7 +63,14 @@ class RtviClient(Client):
             try:
                 await self.wait_for(goes_on, timeout=PAUSE_SECS, after=after)
             except TimeoutError:
-                return
+                if not self._is_writing:
+                    return
+
+    @property
+    def _is_writing(self) -> bool:
+        """Whether the language model has more of an answer to write."""
+        kinds = [m["type"] for m in self.messages if m["type"] in WRITING]
+        return kinds[-1:] == ["bot-llm-started"]
 
 
 def rtvi_message(kind: str, data: Any = None) -> dict[str, Any]:

@@ -181,6 +181,7 @@ async def test_the_example_of_the_documentation_is_answered(
     assert "sunday" in await listener.hear(at_48_khz(pcm))
 
 
+@pytest.mark.long
 async def test_who_speaks_over_an_answer_cancels_it_and_hears_no_more_of_it(
     scripted: Service, llm: OpenAIStandin, speaker: Speaker
 ) -> None:
@@ -216,6 +217,7 @@ async def test_who_speaks_over_an_answer_cancels_it_and_hears_no_more_of_it(
     assert len(remembered[0]) < len(LONG), "the bot knows that it was cut off"
 
 
+@pytest.mark.long
 async def test_what_is_written_is_answered_when_the_client_says_so(
     scripted: Service, llm: OpenAIStandin
 ) -> None:
@@ -249,6 +251,7 @@ async def test_what_is_written_is_answered_when_the_client_says_so(
     assert roles == ["system", "user", "developer", "user"]
 
 
+@pytest.mark.long
 async def test_answers_can_be_written_instead_of_spoken(
     scripted: Service, llm: OpenAIStandin
 ) -> None:
@@ -269,6 +272,7 @@ async def test_answers_can_be_written_instead_of_spoken(
         assert heard(await peer.until("response.done", after=before)) == "I do not know."
 
 
+@pytest.mark.long
 async def test_push_to_talk(scripted: Service, llm: OpenAIStandin, speaker: Speaker) -> None:
     llm.reply = forecast
     pcm = at_24_khz(await speaker.say(UMBRELLA)).tobytes()
@@ -303,6 +307,7 @@ async def test_push_to_talk(scripted: Service, llm: OpenAIStandin, speaker: Spea
     assert len(said) == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "law"), [("audio/pcmu", "mulaw"), ("audio/pcma", "alaw")])
 async def test_a_telephone_is_heard_and_spoken_to(
     scripted: Service,
@@ -330,6 +335,7 @@ async def test_a_telephone_is_heard_and_spoken_to(
     assert "saturday" in await listener.hear(answer)
 
 
+@pytest.mark.long
 async def test_a_client_that_answers_late_or_not_at_all_does_not_leave_its_user_in_silence(
     scripted: Service, llm: OpenAIStandin, speaker: Speaker
 ) -> None:
@@ -357,6 +363,7 @@ async def test_a_client_that_answers_late_or_not_at_all_does_not_leave_its_user_
         assert heard(told) == "Yes, you need an umbrella.", "what came late is known"
 
 
+@pytest.mark.long
 async def test_a_response_is_cancelled(scripted: Service, llm: OpenAIStandin) -> None:
     llm.reply = forecast
     async with connect_openai(scripted.url, "receptionist", muted=True) as peer:
@@ -450,6 +457,7 @@ async def test_who_may_not_or_asks_for_nobody_is_told_why(tmp_path: Path) -> Non
             assert begun["session"]["model"] == "sales"
 
 
+@pytest.mark.long
 async def test_bots_with_an_agent_and_by_speech_to_speech_are_talked_to_in_the_same_way(
     scripted: Service, llm: OpenAIStandin, speaker: Speaker
 ) -> None:

@@ -1,6 +1,9 @@
 """Recorded clients of the JSON protocols call the real service."""
 
+import asyncio
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +13,12 @@ from runner.clients.client import Client
 from runner.clients.dial import PROTOCOLS, dial
 from runner.clients.json_sockets import SandwichClient, VoiceAgentClient
 from runner.clients.sockets import address_of, joined
+from runner.talk import read_audio, write_audio
 from tests.faulty_call import KEY
 from tests.integration.test_lifecycle import CLOSED_TAB_SECS
 from tests.protocol_recorder import PRICE_QUESTION, QUESTION
 from tests.replay import Replay, replay
-from tests.service import Service, until_no_session
+from tests.service import ROOT, Service, until_no_session
 from tests.shared_service import SharedService
 from tests.speech import Listener, Speaker, voiced_secs, words_wrong
 from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin
@@ -182,3 +186,31 @@ async def test_a_bot_in_a_process_of_its_own_says_first_that_it_is_there(
         *("processing", "heard", "llm_response", "generating_audio", "idle")
     ]
     assert voiced_secs(np.concatenate(client.heard)) > 0.5
+
+
+async def test_the_terminal_talks_in_a_protocol_and_says_why_it_is_refused(
+    line: Service, speaker: Speaker, tmp_path: Path
+) -> None:
+    question, answer = tmp_path / "question.wav", tmp_path / "answer.wav"
+    write_audio(question, await speaker.say(QUESTION))
+
+    async def talk(url: str, *options: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "runner", "talk", "--url", url, "--wav", str(question)),
+            *options,
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        printed, _ = await asyncio.wait_for(process.communicate(), REPLY_SECS)
+        assert process.returncode is not None
+        return process.returncode, printed.decode()
+
+    talking = ("--protocol", "sandwich", "--bot", "receptionist", "--out", str(answer))
+    code, printed = await talk(line.url, *talking)
+    assert code == 0, printed
+    assert f"you: {QUESTION}\nbot: On Saturday" in printed
+    assert voiced_secs(read_audio(answer)) > 1
+    nobody = f"{base(line)}/ws/voice-agent/nobody"
+    assert await talk(nobody, "--protocol", "voice-agent") == (1, "Invalid agent ID\n")
+    await until_no_session(line.url, timeout=CLOSED_TAB_SECS)

@@ -87,6 +87,27 @@ def test_a_tool_without_arguments_has_an_empty_object_of_them() -> None:
     assert said(script) == [*ANSWERED[:3], "calls plans {}", ANSWERED[3], *SPOKEN]
 
 
+@pytest.mark.parametrize("is_begun_first", [True, False])
+def test_an_answer_that_was_made_ahead_and_withdrawn_is_not_the_answer(
+    is_begun_first: bool,
+) -> None:
+    async def script(call: Call) -> None:
+        await call.user_starts()
+        await call.interim("What does it")
+        await call.final(QUESTION)
+        if is_begun_first:
+            await call.write(is_all=False)
+            await call.user_stops()
+        else:
+            await call.user_stops()
+            await call.write(is_all=False)
+        await call.write_on()
+        await call.settle(5)
+        await call.answer("It costs 9.")
+
+    assert said(script) == [*ANSWERED, *SPOKEN]
+
+
 def test_an_answer_that_is_talked_over_is_complete_at_once_and_nothing_of_it_comes() -> None:
     async def script(call: Call) -> None:
         await call.ask(QUESTION)
