@@ -146,6 +146,7 @@ async def test_a_question_is_heard_and_answered_alike_over_every_protocol(
     for protocol in PROTOCOLS:
         async with dial(protocol, line.url, bot="receptionist") as client:
             assert await ask(client, speaker, QUESTION) == QUESTION, protocol
+            assert client.heard, (protocol, client.messages)
             answer = await listener.hear(np.concatenate(client.heard))
         assert NINE.search(answer), (protocol, answer)
         await until_no_session(line.url, timeout=CLOSED_TAB_SECS)
