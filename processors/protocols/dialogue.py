@@ -117,8 +117,10 @@ class _Answer(Enum):
     """The client has ended an utterance of which nothing was heard yet."""
     DUE = auto()
     """The user has spoken."""
+    UNWANTED = auto()
+    """There will be none."""
     BEGUN = auto()
-    """It is being made or spoken, or it is known that there will be none."""
+    """Something of it was told."""
 
 
 class Dialogue:
@@ -159,6 +161,8 @@ class Dialogue:
         match self._answer:
             case _Answer.NONE:
                 return None
+            case _Answer.UNWANTED:
+                return PAUSE_SECS
             case _Answer.BEGUN if not self._has_unspoken:
                 return PAUSE_SECS
             case _:
@@ -184,7 +188,8 @@ class Dialogue:
         """
         match kind:
             case "user-started-speaking":
-                if self._answer in (_Answer.DUE, _Answer.BEGUN):
+                # Who goes on before that has one answer to all of it.
+                if self._answer is _Answer.BEGUN:
                     yield Over(is_cut_off=self._has_unspoken or self.is_answering)
                 self._end()
                 self.user_speaks = True
@@ -197,9 +202,9 @@ class Dialogue:
                 self.user_speaks = False
                 # Where no words were heard, the bot may listen again before this is told; speech to
                 # speech, it may answer.
-                is_heard_of = self._bot_speaks or self._has_unspoken
-                is_known = self._state == State.LISTENING or is_heard_of
-                self._answer = _Answer.BEGUN if is_known else _Answer.DUE
+                if self._answer is not _Answer.BEGUN:
+                    is_listening = self._state == State.LISTENING
+                    self._answer = _Answer.UNWANTED if is_listening else _Answer.DUE
                 yield SpeechEnded()
                 if self._segments:
                     yield Heard(" ".join(self._segments), True)
@@ -210,10 +215,10 @@ class Dialogue:
             case "server-message" if data.get("type") == "voice-state":
                 self._state = data["state"]
                 if self._state == State.LISTENING and self._answer is _Answer.DUE:
-                    self._answer = _Answer.BEGUN
+                    self._answer = _Answer.UNWANTED
             case "server-message" if data.get("type") == NOTHING_SAID:
                 if self._answer is _Answer.DOUBTFUL:
-                    self._answer = _Answer.BEGUN
+                    self._answer = _Answer.UNWANTED
             case "error":
                 yield Failed(data["error"])
             case _:
@@ -240,6 +245,7 @@ class Dialogue:
             case "llm-function-call-started":
                 self._tools += 1
             case "llm-function-call-in-progress":
+                self._answer = _Answer.BEGUN
                 yield Called(data["function_name"], data.get("arguments") or {})
             case "llm-function-call-stopped":
                 self._tools = max(0, self._tools - 1)

@@ -221,7 +221,8 @@ class OpenAiClient(PcmClient):
 
     def is_over(self, message: Told) -> bool:
         """Say whether the answer is over."""
-        return bool(message["type"] == "response.done")
+        is_done = message["type"] == "response.done"
+        return bool(is_done and message["response"]["status"] != "cancelled")
 
     async def open(self) -> None:
         """Wait until there is a bot, and let the microphone be heard; ask to be told what is."""

@@ -174,6 +174,7 @@ ANSWERED = [
 ]
 
 
+@pytest.mark.long
 async def test_the_example_of_the_documentation_is_answered(
     service: Service, listener: Listener, tmp_path: Path
 ) -> None:

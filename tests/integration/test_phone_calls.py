@@ -90,6 +90,7 @@ async def reason(service: Service, session_id: str) -> str:
     return str(session["end_reason"])
 
 
+@pytest.mark.long
 async def test_a_media_stream_of_twilio_holds_a_call(
     service: Service, api: PhoneApi, call_id: str, speaker: Speaker, listener: Listener
 ) -> None:

@@ -252,6 +252,30 @@ def test_of_an_answer_that_is_talked_over_before_it_is_heard_nothing_is_told() -
     ]
 
 
+def test_who_goes_on_before_the_answer_has_one_to_all_of_it() -> None:
+    async def script(call: Call) -> None:
+        await call.ask("Are you open")
+        await call.settle(1)
+        await call.ask(QUESTION)
+        await call.answer(ANSWER)
+
+    asked = ["hears Are you", "hears Are you open", "processing", "heard Are you open"]
+    assert said(script) == [*asked, *ANSWERED[:2], *ANSWERED[3:]]
+
+
+def test_words_that_are_known_too_late_for_their_turn_are_answered_all_the_same() -> None:
+    async def script(call: Call) -> None:
+        await call.user_starts()
+        await call.user_stops()
+        await call.settle(2)
+        await call.final(QUESTION)
+        await call.user_starts()
+        await call.user_stops()
+        await call.answer(ANSWER)
+
+    assert said(script) == ANSWERED[2:]
+
+
 def test_what_is_written_at_the_moment_of_an_interruption_is_told_with_no_answer() -> None:
     async def script(call: Call) -> None:
         await call.ask("Are you open")
