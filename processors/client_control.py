@@ -43,8 +43,12 @@ not answer."""
 BEGIN_SECS = 1.0
 """How long after an utterance that was sent at once it is known whether it holds any speech."""
 
-WRITE_SECS = 0.5
-"""How long after the end of a turn its words are in the conversation, if it holds any."""
+ARRIVE_SECS = 10.0
+"""How long the end of an utterance may take to get here: its sound goes on not much faster than it
+was spoken, and nobody hears it who may not interrupt."""
+
+WRITE_SECS = 2.0
+"""How long after a turn that has ended without words these may still come, on a slow machine."""
 
 UTTERANCE_OVER = {"type": "utterance-over"}
 """What a client is told when all is known of an utterance that it has ended itself."""
@@ -126,9 +130,12 @@ class RespondFrame(ClientFrame):
 
     Attributes:
         instructions: What the bot is told for this answer alone; "" for nothing.
+        utterances: How many the client has ended by now, each by a `FinalAudioFrame`, which may
+            come here behind this.
     """
 
     instructions: str = ""
+    utterances: int = 0
 
 
 @dataclass
@@ -179,6 +186,8 @@ class ClientControl(FrameProcessor):
         self._unwritten: set[str] = set()
         self._wanted: RespondFrame | None = None
         self._bot_speaks = False
+        self._user_speaks = False
+        self._utterances = 0
         # Whether a turn of the user's will be in the conversation soon, until when at the most, and
         # whether the client has ended it.
         self._turn_is_due = False
@@ -199,8 +208,7 @@ class ClientControl(FrameProcessor):
             case ToolOutputFrame():
                 return self._take(frame)
             case RespondFrame():
-                self._wanted = frame
-                return await self._respond()
+                return await self._want(frame)
         await self.push_frame(frame, direction)
         await self._follow(frame, direction)
 
@@ -215,13 +223,15 @@ class ClientControl(FrameProcessor):
             case ClientInterruptionFrame():
                 self._wanted = None
             case FinalAudioFrame():
+                self._utterances += 1
                 self._is_released = True
-                if not self._turn_is_due:
+                if not self._user_speaks:
                     await self._await_turn(BEGIN_SECS)
             case UserStartedSpeakingFrame() if direction is FrameDirection.DOWNSTREAM:
                 await self._wait_no_more()
-                self._turn_is_due = True
+                self._user_speaks = self._turn_is_due = True
             case UserStoppedSpeakingFrame() if direction is FrameDirection.DOWNSTREAM:
+                self._user_speaks = False
                 await self._await_turn(WRITE_SECS)
             case LLMContextUserTurnFrame() if direction is FrameDirection.DOWNSTREAM:
                 await self._wait_no_more()
@@ -308,11 +318,18 @@ class ClientControl(FrameProcessor):
         self._unwritten.discard(call_id)
         await self._respond()
 
+    async def _want(self, wanted: RespondFrame) -> None:
+        self._wanted = wanted
+        if self._utterances < wanted.utterances and not self._turn_is_due:
+            await self._await_turn(ARRIVE_SECS)
+        await self._respond()
+
     async def _respond(self) -> None:
         """Have the bot answer, if that is wanted and all is there that is to be answered."""
-        if not self._wanted or self._unwritten or self._bot_speaks or self._turn_is_due:
+        wanted = self._wanted
+        if not wanted or self._unwritten or self._bot_speaks or self._turn_is_due:
             return
-        wanted, self._wanted = self._wanted, None
+        self._wanted = None
         context = self._context
         if wanted.instructions:
             told: LLMContextMessage = {"role": "developer", "content": wanted.instructions}
@@ -328,6 +345,8 @@ class ClientControl(FrameProcessor):
     async def _give_up_turn(self, secs: float) -> None:
         await asyncio.sleep(secs)
         self._grace = None
+        if self._wanted:
+            self._utterances = max(self._utterances, self._wanted.utterances)
         await self._end_turn()
 
     async def _end_turn(self) -> None:
@@ -335,7 +354,8 @@ class ClientControl(FrameProcessor):
         if self._is_released:
             self._is_released = False
             await self.push_frame(RTVIServerMessageFrame(data=UTTERANCE_OVER))
-        await self._respond()
+        if self._wanted:
+            await self._want(self._wanted)
 
     async def _wait_no_more(self) -> None:
         if self._grace:

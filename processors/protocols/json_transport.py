@@ -1,14 +1,10 @@
 """The transport of the protocols of JSON messages."""
 
 from pipecat.frames.frames import (
-    Frame,
-    InterruptionFrame,
     OutputAudioRawFrame,
     StartFrame,
     TTSAudioRawFrame,
-    TTSStartedFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_transport import TransportParams
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 from starlette.websockets import WebSocket
@@ -32,26 +28,14 @@ class JsonOutput(SocketOutput):
     What is heard behind its voice is silent there.
     """
 
-    _is_cut_off = False
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Take a frame, and note which sound is of a speech that was interrupted."""
-        match frame:
-            case InterruptionFrame():
-                self._is_cut_off = True
-            case TTSStartedFrame():
-                self._is_cut_off = False
-        await super().process_frame(frame, direction)
-
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
-        """Send a piece of sound, when it is time for the next one."""
-        if isinstance(frame, TTSAudioRawFrame) and not self._is_cut_off:
+        """Send a piece of the bot's voice, when it is told what it says."""
+        if not isinstance(frame, TTSAudioRawFrame):
+            await self._write_audio_sleep()
+            return False
+        if not self.is_cut_off:
             await _serializer(self._params).until_it_may_play()
-        # It may have been interrupted meanwhile, in the hand of the task that plays it.
-        if isinstance(frame, TTSAudioRawFrame) and not self._is_cut_off:
-            return await super().write_audio_frame(frame)
-        await self._write_audio_sleep()
-        return False
+        return await super().write_audio_frame(frame)
 
     async def cleanup(self) -> None:
         """Release what the serializer holds, too."""

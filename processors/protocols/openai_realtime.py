@@ -69,8 +69,9 @@ from processors.voice_state import State
 MIN_COMMIT_MS = 100
 """Less is no utterance."""
 
-MAX_BUFFER_MS = 120_000
-"""The longest utterance that waits for the client to say that it is one."""
+MAX_BUFFER_MS = 29_000
+"""The longest utterance that waits for the client to say that it is one. With the silence behind
+it, it is no more than may wait to be heard (`processors.protocols.socket_transport`)."""
 
 PREFIX_MS = 300
 """Of the sound before speech is noticed, so much belongs to it."""
@@ -123,6 +124,7 @@ class OpenAiRealtimeSerializer(JsonSerializer):
         self._heard_ms = 0.0
         self._uncommitted_ms = 0.0
         self._buffer = bytearray()
+        self._utterances = 0
         # Calls whose output has not come, and whether one has come that was not responded to.
         self._calls: set[str] = set()
         self._has_output = False
@@ -229,7 +231,7 @@ class OpenAiRealtimeSerializer(JsonSerializer):
                 if self._turns.is_open and not self._session.answerer.is_chained:
                     # Speech to speech, that is told before the turn has ended.
                     yield from self._turns.stop(round(self._heard_ms))
-                yield from self._responses.start()
+                self._responses.start()
             case "bot-llm-text":
                 is_spoken = self._session.is_spoken
                 yield from self._responses.write(data["text"], is_spoken=is_spoken)
@@ -339,6 +341,7 @@ class OpenAiRealtimeSerializer(JsonSerializer):
                 "input_audio_buffer_commit_empty",
                 f"an utterance has at least {MIN_COMMIT_MS} ms, and there are {ms:.0f}",
             )
+        self._utterances += 1
         rest = await self._microphone.hear(None, self.in_rate_hz, is_final=True)
         if self._session.turns or not rest:
             # It becomes an item when the turn has ended, which it does now.
@@ -398,7 +401,7 @@ class OpenAiRealtimeSerializer(JsonSerializer):
             )
         self._has_output = False
         await self.send(self._responses.create(options.metadata))
-        return RespondFrame(options.instructions or "")
+        return RespondFrame(options.instructions or "", self._utterances)
 
     def _cancel(self, message: CancelResponse) -> Frame:
         active = self._responses.active

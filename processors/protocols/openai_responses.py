@@ -94,6 +94,7 @@ class Responses:
         self._conversation = conversation
         self._described = described
         self._response: _Response | None = None
+        self._model_writes = False
 
     @property
     def active(self) -> str | None:
@@ -114,19 +115,22 @@ class Responses:
     def create(self, metadata: Mapping[str, str] | None = None) -> Iterable[Message]:
         """Begin a response, if none is made."""
         if not self._response:
-            self._response = _Response(metadata)
+            self._response = _Response(metadata, model_writes=self._model_writes)
             yield event("response.created", response=self._told(self._response, "in_progress"))
 
-    def start(self) -> Iterable[Message]:
-        """Take that what answers begins."""
-        yield from self.create()
-        assert self._response
-        self._response.model_writes, self._response.goes_on = True, False
+    def start(self) -> None:
+        """Take that what answers begins; be it ahead of the end of a turn that goes on."""
+        self._model_writes = True
+        if self._response:
+            self._response.model_writes, self._response.goes_on = True, False
 
     def write(self, text: str, *, is_spoken: bool) -> Iterable[Message]:
         """Take what it writes, which is to be spoken, or is all that there is."""
-        if not self._response:
+        if not self._model_writes:
+            # It was written before an interruption.
             return
+        yield from self.create()
+        assert self._response
         if is_spoken:
             self._response.speech_is_due |= bool(text.strip())
         else:
@@ -134,6 +138,7 @@ class Responses:
 
     def stop(self) -> Iterable[Message]:
         """Take that it has ended; it may be what answered before that is told of late."""
+        self._model_writes = False
         if not self._response or not self._response.model_writes:
             return
         self._response.model_writes = False
@@ -223,6 +228,7 @@ class Responses:
 
     def cancel(self, why: Mapping[str, str]) -> Iterable[Message]:
         """Take that the bot breaks off."""
+        self._model_writes = False
         if self._response:
             yield from self._end_message("incomplete")
             yield from self._end("cancelled", why)

@@ -9,7 +9,16 @@ import asyncio
 import math
 
 from loguru import logger
-from pipecat.frames.frames import InputAudioRawFrame, StartFrame
+from pipecat.frames.frames import (
+    Frame,
+    InputAudioRawFrame,
+    InterruptionFrame,
+    OutputAudioRawFrame,
+    StartFrame,
+    TTSAudioRawFrame,
+    TTSStartedFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.websocket.fastapi import (
     FastAPIWebsocketInputTransport,
     FastAPIWebsocketOutputTransport,
@@ -93,7 +102,30 @@ class SocketInput(FastAPIWebsocketInputTransport):
 
 
 class SocketOutput(FastAPIWebsocketOutputTransport):
-    """Sends what is to be heard in time, and no later because one piece was late."""
+    """Sends what is to be heard in time, and no later because one piece was late.
+
+    Attributes:
+        is_cut_off: Whether the speech that is played was interrupted. A piece in the hand of the
+            task that plays it outlives the interruption (Pipecat 1.14), and is not sent.
+    """
+
+    is_cut_off = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Take a frame, and note which sound is of a speech that was interrupted."""
+        match frame:
+            case InterruptionFrame():
+                self.is_cut_off = True
+            case TTSStartedFrame():
+                self.is_cut_off = False
+        await super().process_frame(frame, direction)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        """Send a piece of sound, when it is time for the next one."""
+        if self.is_cut_off and isinstance(frame, TTSAudioRawFrame):
+            await self._write_audio_sleep()
+            return False
+        return await super().write_audio_frame(frame)
 
     async def _write_audio_sleep(self) -> None:
         now = asyncio.get_running_loop().time()

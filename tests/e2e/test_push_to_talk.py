@@ -60,6 +60,7 @@ async def hold_and_say(tab: Tab, speaker: Speaker, text: str, tmp_path: Path) ->
     await tab.page.mouse.up()
 
 
+@pytest.mark.long
 async def test_a_page_records_webm_and_plays_the_mp3_that_comes_back(
     pages: str,
     open_service: Service,

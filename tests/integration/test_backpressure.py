@@ -285,6 +285,7 @@ async def test_a_hundred_megabytes_in_one_frame_close_the_call(
         assert memory(service) - before < FRAME_BYTES / 2
 
 
+@pytest.mark.long
 async def test_junk_of_one_client_does_not_keep_others_waiting(service: Service) -> None:
     async with call(service, "sandwich") as client:
         send_junk(client)
@@ -303,6 +304,7 @@ def send_junk(client: SocketClient) -> None:
     client.socket.transport.write(b"\x81\x82\0\0\0\0{}" * JUNK_MESSAGES)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("protocol", CLIENTS)
 async def test_who_breaks_off_in_the_midst_of_an_utterance_is_understood_again(
     service: Service, speaker: Speaker, protocol: str

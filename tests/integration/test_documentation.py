@@ -147,6 +147,7 @@ PROGRAMS = [
 PROGRAM_SECS = 60
 
 
+@pytest.mark.long
 async def test_every_program_of_the_protocols_holds_a_conversation(
     tmp_path: Path, speaker: Speaker
 ) -> None:

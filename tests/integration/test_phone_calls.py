@@ -90,6 +90,7 @@ async def reason(service: Service, session_id: str) -> str:
     return str(session["end_reason"])
 
 
+@pytest.mark.long
 async def test_a_media_stream_of_twilio_holds_a_call(
     service: Service, api: PhoneApi, call_id: str, speaker: Speaker, listener: Listener
 ) -> None:
@@ -126,6 +127,7 @@ async def test_a_wrong_signature_starts_nothing(service: Service, call_id: str) 
     assert (await get(f"{service.url}/ready"))["sessions"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CALLS)
 async def test_the_bot_is_heard_and_hears_by_every_provider(
     service: Service,
@@ -159,6 +161,7 @@ async def test_the_bot_is_heard_and_hears_by_every_provider(
     assert "Traceback" not in service.log
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CALLS)
 async def test_a_caller_who_hangs_up_is_not_waited_for(
     service: Service, api: PhoneApi, call_id: str, name: str
@@ -193,6 +196,7 @@ async def test_a_stream_of_nobody_is_refused(service: Service) -> None:
         await http.delete(f"/voice/realtime/session/{token}")
 
 
+@pytest.mark.long
 async def test_a_stream_that_does_not_begin_is_given_up(service: Service, call_id: str) -> None:
     address = await take(service.url, TwilioCall(call_id))
     code, why = await refusal(address, '{"event": "connected"}')
@@ -220,6 +224,7 @@ def in_processes(
     service.close()
 
 
+@pytest.mark.long
 async def test_keys_reach_the_bot_and_a_call_ends_when_its_last_word_was_played(
     in_processes: SharedService, openai_port: int, api: PhoneApi, call_id: str
 ) -> None:
@@ -247,6 +252,7 @@ async def test_keys_reach_the_bot_and_a_call_ends_when_its_last_word_was_played(
     assert caller.ended_at - caller.heard_at > 0.4, "it is ended when it was played"
 
 
+@pytest.mark.long
 async def test_a_caller_is_put_through_to_a_person(
     in_processes: SharedService, openai_port: int, api: PhoneApi, speaker: Speaker, call_id: str
 ) -> None:
@@ -267,6 +273,7 @@ async def test_a_caller_is_put_through_to_a_person(
     assert not api.ended, "somebody else has it"
 
 
+@pytest.mark.long
 async def test_a_call_whose_process_dies_is_over(
     in_processes: SharedService, openai_port: int, api: PhoneApi, call_id: str
 ) -> None:

@@ -23,6 +23,8 @@ from tests.shared_service import SharedService
 from tests.speech import Listener, Speaker, voiced_secs, words_wrong
 from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin
 
+pytestmark = pytest.mark.long
+
 REPLY_SECS = 60
 HUNG_UP = 1000
 NINE = re.compile(r"\b(?:9|nine)\b")
@@ -107,7 +109,6 @@ async def test_the_sandwich_tells_each_step_and_its_tool(
     assert len(said) == 2
 
 
-@pytest.mark.long
 async def test_the_sandwich_of_another_bot_is_offline(line: Service) -> None:
     path = f"{base(line)}/ws/sandwich?bot=receptionist"
     played = await replay(path, "sandwich", lambda m: m["type"] == "complete")
@@ -139,7 +140,6 @@ async def ask(client: Client, speaker: Speaker, question: str) -> str:
     return " ".join(filter(None, map(client.user_words, client.messages[asked_at:])))
 
 
-@pytest.mark.long
 async def test_a_question_is_heard_and_answered_alike_over_every_protocol(
     line: Service, speaker: Speaker, listener: Listener
 ) -> None:
@@ -169,7 +169,6 @@ async def test_who_comes_back_goes_on_with_the_conversation(
     assert len(said) == 2, "the first is remembered"
 
 
-@pytest.mark.long
 async def test_a_bot_in_a_process_of_its_own_says_first_that_it_is_there(
     cloud: SharedService, openai_port: int, speaker: Speaker
 ) -> None:

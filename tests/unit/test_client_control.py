@@ -34,10 +34,12 @@ from pipecat.utils.types import is_given
 from pipecat.workers.runner import WorkerRunner
 
 from processors.client_control import (
+    ARRIVE_SECS,
     BEGIN_SECS,
     CLIENT_SECS,
     TOOLS_LEFT_OUT,
     UTTERANCE_OVER,
+    WRITE_SECS,
     ClientControl,
     ClientFrame,
     ClientInterruptionFrame,
@@ -240,6 +242,25 @@ async def test_a_response_waits_for_the_end_of_an_utterance_that_the_client_has_
 
 
 @in_time
+async def test_a_response_waits_for_an_utterance_that_it_has_overtaken() -> None:
+    final = FinalAudioFrame(bytes(640), 16000, 1)
+    async with talking("One.", "Two.", "Three.") as talk:
+        await talk.send(settings(answers=False))
+        await talk.send(RespondFrame(utterances=1))
+        await talk.turn("A,")
+        await asyncio.sleep(1)
+        assert not talk.model.asked, "its end has not come"
+        await talk.send(UserStartedSpeakingFrame(), final)
+        await talk.turn("B?")
+        assert [m["content"] for m in talk.model.asked[-1]] == ["A,", "B?"]
+        await talk.send(RespondFrame(utterances=1))
+        assert len(talk.model.asked) == 2, "that one is over"
+        await talk.send(RespondFrame(utterances=2))
+        await asyncio.sleep(ARRIVE_SECS)
+        assert len(talk.model.asked) == 3, "one that does not come is not waited for for ever"
+
+
+@in_time
 async def test_a_turn_that_is_answered_by_itself_is_answered_once() -> None:
     async with talking("One.", "Two.") as talk:
         await talk.send(UserStartedSpeakingFrame(), RespondFrame())
@@ -248,7 +269,7 @@ async def test_a_turn_that_is_answered_by_itself_is_answered_once() -> None:
         assert [m["content"] for m in talk.model.asked[-1]] == ["A?"]
         await talk.send(UserStartedSpeakingFrame(), RespondFrame())
         await talk.turn("")
-        await asyncio.sleep(BEGIN_SECS)
+        await asyncio.sleep(WRITE_SECS)
         assert len(talk.model.asked) == 2, "but what held no words is not"
 
 

@@ -172,8 +172,8 @@ def responses() -> Responses:
 
 def test_an_answer_is_told_from_its_beginning_to_its_end() -> None:
     it = responses()
+    it.start()
     told = [
-        *it.start(),
         *it.write("Hello.", is_spoken=True),
         *it.stop(),
         *it.sound("AAAA", 20),
@@ -191,7 +191,8 @@ def test_an_answer_is_told_from_its_beginning_to_its_end() -> None:
 
 def test_an_answer_that_stalls_is_one_and_ends_when_no_more_is_to_be_heard() -> None:
     it = responses()
-    begun = [*it.start(), *it.write("One, ", is_spoken=True), *it.sound("AA", 1), *it.say("One,")]
+    it.start()
+    begun = [*it.write("One, ", is_spoken=True), *it.sound("AA", 1), *it.say("One,")]
     assert "response.output_audio.done" not in kinds([*begun, *it.fall_silent()])
     again = [*it.write("two.", is_spoken=True), *it.stop(), *it.sound("AA", 1), *it.say(" two.")]
     assert kinds(again) == ["response.output_audio.delta", "response.output_audio_transcript.delta"]
@@ -201,7 +202,8 @@ def test_an_answer_that_stalls_is_one_and_ends_when_no_more_is_to_be_heard() -> 
 
 def test_an_answer_whose_last_words_were_heard_before_it_was_over_ends_then() -> None:
     it = responses()
-    told = [*it.start(), *it.write("Hi.", is_spoken=True), *it.sound("AA", 1), *it.say("Hi.")]
+    it.start()
+    told = [*it.write("Hi.", is_spoken=True), *it.sound("AA", 1), *it.say("Hi.")]
     told += it.fall_silent()
     assert "response.done" not in kinds(told)
     assert kinds(it.stop())[-1] == "response.done"
@@ -209,7 +211,8 @@ def test_an_answer_whose_last_words_were_heard_before_it_was_over_ends_then() ->
 
 def test_calls_of_the_clients_tools_end_a_response_when_all_are_made() -> None:
     it = responses()
-    told = [*it.start(), *it.announce_call(), *it.announce_call(), *it.call("c1", "look", "{}")]
+    it.start()
+    told = [*it.announce_call(), *it.announce_call(), *it.call("c1", "look", "{}")]
     told += [*it.stop(), *it.call("c2", "look", "{}")]
     assert kinds(told) == ["response.created", *CALLED, *CALLED, "response.done"]
     calls = told[-1]["response"]["output"]
@@ -218,7 +221,8 @@ def test_calls_of_the_clients_tools_end_a_response_when_all_are_made() -> None:
 
 def test_a_call_is_told_while_the_bot_says_what_it_does() -> None:
     it = responses()
-    told = [*it.start(), *it.write("Let me see.", is_spoken=True), *it.sound("AA", 1)]
+    it.start()
+    told = [*it.write("Let me see.", is_spoken=True), *it.sound("AA", 1)]
     told += [*it.announce_call(), *it.call("c1", "look", "{}"), *it.stop()]
     assert kinds(told)[-1] == "response.output_item.done"
     [*_, done] = it.fall_silent()
@@ -227,10 +231,12 @@ def test_a_call_is_told_while_the_bot_says_what_it_does() -> None:
 
 def test_tools_of_the_bots_own_are_not_told_and_the_response_goes_on() -> None:
     it = responses()
-    told = [*it.start(), *it.announce_call(), *it.call_own("c1"), *it.stop()]
+    it.start()
+    told = [*it.announce_call(), *it.call_own("c1"), *it.stop()]
     told += [*it.sound("AA", 1), *it.say("One moment."), *it.fall_silent()]
     it.end_call("c1", is_cancelled=False)
-    told += [*it.start(), *it.write("Booked.", is_spoken=True), *it.stop()]
+    it.start()
+    told += [*it.write("Booked.", is_spoken=True), *it.stop()]
     told += [*it.sound("AA", 1), *it.say("Booked."), *it.fall_silent()]
     assert kinds(told) == ["response.created", *SAID_BY_BOT, *SAID_BY_BOT, "response.done"]
     assert [e["output_index"] for e in told if e["type"] == "response.output_item.done"] == [0, 1]
@@ -238,15 +244,18 @@ def test_tools_of_the_bots_own_are_not_told_and_the_response_goes_on() -> None:
 
 def test_a_tool_that_is_faster_than_the_model_does_not_end_the_response() -> None:
     it = responses()
-    told = [*it.start(), *it.announce_call(), *it.call_own("c1")]
+    it.start()
+    told = [*it.announce_call(), *it.call_own("c1")]
     it.end_call("c1", is_cancelled=False)
     assert "response.done" not in kinds([*told, *it.stop()])
-    assert kinds([*it.start(), *it.stop()]) == ["response.done"]
+    it.start()
+    assert kinds(it.stop()) == ["response.done"]
 
 
 def test_a_response_that_is_cut_off_claims_what_was_heard_and_no_more() -> None:
     it = responses()
-    told = [*it.start(), *it.write("One, two, three.", is_spoken=True), *it.stop()]
+    it.start()
+    told = [*it.write("One, two, three.", is_spoken=True), *it.stop()]
     told += [*it.sound("AA", 1), *it.say("One,"), *it.cancel(CANCELLED)]
     [*_, done] = told
     check(done)
@@ -265,7 +274,17 @@ def test_what_the_bot_says_of_its_own_accord_is_a_response_as_well() -> None:
 
 def test_an_answer_without_a_word_ends() -> None:
     it = responses()
-    assert kinds([*it.create(), *it.start(), *it.stop()]) == ["response.created", "response.done"]
+    told = [*it.create()]
+    it.start()
+    assert kinds([*told, *it.stop()]) == ["response.created", "response.done"]
+
+
+def test_an_answer_that_is_made_ahead_is_none_before_it_is_told() -> None:
+    it = responses()
+    it.start()
+    assert not [*it.stop(), *it.write("Withdrawn.", is_spoken=True)]
+    it.start()
+    assert kinds(it.write("Hi.", is_spoken=True)) == ["response.created"]
 
 
 def test_items_know_which_one_is_before_them() -> None:
@@ -482,10 +501,10 @@ async def test_what_is_recorded_waits_for_a_client_that_ends_turns_itself() -> N
         "conversation.item.added",
         "conversation.item.done",
     ]
-    for _ in range(60):
-        await client.hear(2000)
+    for _ in range(29):
+        await client.hear(1000)
     assert client.kinds[-1] != "error"
-    await client.hear(2000)
+    await client.hear(1000)
     assert client.told[-1]["error"]["code"] == "input_audio_buffer_full"
 
 
@@ -514,7 +533,9 @@ async def test_its_utterance_does_not_cancel_the_response_to_it() -> None:
     await client.update(**BY_HAND)
     await client.hear(300)
     await client.send("input_audio_buffer.commit")
-    assert isinstance(await client.send("response.create"), RespondFrame)
+    frame = await client.send("response.create")
+    assert isinstance(frame, RespondFrame)
+    assert frame.utterances == 1, "it is not to overtake its sound"
     await client.happen("user-started-speaking")
     await client.happen("bot-interrupted")
     await client.happen("user-stopped-speaking")
@@ -591,6 +612,7 @@ async def test_items_and_wishes_for_a_response_become_frames() -> None:
     await client.happen("bot-llm-stopped")
     assert client.kinds[-1] == "response.done"
     await client.happen("bot-llm-started")
+    await client.happen("bot-llm-text", text="Blue.")
     assert client.kinds[-1] == "response.created"
     await client.send("conversation.item.create", item=given)
     assert client.told[-1]["error"]["code"] == "unknown_call"
