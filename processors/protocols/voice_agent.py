@@ -25,7 +25,7 @@ from processors.protocols.dialogue_serializer import DialogueSerializer
 from processors.protocols.json_serializer import Message, ProtocolError, Send, hang_up
 from processors.protocols.sound import AudioFormat, MakeEncoder, Microphone, Sound, to_base64
 
-WRITING_SECS = 3.0
+WRITING_SECS = 8.0
 """So long the voice waits for the rest of an answer's text, which this protocol tells before. For
 longer answers, and slower language models, the rest comes while the bot speaks."""
 
