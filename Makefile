@@ -5,10 +5,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 MODELS ?= default
+SECS ?= 60
 CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/*.ts client/*.json -type f 2>/dev/null)
 
 .PHONY: help run setup models client test client-test lint format unit integration e2e evals \
-  evals-live soak load bench answers costs latency faults interruptions accuracy migration lock clean
+  evals-live soak load fuzz bench answers costs latency faults interruptions accuracy migration lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +62,11 @@ soak: setup ## hold fifty calls and look for what they leave behind
 
 load: setup ## start a thousand sessions in ten seconds, and ten thousand that nobody joins
 	$(BIN)/pytest tests/load -s
+
+fuzz: .venv/installed ## send what no client should to every decoder and serializer (SECS=60)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz --secs $(SECS)
 
 bench: answers costs interruptions accuracy latency ## measure everything below
 	$(MAKE) latency ARGS="--profile tiny --itself"

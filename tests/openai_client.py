@@ -52,6 +52,14 @@ class OpenAIPeer:
         kinds = [event["type"] for event in self.events]
         return [kind for kind, before in zip(kinds, [None, *kinds], strict=False) if kind != before]
 
+    def kinds_about(self, event: Event) -> list[str]:
+        """Return which kinds of events came about the response, or the item, of an event, once."""
+        names = {event.get("item_id"), event.get("response", {}).get("id")} - {None}
+        items = event.get("response", {}).get("output", [])
+        names |= {item["id"] for item in items}
+        told = [it["type"] for it in self.events if _names_in(it) & names]
+        return list(dict.fromkeys(told))
+
     async def read(self) -> None:
         """Keep what comes."""
         try:
@@ -107,6 +115,12 @@ class OpenAIPeer:
             self.heard[item_id] = self.heard.get(item_id, b"") + base64.b64decode(event["delta"])
         self.events.append(event)
         self._changed.set()
+
+
+def _names_in(event: Event) -> set[str | None]:
+    """Return what an event is about."""
+    whole = [event.get(kind, {}).get("id") for kind in ("item", "response")]
+    return {event.get("item_id"), event.get("response_id"), *whole} - {None}
 
 
 def at_24_khz(pcm: Pcm) -> Pcm:

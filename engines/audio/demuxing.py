@@ -1,10 +1,11 @@
 """A file that is taken apart and decoded on a thread, while it arrives."""
 
-from collections.abc import Iterator
+from contextlib import closing
 from threading import Thread
+from typing import Any, cast
 
 import av
-from av import AudioFrame, AudioLayout, AudioStream
+from av import AudioFrame, AudioLayout, AudioStream, Packet
 from av.container import InputContainer
 
 from engines.audio.error import (
@@ -88,22 +89,26 @@ class Demuxer(Thread):
             **self._format.options,
             "codec_whitelist": ",".join(self._format.codecs),
         }
-        with av.open(
-            self.pipe, "r", format=self._format.demuxer, container_options=options
-        ) as container:
-            for frame in self._frames(container):
-                self._hear(frame)
+        with (
+            av.open(
+                self.pipe, "r", format=self._format.demuxer, container_options=options
+            ) as container,
+            # PyAV leaks some memory with an iterator that is dropped before its end.
+            closing(cast(Any, container.demux(self._stream(container)))) as packets,
+        ):
+            for packet in packets:
+                for frame in self._frames(packet):
+                    self._hear(frame)
         if not self._secs:
             raise self._truncated()
         self.pcm += self._to_pcm.feed(None)
 
-    def _frames(self, container: InputContainer) -> Iterator[AudioFrame]:
-        for packet in container.demux(self._stream(container)):
-            if packet.size and self.pipe.is_over and self._format.padding:
-                raise self._truncated()
-            frames = packet.decode()
-            _kept_layouts.extend(it.layout for it in frames if it.layout.name not in LAYOUTS)
-            yield from frames
+    def _frames(self, packet: "Packet[AudioStream]") -> list[AudioFrame]:
+        if packet.size and self.pipe.is_over and self._format.padding:
+            raise self._truncated()
+        frames = packet.decode()
+        _kept_layouts.extend(it.layout for it in frames if it.layout.name not in LAYOUTS)
+        return frames
 
     def _stream(self, container: InputContainer) -> AudioStream:
         if not container.streams.audio:

@@ -153,10 +153,11 @@ class JsonSerializer(FrameSerializer):
 
 def _protocol_error(error: ValidationError) -> ProtocolError:
     """Say what is wrong with a message, without repeating what may be long."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "union_tag_invalid":
+        return ProtocolError("UNKNOWN_TYPE", f"type: one of {first['ctx']['expected_tags']}")
     where = ".".join(str(part) for part in first["loc"])
-    code = "UNKNOWN_TYPE" if first["type"] == "union_tag_invalid" else "INVALID_MESSAGE"
-    return ProtocolError(code, f"{where}: {first['msg']}" if where else first["msg"])
+    return ProtocolError("INVALID_MESSAGE", f"{where}: {first['msg']}" if where else first["msg"])
 
 
 def hang_up() -> InputTransportMessageFrame:

@@ -10,6 +10,9 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
 MAX_TOOLS = 128
 
+Id: TypeAlias = Annotated[str, Field(max_length=200)]
+"""What a client names things by: it is kept as long as the conversation, and sent back."""
+
 
 class Pcm(BaseModel, frozen=True):
     """16-bit PCM."""
@@ -60,7 +63,8 @@ class Transcription(BaseModel):
 
 
 def _without_references(parameters: dict[str, Any]) -> dict[str, Any]:
-    if '"$ref"' in json.dumps(parameters):
+    # JSON has no NaN and no infinity, which Python would read.
+    if '"$ref"' in json.dumps(parameters, allow_nan=False):
         raise ValueError("arguments that are defined by $ref are not taken: write them out")
     return parameters
 
@@ -128,7 +132,7 @@ class MessageItem(BaseModel):
     """Something said, or a word to the bot, for the conversation."""
 
     type: Literal["message"]
-    id: str | None = None
+    id: Id | None = None
     role: Literal["user", "assistant", "system"]
     content: Annotated[list[Text], Field(min_length=1)]
 
@@ -137,8 +141,8 @@ class FunctionOutputItem(BaseModel):
     """What a tool of the client's has returned."""
 
     type: Literal["function_call_output"]
-    id: str | None = None
-    call_id: str
+    id: Id | None = None
+    call_id: Id
     output: str
 
 
@@ -150,6 +154,16 @@ class ResponseOptions(BaseModel):
     conversation: Literal["auto"] | None = None
     input: None = None
     metadata: dict[str, str] | None = None
+
+
+class Event(BaseModel):
+    """Anything that a client sends.
+
+    Attributes:
+        event_id: How the client calls it.
+    """
+
+    event_id: Id | None = None
 
 
 class SessionUpdate(BaseModel):
@@ -182,7 +196,7 @@ class CreateItem(BaseModel):
     """The client adds something to the conversation."""
 
     type: Literal["conversation.item.create"]
-    previous_item_id: str | None = None
+    previous_item_id: Id | None = None
     item: Annotated[MessageItem | FunctionOutputItem, Field(discriminator="type")]
 
 
@@ -190,7 +204,7 @@ class Truncate(BaseModel):
     """Of an answer, the user has heard only the beginning."""
 
     type: Literal["conversation.item.truncate"]
-    item_id: str
+    item_id: Id
     content_index: Literal[0]
     audio_end_ms: Annotated[int, Field(ge=0)]
 
@@ -206,7 +220,7 @@ class CancelResponse(BaseModel):
     """The client wants to hear no more of an answer."""
 
     type: Literal["response.cancel"]
-    response_id: str | None = None
+    response_id: Id | None = None
 
 
 ClientMessage: TypeAlias = (

@@ -6,10 +6,12 @@ See docs/protocols.md.
 import asyncio
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar, TypeAlias
 
 from pipecat.frames.frames import Frame, InputAudioRawFrame
+from pydantic import ValidationError
 
 from engines.audio.decoding import RawEncoding
 from processors.client_control import (
@@ -44,6 +46,7 @@ from processors.protocols.openai_messages import (
     Commit,
     CreateItem,
     CreateResponse,
+    Event,
     FunctionOutputItem,
     MessageItem,
     ResponseOptions,
@@ -436,9 +439,6 @@ class _SpokenWords:
 
 def _event_id_in(data: str | bytes) -> str | None:
     """Return the name that a client has given to what it sent; None if it has none."""
-    try:
-        sent = json.loads(data)
-    except ValueError:
-        return None
-    event_id = sent.get("event_id") if isinstance(sent, dict) else None
-    return event_id if isinstance(event_id, str) else None
+    with suppress(ValidationError):
+        return Event.model_validate_json(data).event_id
+    return None

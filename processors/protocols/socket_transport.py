@@ -41,7 +41,7 @@ SPEED = 4
 """How much faster than it was spoken more of it goes on."""
 
 MAX_WAITING_SECS = 30
-"""How much may wait for that."""
+"""How much may wait for that, but for what one message holds."""
 
 TELL_SECS = 1.0
 """How often it is told how much was dropped."""

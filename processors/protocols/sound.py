@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 from pipecat.frames.frames import InputAudioRawFrame
 from pydantic import BaseModel
 
-from engines.audio.error import AudioError, UnknownFormat
+from engines.audio.error import AudioError, Truncated, UnknownFormat
 from processors.protocols.json_serializer import ProtocolError
 from processors.push_to_talk import FinalAudioFrame
 
@@ -84,6 +84,7 @@ class Microphone:
         self._kind: tuple[str, int] | None = None
         # Whether the rest of a file comes, of which no more can be read.
         self._is_lost = False
+        self._decoding: asyncio.Task[bytes] | None = None
 
     async def hear(
         self, sound: Sound | None, rate_hz: int, *, is_final: bool = False
@@ -104,12 +105,14 @@ class Microphone:
         self._is_lost = False
         if self._decoder:
             decoder, self._decoder = self._decoder, None
-            pcm += await _decoded(decoder.finish)
+            pcm += await self._decode(decoder.finish)
         silence = bytes(SAMPLE_BYTES * round(rate_hz * SILENCE_SECS))
         return FinalAudioFrame(pcm + silence, rate_hz, 1)
 
     async def close(self) -> None:
-        """Read no more."""
+        """Read no more, when what is being read has been, though nobody waits for that."""
+        if self._decoding:
+            await asyncio.wait({self._decoding})
         decoder, self._decoder = self._decoder, None
         if decoder:
             await asyncio.to_thread(decoder.close)
@@ -120,9 +123,12 @@ class Microphone:
             await self.close()
             self._kind = kind
         data = from_base64(sound.data)
+        if sound.format == "pcm16" and len(data) % SAMPLE_BYTES:
+            # Else all that follows would be noise.
+            raise ProtocolError(Truncated.code, "a piece ends in the middle of a 16-bit sample")
         decoder = self._decoder = self._decoder or self._make_decoder(sound, rate_hz)
         try:
-            pcm = await _decoded(partial(decoder.feed, data))
+            pcm = await self._decode(partial(decoder.feed, data))
         except ProtocolError as error:
             self._decoder = None
             if self._is_lost and error.code == UnknownFormat.code:
@@ -132,17 +138,17 @@ class Microphone:
         self._is_lost = self._is_lost and not pcm
         return pcm
 
+    async def _decode(self, decode: Callable[[], bytes]) -> bytes:
+        """Decode beside the event loop.
 
-async def _decoded(decode: Callable[[], bytes]) -> bytes:
-    """Decode beside the event loop.
-
-    Raises:
-        ProtocolError: If the sound cannot be read.
-    """
-    try:
-        return await asyncio.to_thread(decode)
-    except AudioError as error:
-        raise ProtocolError(error.code, error.message) from error
+        Raises:
+            ProtocolError: If the sound cannot be read.
+        """
+        self._decoding = asyncio.create_task(asyncio.to_thread(decode))
+        try:
+            return await asyncio.shield(self._decoding)
+        except AudioError as error:
+            raise ProtocolError(error.code, error.message) from error
 
 
 def to_base64(audio: bytes) -> str:

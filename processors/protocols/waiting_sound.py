@@ -4,7 +4,7 @@ from collections import deque
 
 
 class WaitingSound:
-    """Keeps the latest, where more comes than may wait.
+    """Keeps the latest, where more comes than may wait, and all of what comes at once.
 
     The end of an utterance outlives its sound: without it, that one and the next would be one.
 
@@ -29,11 +29,11 @@ class WaitingSound:
             pcm: At least one sample.
             is_final: Whether an utterance ends with it.
         """
+        too_many = min(len(self._pcm), max(0, len(self._pcm) + len(pcm) - self._max_bytes))
+        self._forget(too_many)
         self._pcm += pcm
         if is_final:
             self._ends.append(self._begin + len(self._pcm))
-        too_many = max(0, len(self._pcm) - self._max_bytes)
-        self._forget(too_many)
         while len(self._ends) > 1 and self._ends[1] <= self._begin:
             self._ends.popleft()
         return too_many

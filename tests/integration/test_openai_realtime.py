@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import wave
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,6 +75,11 @@ def heard(event: Event) -> str:
     return " ".join(part["transcript"] for part in parts)
 
 
+def saying(words: str) -> Callable[[Event], bool]:
+    """Tell the end of the response with these words; the bot may say "one moment" before."""
+    return lambda event: heard(event) == words
+
+
 def last_words(messages: list[Any]) -> str:
     """Return what a language model was told last, without the facts for it."""
     return str(messages[-1]["content"]).removeprefix("Caller: ").partition("\n\nFacts: ")[0]
@@ -100,57 +106,56 @@ async def test_two_spoken_turns_and_a_tool_of_the_clients(
     llm.reply = forecast
     transcription = {"input": {"transcription": {"model": "whisper-1"}}}
     async with connect_openai(scripted.url, "receptionist") as peer:
-        await peer.until("session.created")
         await peer.connection.session.update(session=session(tools=[WEATHER], audio=transcription))
         await peer.until("session.updated")
         peer.say(await speaker.say(QUESTION))
         call = await peer.until("response.function_call_arguments.done")
-        assert (call["name"], json.loads(call["arguments"])) == (
-            "look_outside",
-            {"city": "Berlin"},
-        )
-        written = await peer.until("conversation.item.input_audio_transcription.completed")
-        assert words_wrong(QUESTION, written["transcript"]) <= 1
+        assert call["name"] == "look_outside"
+        assert json.loads(call["arguments"]) == {"city": "Berlin"}
         asked = await peer.until("response.done")
         assert [item["type"] for item in asked["response"]["output"]] == ["function_call"]
-        before = len(peer.events)
         await answer_call(peer, call, '{"sky": "rain"}')
-        told = await peer.until("response.done", after=before)
-        assert heard(told) == "There is rain in Berlin."
+        told = await peer.until("response.done", saying("There is rain in Berlin."))
         [item] = told["response"]["output"]
         assert "rain in berlin" in await listener.hear(at_48_khz(peer.heard[item["id"]]))
-        before = len(peer.events)
         peer.say(await speaker.say(THANKS))
-        done = await peer.until("response.done", after=before)
-        assert heard(done) == "Yes, you need an umbrella."
-        kinds = peer.kinds
+        thanked = await peer.until("response.done", saying("Yes, you need an umbrella."))
+        started, again = [e for e in peer.events if e["type"].endswith("speech_started")]
+        written, _ = [e for e in peer.events if e["type"].endswith("transcription.completed")]
+        assert words_wrong(QUESTION, written["transcript"]) <= 1
+        assert peer.kinds[:2] == ["session.created", "session.updated"]
+        for turn, response, kinds in (
+            (started, asked, CALLED),
+            (None, told, ANSWERED),
+            (again, thanked, ANSWERED),
+        ):
+            assert peer.kinds_about(response) == kinds
+            assert turn is None or peer.kinds_about(turn) == SPOKEN
     offered = [tool["function"]["name"] for tool in llm.chats[-1]["tools"]]
     assert "look_outside" in offered
     assert "book_appointment" in offered, "the bot's own"
-    assert kinds[:2] == ["session.created", "session.updated"]
-    assert [kind for kind in kinds if "delta" not in kind][2:] == [
-        *SPOKEN,
-        "response.created",
-        "response.output_item.added",
-        "conversation.item.added",
-        "response.function_call_arguments.done",
-        "conversation.item.done",
-        "response.output_item.done",
-        "response.done",
-        "conversation.item.added",
-        "conversation.item.done",
-        *ANSWERED,
-        *SPOKEN,
-        *ANSWERED,
-    ]
 
 
-SPOKEN = [
+CALLED = [
+    "response.created",
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
+    "conversation.item.done",
+    "response.output_item.done",
+    "response.done",
+]
+HEARD = [
     "input_audio_buffer.speech_started",
     "input_audio_buffer.speech_stopped",
     "input_audio_buffer.committed",
     "conversation.item.added",
     "conversation.item.done",
+]
+SPOKEN = [
+    *HEARD,
+    "conversation.item.input_audio_transcription.delta",
     "conversation.item.input_audio_transcription.completed",
 ]
 ANSWERED = [
@@ -158,6 +163,8 @@ ANSWERED = [
     "response.output_item.added",
     "conversation.item.added",
     "response.content_part.added",
+    "response.output_audio.delta",
+    "response.output_audio_transcript.delta",
     "response.output_audio.done",
     "response.output_audio_transcript.done",
     "response.content_part.done",
@@ -191,7 +198,7 @@ async def test_who_speaks_over_an_answer_cancels_it_and_hears_no_more_of_it(
         await write(peer, "Tell me about cities.")
         await peer.connection.response.create()
         await peer.until("response.output_audio_transcript.delta", lambda e: "city" in e["delta"])
-        peer.say(await speaker.say("Do I need an umbrella?"))
+        peer.say(await speaker.say("But do I really need an umbrella with me today?"))
         begun = await peer.until("input_audio_buffer.speech_started")
         done = await peer.until("response.done")
         assert done["response"]["status"] == "cancelled"
@@ -209,8 +216,7 @@ async def test_who_speaks_over_an_answer_cancels_it_and_hears_no_more_of_it(
             item_id=item["id"], content_index=0, audio_end_ms=int(sent_ms)
         )
         await peer.until("conversation.item.truncated")
-        again = await peer.until("response.done", after=over + 1)
-        assert heard(again) == "I do not know."
+        await peer.until("response.done", saying("I do not know."), after=over + 1)
         late = [e for e in peer.events[over:] if e.get("item_id") == item["id"]]
         assert [e["type"] for e in late] == ["conversation.item.truncated"]
     remembered = [m["content"] for m in llm.chats[-1]["messages"] if m["role"] == "assistant"]
@@ -349,7 +355,7 @@ async def test_a_client_that_answers_late_or_not_at_all_does_not_leave_its_user_
         before = len(peer.events)
         peer.say(await speaker.say("Do I need an umbrella?"))
         # The user is answered meanwhile, be it behind the bot's "one moment".
-        await peer.until("response.done", lambda e: heard(e) == "I do not know.", after=before)
+        await peer.until("response.done", saying("I do not know."), after=before)
         before = len(peer.events)
         await peer.connection.conversation.item.create(
             item={
@@ -474,7 +480,7 @@ async def test_bots_with_an_agent_and_by_speech_to_speech_are_talked_to_in_the_s
             peer.say(await speaker.say(asked))
             assert heard(await peer.until("response.done")) == answer
             kinds = [kind for kind in peer.kinds if "delta" not in kind][2:]
-            assert kinds == [*SPOKEN[:-1], *ANSWERED]
+            assert kinds == [*HEARD, *(kind for kind in ANSWERED if "delta" not in kind)]
         async with connect_openai(scripted.url, model) as peer:
             await write(peer, asked)
             await peer.connection.response.create()

@@ -33,6 +33,7 @@ from engines.audio.error import (
 )
 from engines.audio.pcm import RATES_HZ
 from engines.audio.pipe import Pipe
+from tests.heap import CAN_BE_MEASURED, taken_bytes
 from tests.media import FRAGMENTS, KINDS, Kind, decoded, error_db, file_of, resampled, sound
 
 OUT_HZ = 16_000
@@ -332,6 +333,23 @@ def test_a_stream_of_ten_minutes_takes_no_more_memory_than_one_of_one() -> None:
     samples += len(decoder.finish()) // 2
     assert samples == 600 * 8_000
     assert growth < 2e6
+
+
+@pytest.mark.skipif(not CAN_BE_MEASURED, reason="only glibc tells")
+@pytest.mark.parametrize("name", ["aac", "mp3"])
+def test_a_file_that_is_given_up_leaves_no_memory(name: str) -> None:
+    spoilt = file(name)[:1_500] + bytes(range(256)) * 8
+
+    def decode_often() -> None:
+        for _ in range(300):
+            with closing(FileDecoder(OUT_HZ)) as decoder, suppress(AudioError):
+                decoder.feed(spoilt)
+                decoder.finish()
+
+    decode_often()
+    before = taken_bytes()
+    decode_often()
+    assert taken_bytes() - before < 300 * 100
 
 
 @given(data=st.data())

@@ -1,12 +1,15 @@
 """What becomes of the sound in clients' messages."""
 
+import asyncio
 import base64
+import threading
 from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
 
 from bots.protocols import JsonCall, make_serializer
+from engines.audio.decoding import FileDecoder
 from engines.audio.encoding import WebmEncoder
 from processors.protocols.dialogue_serializer import DialogueSerializer
 from processors.protocols.json_serializer import ProtocolError
@@ -93,14 +96,15 @@ async def test_a_recording_that_breaks_off_may_be_begun_anew(microphone: Microph
     assert await secs_of(microphone, *whole[:9], *whole) == pytest.approx(1.5, abs=0.1)
 
 
-async def test_an_utterance_that_ends_in_the_midst_of_a_sample_is_told(
+async def test_a_piece_that_ends_in_the_midst_of_a_sample_is_told_and_left_out(
     microphone: Microphone,
 ) -> None:
-    await microphone.hear(sound(tone(0.5) + b"x"), RATE_HZ)
     with pytest.raises(ProtocolError) as refused:
-        await microphone.hear(None, RATE_HZ, is_final=True)
+        await microphone.hear(sound(tone(0.5) + b"x"), RATE_HZ)
     assert refused.value.code == "AUDIO_TRUNCATED"
-    assert await secs_of(microphone, sound(tone(1))) == pytest.approx(1, abs=0.01)
+    frame = await microphone.hear(sound(tone(0.5)), RATE_HZ)
+    assert frame
+    assert frame.audio == tone(0.5)[: len(frame.audio)]
 
 
 async def test_a_decoder_that_is_in_the_midst_of_a_file_is_closed_with_the_call(
@@ -122,3 +126,23 @@ async def test_the_last_piece_of_an_utterance_ends_it_though_it_cannot_be_read()
     assert isinstance(await serializer.deserialize(last), FinalAudioFrame)
     assert "AUDIO_INVALID" in told[-1]
     await serializer.cleanup()
+
+
+async def test_a_call_that_ends_while_sound_is_decoded_leaves_no_thread() -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    class SlowDecoder(FileDecoder):
+        def feed(self, data: bytes) -> bytes:
+            begun.set()
+            may_go_on.wait(5)
+            return super().feed(data)
+
+    microphone = Microphone(lambda _, rate_hz: SlowDecoder(rate_hz))
+    hearing = asyncio.create_task(microphone.hear(sound(b"".join(webm(1)[:2]), "auto"), RATE_HZ))
+    await asyncio.to_thread(begun.wait, 5)
+    hearing.cancel()
+    closing = asyncio.create_task(microphone.close())
+    await asyncio.sleep(0)
+    may_go_on.set()
+    await closing
+    # Else the fixture of all tests finds the thread of the decoder.

@@ -35,8 +35,15 @@ def test_the_oldest_is_dropped_first() -> None:
     sound = WaitingSound(MAX_BYTES)
     assert sound.put(b"abcdefgh", is_final=False) == 0
     assert sound.put(b"ijklmn", is_final=False) == 2
-    assert sound.put(b"opqrstuvwxyzABCDEF", is_final=False) == 18
-    assert taken(sound) == [(b"uvwx", False), (b"yzAB", False), (b"CDEF", False)]
+    assert sound.put(b"opq", is_final=False) == 3
+    assert taken(sound) == [(b"fghi", False), (b"jklm", False), (b"nopq", False)]
+
+
+def test_what_comes_at_once_is_kept_though_it_is_more_than_may_wait() -> None:
+    sound = WaitingSound(MAX_BYTES)
+    assert sound.put(b"abcdefgh", is_final=False) == 0
+    assert sound.put(b"ijklmnopqrstuvwx", is_final=False) == 8
+    assert [pcm for pcm, _ in taken(sound)] == [b"ijkl", b"mnop", b"qrst", b"uvwx"]
 
 
 def test_the_end_of_an_utterance_outlives_its_sound() -> None:
@@ -54,7 +61,8 @@ def test_it_is_the_end_of_what_came_and_ends_as_that_did(pieces: list[tuple[byte
     whole = b"".join(pcm for pcm, _ in pieces)
     heard = taken(sound)
     assert b"".join(pcm for pcm, _ in heard) == whole[dropped:]
-    assert len(whole) - dropped == min(len(whole), MAX_BYTES)
+    last = len(pieces[-1][0]) if pieces else 0
+    assert len(whole) - dropped == max(min(len(whole), MAX_BYTES), last)
     if pieces:
         _, ends = heard[-1]
         assert ends or not pieces[-1][1]
