@@ -43,3 +43,11 @@ def test_services_that_fail_and_those_that_stand_in_for_them_are_counted() -> No
     assert exposed["parlante_service_failures_total", "openai", "timeout", "llm"] == 2
     assert exposed["parlante_service_failures_total", "anthropic", "rate_limit", "llm"] == 1
     assert exposed["parlante_failovers_total", "anthropic", "llm"] == 2
+
+
+def test_sound_that_was_dropped_is_counted_in_seconds() -> None:
+    telemetry = Telemetry(lambda: 0)
+    assert samples(telemetry)["parlante_audio_dropped_seconds_total",] == 0
+    telemetry.dropped(1.5)
+    telemetry.dropped(2.5)
+    assert samples(telemetry)["parlante_audio_dropped_seconds_total",] == 4
