@@ -97,10 +97,16 @@ def _address(url: str) -> URL:
 def to_json(value: Any) -> str:
     """Write anything as JSON, as text where JSON has nothing for it."""
     try:
-        return json.dumps(value, default=str, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(value, default=str, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):
         # Keys that are no text, infinite numbers, a list that holds itself.
-        return json.dumps(str(value), ensure_ascii=False)
+        text = json.dumps(str(value), ensure_ascii=False)
+    return encodable(text)
+
+
+def encodable(text: str) -> str:
+    """Return text with "?" for each half of a character, which no encoding has."""
+    return text.encode(errors="replace").decode()
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

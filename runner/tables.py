@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, MetaData, String, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from bots.database import encodable
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment, kept in UTC; SQLite knows no zones and would lose it."""
@@ -27,14 +29,14 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Text(TypeDecorator[str]):
-    """Text of any origin; PostgreSQL takes none with a NUL in it."""
+    """Text of any origin; PostgreSQL takes none with a NUL, and nothing takes half a character."""
 
     impl = String
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Leave out every NUL."""
-        return value and value.replace("\0", "")
+        """Leave out every NUL, and halves of characters, which JSON can hold and UTF-8 cannot."""
+        return value and encodable(value.replace("\0", ""))
 
 
 class Table(DeclarativeBase):

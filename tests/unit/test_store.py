@@ -57,6 +57,16 @@ async def test_a_moment_of_another_zone_is_the_same_moment(store: Store) -> None
     assert history.session.created_at.tzinfo is UTC
 
 
+async def test_half_of_a_pair_of_characters_is_no_text_and_loses_nothing_else(
+    store: Store,
+) -> None:
+    """Clients can send one in JSON: \\ud83d, the first half of an emoji."""
+    await store.add(session_row())
+    await store.save([turn_row(1, "It is \ud83d so.")])
+    [turn] = (await history_of(store)).turns
+    assert turn.heard == "It is ? so."
+
+
 async def test_saving_again_changes_what_is_set_and_nothing_else(store: Store) -> None:
     await store.add(session_row())
     for _ in range(2):
@@ -83,6 +93,7 @@ async def test_all_rows_are_saved_or_none(store: Store) -> None:
         (None, None),
         ("Grüße 🦜", "Grüße 🦜"),
         ("a\0b", "a\0b"),
+        ({"\ud83d": "\ud83d"}, {"?": "?"}),
         ({"at": NOON}, {"at": str(NOON)}),
         ({"ratio": math.nan}, "{'ratio': nan}"),
         ({(1, 2): "odd"}, "{(1, 2): 'odd'}"),
