@@ -236,6 +236,7 @@ async def running(
         from bots.loopback import connect_over_loopback_when_alone
         from bots.resources import open_resources
         from runner.app import create_app
+        from runner.bounded_websocket import BoundedWebSocket
 
         connect_over_loopback_when_alone()
         resources = await stack.enter_async_context(
@@ -251,6 +252,7 @@ async def running(
             app,
             log_level="warning",
             timeout_graceful_shutdown=SHUTDOWN_SECS,
+            ws=BoundedWebSocket,
             ws_max_size=MAX_MESSAGE_BYTES,
             # Sound hardly shrinks, and a few bytes could become hundreds of megabytes.
             ws_per_message_deflate=False,
