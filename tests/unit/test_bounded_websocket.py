@@ -15,6 +15,8 @@ from runner.server import bind
 
 PINGS = 60_000
 TOO_BIG = 1009
+ENDLESS = b"\x82\xff" + (1 << 40).to_bytes(8) + bytes(4)
+"""The beginning of a message of a tebibyte, masked with nothing."""
 
 
 class Seen(BoundedWebSocket):
@@ -26,7 +28,12 @@ class Seen(BoundedWebSocket):
     def connection_made(self, transport: Any) -> None:
         Seen.now = self
         self.has_received = asyncio.Event()
+        self.lost = asyncio.Event()
         super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.lost.set()
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -42,7 +49,12 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 async def serving() -> AsyncIterator[str]:
     with bind("127.0.0.1", 0) as sock:
         Seen.address = host, port = sock.getsockname()
-        options = {"ws": Seen, "ws_max_size": 1024, "ws_ping_interval": None, "lifespan": "off"}
+        options: dict[str, Any] = {
+            "ws": Seen,
+            "ws_max_size": 1024,
+            "ws_ping_interval": None,
+            "lifespan": "off",
+        }
         server = uvicorn.Server(uvicorn.Config(echo, log_level="error", **options))
         task = asyncio.create_task(server.serve(sockets=[sock]))
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
@@ -82,3 +94,25 @@ async def test_a_message_of_no_end_of_fragments_closes_the_connection() -> None:
             await client.send([""] * (MAX_FRAGMENTS + 2))
         await asyncio.wait_for(client.wait_closed(), 5)
         assert client.close_code == TOO_BIG
+
+
+async def test_who_is_still_sending_what_is_too_big_hears_so() -> None:
+    async with serving() as url, connect(url) as client:
+        client.transport.pause_reading()
+        sock = socket.fromfd(client.transport.get_extra_info("socket").fileno(), -1, -1)
+        sock.settimeout(10)
+        with sock:
+            await asyncio.to_thread(sock.sendall, ENDLESS + bytes(8 << 20))
+        client.transport.resume_reading()
+        await asyncio.wait_for(client.wait_closed(), 5)
+        assert client.close_code == TOO_BIG
+
+
+async def test_who_goes_on_sending_is_not_read_for_ever() -> None:
+    async with serving() as url, connect(url) as client:
+        client.transport.pause_reading()
+        client.transport.write(ENDLESS)
+        while not client.transport.is_closing():
+            client.transport.write(bytes(1 << 16))
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(Seen.now.lost.wait(), 1)
