@@ -91,7 +91,7 @@ class RecordingNotFound(ServiceError):
 
 
 class SessionTaken(ServiceError):
-    """The session has its client, and cannot have another."""
+    """Another client of the session came at the same time, and was faster."""
 
     code = "SESSION_TAKEN"
     http_status = 409

@@ -144,11 +144,9 @@ class SessionHost:
         if owner not in (None, session_id):
             raise SessionNotFound("this session has no such connection: start a new one")
         if owner is None:
-            # A new connection, also where the client's words are of one that has ended. The old
-            # one, if there is any, is of no use to anybody, and ends without the session.
+            # A new connection, also where the client's words are of one that has ended.
             request = replace(request, pc_id=None)
-            if line := self._lines.pop(session_id, None):
-                await line.stop()
+            await self._make_way(session_id)
 
         # What the bot's end goes by, if the offer makes a new one.
         servers = session_ice_servers(self._realtime, session_id)
@@ -231,11 +229,12 @@ class SessionHost:
             The call, whose end is to be waited for: the server closes the socket after.
 
         Raises:
-            SessionTaken: If the session has a client.
+            SessionTaken: If another client of the session was faster.
             ConnectionFailed: If the client does not say what an eval harness, or the phone
                 provider, begins with.
             ParlanteError: If the bot cannot be made.
         """
+        await self._make_way(plan.session_id)
         arguments = WebSocketRunnerArguments(
             websocket=socket, session_id=plan.session_id, body={"bot": plan.bot_name}
         )
@@ -292,6 +291,16 @@ class SessionHost:
         await asyncio.gather(*(self.stop(session_id) for session_id in list(self._lines)))
         await self._webrtc.close()
 
+    async def _make_way(self, session_id: str) -> None:
+        """End the call that a session has, if any, because its client is here again.
+
+        The old connection is of no use to anybody, and ends without the session.
+        """
+        if line := self._lines.pop(session_id, None):
+            if isinstance(line.connection, SocketConnection):
+                await line.connection.hand_over()
+            await line.stop()
+
     async def _start(
         self,
         plan: CallPlan,
@@ -303,7 +312,7 @@ class SessionHost:
         """Make the bot and let it wait for its client, in a room if there is no connection.
 
         Raises:
-            SessionTaken: If the session has a client.
+            SessionTaken: If another client of the session was faster.
             ParlanteError: If the bot cannot be made.
         """
         session_id, rules = plan.session_id, self._realtime
@@ -320,7 +329,7 @@ class SessionHost:
             ends_with_client=ends_with_client,
         )
         if session_id in self._lines:
-            raise SessionTaken("this session has its client: start a new one")
+            raise SessionTaken("another client of this session was faster: connect again")
         conversation = Conversation(plan.bot, call)
         budget = plan.bot.budget_in(self._resources.settings)
         limits = rules.limits.model_copy(update={"budget": budget})

@@ -368,7 +368,7 @@ class SessionManager:
             transport: How it comes, as sessions are started for it.
 
         Raises:
-            SessionTaken: If it has a client.
+            SessionTaken: If another client of the session was faster.
             ParlanteError: As `offer` does, or if the bot cannot be made.
         """
         _check_way(session, transport)

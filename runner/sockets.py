@@ -8,7 +8,7 @@ from contextlib import suppress
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from runner.errors import OriginNotAllowed
+from runner.errors import WS_REFUSED, OriginNotAllowed
 
 STALLED_SECS = 1.0
 """How long a message takes to leave only if the peer has stopped reading: the system's buffers
@@ -79,16 +79,22 @@ class SocketConnection(WebSocket):
         return self._is_open and not stalled
 
     async def disconnect(self) -> None:
-        """Close it, if nobody has; a peer that does not answer is not waited for."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECS):
-                await self.close()
+        """Close it, if nobody has."""
+        await self.close()
 
     async def close(self, code: int = 1000, reason: str | None = None) -> None:
-        """Close it; do nothing if it is closed, or broken."""
+        """Close it, without waiting for a peer that reads nothing.
+
+        Does nothing if it is closed, or broken.
+        """
         if self._is_open:
             with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
-                await super().close(code, reason)
+                async with asyncio.timeout(CLOSE_SECS):
+                    await super().close(code, reason)
+
+    async def hand_over(self) -> None:
+        """Close it, because the client of its session has come by another connection."""
+        await self.refuse(WS_REFUSED, "this session goes on at another connection")
 
     async def refuse(self, code: int, reason: str) -> None:
         """Close it with a code and a reason that a browser hands to its page."""

@@ -243,6 +243,12 @@ class BotProcess:
                 return
         await self.close()
 
+    async def hand_over(self) -> None:
+        """End the call, whose client has come by another connection, and wait for that."""
+        if websocket := self._here.websocket:
+            await websocket.hand_over()
+        await self.stop(EndReason.STOPPED)
+
     async def drain(self, timeout_secs: float) -> None:
         """See `SessionHost.drain`."""
         try:

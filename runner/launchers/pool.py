@@ -85,9 +85,7 @@ class BotProcesses:
         if owner is not None:
             return await self._calls[owner].offer(plan, request)
         async with self._beginning(plan.session_id) as process:
-            # An old connection is of no use to anybody, and ends without the session.
-            if old := self._calls.pop(plan.session_id, None):
-                await old.stop(EndReason.STOPPED)
+            await self._make_way(plan.session_id)
             return await process.offer(plan, replace(request, pc_id=None))
 
     async def add_candidates(self, request: SmallWebRTCPatchRequest) -> None:
@@ -106,13 +104,12 @@ class BotProcesses:
         """Start the call of a client that has opened a WebSocket, and return what holds it.
 
         Raises:
-            SessionTaken: If the session has a client.
+            SessionTaken: If another client of the session was faster.
             ProcessUnavailable: If there is no process for it.
             ParlanteError: If the bot cannot be made.
         """
-        if plan.session_id in self._calls:
-            raise _taken()
         async with self._beginning(plan.session_id) as process:
+            await self._make_way(plan.session_id)
             await process.join(plan, socket, transport)
         return process
 
@@ -164,6 +161,14 @@ class BotProcesses:
         self._keep_none_ready()
         await asyncio.gather(*(process.stop(EndReason.STOPPED) for process in self._calls.values()))
         await asyncio.gather(*(process.close() for process in self._all))
+
+    async def _make_way(self, session_id: str) -> None:
+        """End the call that a session has, if any, because its client is here again.
+
+        The old connection is of no use to anybody, and ends without the session.
+        """
+        if old := self._calls.pop(session_id, None):
+            await old.hand_over()
 
     @asynccontextmanager
     async def _beginning(self, session_id: str) -> AsyncIterator[BotProcess]:
@@ -230,4 +235,4 @@ class BotProcesses:
 
 
 def _taken() -> SessionTaken:
-    return SessionTaken("this session has its client: start a new one")
+    return SessionTaken("another client of this session was faster: connect again")

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from bots.config import AnnouncementConfig
 from runner.clients.client import TalkFailed
-from runner.errors import WS_INTERNAL_ERROR
+from runner.errors import WS_INTERNAL_ERROR, WS_REFUSED
 from runner.peer import Peer, connect
 from tests.integration.test_call import REPLY_SECS
 from tests.integration.test_lifecycle import ended
@@ -26,7 +26,7 @@ from tests.integration.test_survival import hear_again, look
 from tests.integration.test_transcript import read_when
 from tests.service import ROOT, Service, run_service, until_no_session
 from tests.shared_service import SharedService
-from tests.socket_peer import connect_by_socket
+from tests.socket_peer import connect_by_socket, join_by_socket, start
 from tests.standins.daily_api import run_daily_standin
 from tests.standins.mcp_server import COMMAND as MCP_COMMAND
 from tests.standins.openai_server import Fault, OpenAIStandin, Reply, run_openai_standin
@@ -164,6 +164,24 @@ async def test_a_call_over_a_websocket_has_a_process_of_its_own_too(shared: Shar
         await service.until_logged(f"the process {pid} of a bot has died: SIGKILL")
 
 
+async def test_a_client_that_comes_again_over_a_websocket_has_another_process(
+    shared: SharedService,
+) -> None:
+    async with shared.alone() as service:
+        address = await start(service.url)
+        async with join_by_socket(address) as old:
+            await old.hear_out(timeout=REPLY_SECS)
+            [first] = holders(service).values()
+            async with join_by_socket(address) as new:
+                assert old.closed.is_set()
+                assert old.socket.close_code == WS_REFUSED
+                await new.hear_out(timeout=REPLY_SECS)
+                assert "nobody in particular" not in str(new.messages), "it greets once"
+                assert list(holders(service).values()) != [first]
+                await until_gone(first)
+        await until_no_session(service.url, timeout=5)
+
+
 async def test_a_process_waits_for_the_next_call_and_ends_with_it(shared: SharedService) -> None:
     seen = set()
     async with shared.alone() as service:
@@ -194,7 +212,7 @@ async def test_a_client_that_comes_many_times_at_once_gets_one_process(
             await peer.hear_out(timeout=REPLY_SECS)
             refused = [str(one) for one in came if isinstance(one, TalkFailed)]
             assert len(refused) == len(tries) - 1
-            assert all("has its client" in message for message in refused)
+            assert all("was faster" in message for message in refused)
             # One for the call, if none was ready, and one for the next.
             assert len(children(service) - before) <= 2
 

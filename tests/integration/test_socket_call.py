@@ -11,12 +11,13 @@ from pipecat.frames.protobufs import frames_pb2
 from websockets.asyncio.client import connect as open_socket
 from websockets.exceptions import ConnectionClosed
 
+from bots.config import AnnouncementConfig
 from runner.clients.client import SAMPLE_RATE_HZ
 from runner.peer import connect
 from tests.integration.test_call import ask
 from tests.integration.test_lifecycle import CLOSED_TAB_SECS
 from tests.service import Service, get, run_service, until_no_session
-from tests.socket_peer import audio, connect_by_socket, start
+from tests.socket_peer import audio, connect_by_socket, join_by_socket, start
 from tests.speech import GREETING_VOICED_SECS, Speaker, rms, voiced_secs, words_wrong
 
 REPLY_SECS = 30
@@ -79,7 +80,7 @@ async def refusal(address: str, origin: str | None = None) -> tuple[int, str]:
     return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
-async def test_a_session_that_is_not_there_or_has_its_client_is_refused(service: Service) -> None:
+async def test_a_session_that_is_not_there_is_refused(service: Service) -> None:
     base = service.url.replace("http", "ws")
     for path in ("/ws-client", "/ws-client/of-nobody"):
         code, reason = await refusal(base + path)
@@ -88,9 +89,6 @@ async def test_a_session_that_is_not_there_or_has_its_client_is_refused(service:
     address = await start(service.url)
     async with open_socket(address) as joined:
         assert not joined.protocol.extensions, "a few bytes cannot become a large message"
-        code, reason = await refusal(address)
-        assert code == REFUSED
-        assert "has its client" in reason
     await until_no_session(service.url, timeout=3)
     async with open_socket(address) as again:
         assert await asyncio.wait_for(again.recv(), REPLY_SECS), "nobody has hung up"
@@ -100,6 +98,22 @@ async def test_a_session_that_is_not_there_or_has_its_client_is_refused(service:
     token = address.rpartition("/")[2]
     await http_delete(f"{service.url}/voice/realtime/session/{token}")
     assert (await refusal(address))[0] == REFUSED, "it has ended"
+
+
+async def test_a_client_that_comes_again_takes_the_place_of_its_old_connection(
+    service: Service,
+) -> None:
+    address = await start(service.url)
+    async with join_by_socket(address) as old:
+        await old.hear_out(timeout=REPLY_SECS)
+        async with join_by_socket(address) as new:
+            await asyncio.wait_for(old.closed.wait(), 1)
+            assert old.socket.close_code == REFUSED
+            assert "at another connection" in (old.socket.close_reason or "")
+            await new.hear_out(timeout=REPLY_SECS)
+            said = " ".join(m["data"]["text"] for m in new.messages if m["type"] == "bot-tts-text")
+            assert said == AnnouncementConfig().back
+    await until_no_session(service.url, timeout=3)
 
 
 async def http_delete(url: str) -> None:
