@@ -75,9 +75,10 @@ class SocketClient(Client):
 
     async def close(self) -> None:
         """Hang up, and leave nothing running."""
-        with suppress(ConnectionClosed):
-            await self.hang_up()
-        await self.socket.close()
+        if not self.closed.is_set():
+            with suppress(ConnectionClosed):
+                await self.hang_up()
+            await self.socket.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

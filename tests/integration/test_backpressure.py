@@ -121,7 +121,8 @@ async def call(
         await client.open()
         yield client
     finally:
-        ws.transport.abort()
+        if not client.closed.is_set():
+            ws.transport.abort()
         await client.close()
 
 
