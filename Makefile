@@ -64,8 +64,6 @@ load: setup ## start a thousand sessions in ten seconds, and ten thousand that n
 	$(BIN)/pytest tests/load -s
 
 fuzz: .venv/installed ## send what no client should to every decoder and serializer (SECS=60)
-	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
-	  $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz --secs $(SECS)
 
 bench: answers costs interruptions accuracy latency ## measure everything below
