@@ -1,6 +1,6 @@
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { App } from "./App";
+import { Pages } from "./Pages";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/home.css";
@@ -11,6 +11,6 @@ const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 createRoot(root).render(
   <StrictMode>
-    <App />
+    <Pages />
   </StrictMode>,
 );
