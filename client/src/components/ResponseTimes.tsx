@@ -1,13 +1,17 @@
+import { describe } from "./ConnectionSign";
 import { STAGE_LABELS, humanize } from "../session/labels";
+import type { Quality } from "../session/quality";
 import type { TurnLatency } from "../session/types";
 
 export interface ResponseTimesProps {
   /** Of the last answers, oldest first. */
   latencies: TurnLatency[];
+  /** Of the connection; null where nothing is known of it. */
+  quality: Quality | null;
 }
 
 /** How long the agent took to answer, and what that time went into. */
-export function ResponseTimes({ latencies }: ResponseTimesProps) {
+export function ResponseTimes({ latencies, quality }: ResponseTimesProps) {
   const last = latencies.at(-1);
   return (
     <div className="panel times" role="group" aria-label="Response times">
@@ -17,6 +21,7 @@ export function ResponseTimes({ latencies }: ResponseTimesProps) {
           Half of the last {latencies.length} answers came within {medianMs(latencies)} ms.
         </p>
       )}
+      {quality && <p className="times__connection">The connection: {describe(quality)}.</p>}
     </div>
   );
 }

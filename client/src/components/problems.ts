@@ -65,6 +65,11 @@ const PROBLEMS: Record<SessionErrorKind, Problem> = {
     advice: "It was ended while you were away. You can start a new one.",
     action: "Call again",
   },
+  "session-taken": {
+    title: "This conversation goes on elsewhere.",
+    advice: "It was opened in another tab, or on another device. You can start a new one here.",
+    action: "Call again",
+  },
   "connection-failed": {
     title: "No connection could be made.",
     advice:
@@ -73,7 +78,7 @@ const PROBLEMS: Record<SessionErrorKind, Problem> = {
   },
   "connection-lost": {
     title: "The connection was lost.",
-    advice: "Nothing came through any more, and reconnecting did not help. Check your network.",
+    advice: "It did not come back for some minutes. Check your network.",
     action: "Call again",
   },
   "bot-silent": {

@@ -1,5 +1,5 @@
 /** WebSocketTransport with our media, in order, and with an end that tells why. */
-import { TransportStartError } from "@pipecat-ai/client-js";
+import { RTVIError } from "@pipecat-ai/client-js";
 import { ProtobufFrameSerializer, WebSocketTransport } from "@pipecat-ai/websocket-transport";
 import type { BrowserMediaManager } from "./mediaManager";
 import { SocketSound } from "./socketSound";
@@ -9,6 +9,9 @@ import type { VoiceLine } from "./transport";
 const INTERRUPTION = 0x2a;
 /** The server has hung up. */
 const NORMAL = 1000;
+/** The session is over, or another connection has it. */
+const REFUSED = 4003;
+const NOT_FOUND = 404;
 
 /** Declared as a class with private parts, of which the transport uses none. */
 type StockMediaManager = NonNullable<
@@ -40,7 +43,8 @@ export class OrderedSerializer extends ProtobufFrameSerializer {
 
 export class SocketTransport extends WebSocketTransport implements VoiceLine {
   private readonly sound: SocketSound;
-  private refusal: string | null = null;
+  private refusal: RTVIError | null = null;
+  private taken = false;
 
   constructor(media: BrowserMediaManager) {
     const sound = new SocketSound();
@@ -59,11 +63,19 @@ export class SocketTransport extends WebSocketTransport implements VoiceLine {
   /** TCP delivers all or breaks, and tells a page nothing between. */
   readonly isUnstable = false;
 
+  get canComeBack(): boolean {
+    return !this.taken;
+  }
+
+  stats(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   override async _connect(parameters?: Parameters<WebSocketTransport["_connect"]>[0]) {
     await super._connect(parameters);
     if (this.refusal !== null) {
       this.state = "error";
-      throw new TransportStartError(this.refusal);
+      throw this.refusal;
     }
     // The stock class leaves a socket open that opens after the user has hung up.
     if (this._abortController?.signal.aborted) await this._disconnect();
@@ -79,11 +91,13 @@ export class SocketTransport extends WebSocketTransport implements VoiceLine {
 
   private onClosed(code: number, reason: string): void {
     if (this.state === "connecting") {
-      this.refusal = reason || `the connection was closed with ${code}`;
+      const why = reason || `the connection was closed with ${code}`;
+      this.refusal = new RTVIError(why, code === REFUSED ? NOT_FOUND : undefined);
       this._abortController?.abort();
     } else if (code === NORMAL) {
       this._callbacks.onBotDisconnected?.({ id: "bot", name: "", local: false });
     } else {
+      this.taken = code === REFUSED;
       this.state = "error";
     }
   }

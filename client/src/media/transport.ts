@@ -14,6 +14,10 @@ export interface VoiceLine extends Transport {
   readonly botTrack: MediaStreamTrack | null;
   /** Whether the network carries nothing at the moment. */
   readonly isUnstable: boolean;
+  /** Whether the session may be come back to; not where another connection has it. */
+  readonly canComeBack: boolean;
+  /** What the browser measures of the connection; null where it measures nothing. */
+  stats(): Promise<RTCStatsReport | null>;
   /** Stop before the connection is up, without an error that nobody waits for. */
   abandon(): void;
 }
@@ -39,6 +43,12 @@ export class VoiceTransport extends SmallWebRTCTransport implements VoiceLine {
    */
   get botTrack(): MediaStreamTrack | null {
     return this.audio?.receiver.track ?? null;
+  }
+
+  readonly canComeBack = true;
+
+  async stats(): Promise<RTCStatsReport | null> {
+    return (await this.internals.pc?.getStats()) ?? null;
   }
 
   /** Send another microphone on the connection that is up; without one, nothing is to be done. */

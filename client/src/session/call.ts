@@ -42,6 +42,8 @@ export interface CallOptions {
   microphoneId: string | null;
   /** What lets into the service; null where nothing is needed. */
   key: string | null;
+  /** Whether the microphone is off to begin with. */
+  muted: boolean;
   onMicrophoneLost: (error: MicrophoneError) => void;
 }
 
@@ -56,17 +58,20 @@ export interface Call {
   open(agent: string): Promise<void>;
   /** Hang up, in whatever stage the call is, and release the microphone. */
   close(): Promise<void>;
-  /** Leave without hanging up, because the page goes: it may be loaded again. */
+  /** Leave without hanging up: the session may be come back to. */
   leave(): Promise<void>;
   /** Whether the network carries nothing at the moment. */
   isUnstable(): boolean;
+  /** Whether the session may be come back to, once its connection is lost. */
+  canComeBack(): boolean;
+  /** What the browser measures of the connection; null where it measures nothing. */
+  stats(): Promise<RTCStatsReport | null>;
   /** The bot's voice, once the connection is up. A reconnect brings another track. */
   botTrack(): MediaStreamTrack | null;
 }
 
-export function createCall({ key, ...options }: CallOptions): Call {
+export function createCall({ key, muted, ...options }: CallOptions): Call {
   let closed = false;
-  let left = false;
   let ready = false;
   const hungUp = (): boolean => closed;
   const media: BrowserMediaManager = new BrowserMediaManager({
@@ -74,7 +79,7 @@ export function createCall({ key, ...options }: CallOptions): Call {
     onMicrophoneReplaced: (track) => webrtc.replaceMicrophone(track),
   });
   const webrtc: VoiceTransport = new VoiceTransport({ mediaManager: media });
-  const client = new VoiceClient({ transport: webrtc, enableMic: true, enableCam: false });
+  const client = new VoiceClient({ transport: webrtc, enableMic: !muted, enableCam: false });
   let line: VoiceLine = webrtc;
 
   /** Most browsers never load the code of the other way. */
@@ -138,7 +143,7 @@ export function createCall({ key, ...options }: CallOptions): Call {
     },
 
     async close() {
-      if (!left) forgetSession();
+      forgetSession();
       if (ready && client.connected) {
         const gone = new Promise<void>((resolve) => client.once(RTVIEvent.Disconnected, resolve));
         client.disconnectBot();
@@ -147,12 +152,11 @@ export function createCall({ key, ...options }: CallOptions): Call {
       await disconnect();
     },
 
-    leave() {
-      left = true;
-      return disconnect();
-    },
+    leave: disconnect,
 
     isUnstable: () => line.isUnstable,
+    canComeBack: () => line.canComeBack,
+    stats: () => line.stats(),
     botTrack: () => line.botTrack,
   };
 }

@@ -1,5 +1,5 @@
 /** From whatever was thrown to what the user is told. */
-import { RTVIError, StartBotError, TransportStartError } from "@pipecat-ai/client-js";
+import { RTVIError, StartBotError } from "@pipecat-ai/client-js";
 import { MicrophoneError, type MicrophoneProblem } from "../media/microphone";
 import type { SessionError, SessionErrorKind } from "./types";
 
@@ -25,7 +25,7 @@ export function toSessionError(error: unknown, key: string | null = null): Sessi
   }
   if (error instanceof BotSilentError) return { kind: "bot-silent" };
   if (error instanceof StartBotError) return startError(error, key);
-  if (error instanceof TransportStartError && error.status === 404) return { kind: "session-over" };
+  if (error instanceof RTVIError && error.status === 404) return { kind: "session-over" };
   if (error instanceof RTVIError) return { kind: "connection-failed", detail: error.message };
   // A gateway that answers with a page in place of JSON.
   if (error instanceof SyntaxError) return { kind: "server-unreachable" };

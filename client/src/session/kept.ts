@@ -10,18 +10,22 @@ export interface KeptSession {
 
 const KEY = "parlante.session";
 
+/** Storage can be switched off: then a reload ends the session, but it can still be come back to. */
+let unstored: string | null = null;
+
 export function keepSession(session: KeptSession): void {
+  const text = JSON.stringify(session);
   try {
-    sessionStorage.setItem(KEY, JSON.stringify(session));
+    sessionStorage.setItem(KEY, text);
   } catch {
-    // Then a reload ends it.
+    unstored = text;
   }
 }
 
-/** Storage can be switched off, and its content can be anybody's. */
+/** What storage holds can be anybody's. */
 export function keptSession(): KeptSession | null {
   try {
-    const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null") as Partial<KeptSession> | null;
+    const kept = JSON.parse(stored() ?? "null") as Partial<KeptSession> | null;
     if (typeof kept?.agent !== "string" || !kept.connection) return null;
     if (kept.way !== "webrtc" && kept.way !== "websocket") return null;
     return { agent: kept.agent, way: kept.way, connection: kept.connection };
@@ -31,10 +35,19 @@ export function keptSession(): KeptSession | null {
 }
 
 export function forgetSession(): void {
+  unstored = null;
   try {
     sessionStorage.removeItem(KEY);
   } catch {
-    // Nothing was kept.
+    // Nothing was kept there.
+  }
+}
+
+function stored(): string | null {
+  try {
+    return sessionStorage.getItem(KEY) ?? unstored;
+  } catch {
+    return unstored;
   }
 }
 

@@ -12,6 +12,9 @@ export const STATE_LABELS: Record<VoiceState, string> = {
   disconnected: "Call ended.",
 };
 
+/** While a connection that was lost is tried again. */
+export const COMING_BACK_LABEL = "Coming back to the call…";
+
 /** Pipecat's names for what the time until an answer goes into, in the order they come. */
 export const STAGE_LABELS: Readonly<Record<string, string | undefined>> = {
   endpointing_wait: "Noticing the silence",

@@ -10,7 +10,7 @@ function after(...events: SessionEvent[]): SessionState {
 
 /** A call that is up, with a server that publishes its voice state. */
 const UP: SessionEvent[] = [
-  { type: "start", at: T0 },
+  { type: "start" },
   { type: "connected" },
   { type: "bot-ready", at: T0 },
   { type: "voice-state", state: "listening", at: T0 },
@@ -58,7 +58,7 @@ describe("the voice state", () => {
 
   it("waits for the server to listen when the server leads", () => {
     const state = after(
-      { type: "start", at: T0 },
+      { type: "start" },
       { type: "connected" },
       { type: "voice-state", state: "initializing", at: T0 },
       { type: "bot-ready", at: T0 },
@@ -68,7 +68,7 @@ describe("the voice state", () => {
 
   it("is not put back to initializing by a server that was quicker than the client", () => {
     const state = after(
-      { type: "start", at: T0 },
+      { type: "start" },
       { type: "voice-state", state: "listening", at: T0 },
       { type: "connected" },
     );
@@ -304,15 +304,37 @@ describe("the end of a call", () => {
       heard("Hello.", true),
       { type: "muted", muted: true },
       { type: "ended", by: "user", at: T0 },
-      { type: "start", at: T0 + 1 },
+      { type: "start" },
     );
-    expect(state).toEqual({ ...initialState, voiceState: "connecting", startedAt: T0 + 1 });
+    expect(state).toEqual({ ...initialState, voiceState: "connecting" });
   });
 
   it("does not change a state that a tick finds up to date", () => {
     const state = after(...UP, heard("Hello.", true));
     expect(reduce(state, { type: "tick", at: T0 + 500 })).toBe(state);
     expect(reduce(state, { type: "unstable", unstable: false })).toBe(state);
+  });
+});
+
+describe("a connection that is lost", () => {
+  const LOST = [...UP, said("Good morning.", "completed"), { type: "lost" }] as SessionEvent[];
+
+  it("leaves the transcript and the time of the call, and is being come back to", () => {
+    const state = after(...LOST);
+    expect(state).toMatchObject({
+      voiceState: "connecting",
+      connected: false,
+      comingBack: true,
+      startedAt: T0,
+    });
+    expect(lines(state)).toEqual([["bot", "Good morning.", true, true]]);
+  });
+
+  it("is followed by one in which the call goes on", () => {
+    const back: SessionEvent[] = [{ type: "connected" }, { type: "bot-ready", at: T0 + 9000 }];
+    const state = after(...LOST, ...back, said("I am back.", "completed"));
+    expect(state).toMatchObject({ voiceState: "listening", comingBack: false, startedAt: T0 });
+    expect(state.transcript.map(({ text }) => text)).toEqual(["Good morning.", "I am back."]);
   });
 });
 
@@ -327,6 +349,6 @@ describe("the response times", () => {
     expect(state.latencies.map(({ totalMs }) => totalMs)).toEqual(
       Array.from({ length: 20 }, (_, i) => i + 5),
     );
-    expect(reduce(state, { type: "start", at: T0 }).latencies).toEqual([]);
+    expect(reduce(state, { type: "start" }).latencies).toEqual([]);
   });
 });

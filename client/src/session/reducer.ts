@@ -8,6 +8,7 @@ import {
   closeTool,
   closeUserText,
   finishBot,
+  forgetSegments,
   interruptBot,
   measureRate,
   resumeBot,
@@ -20,6 +21,8 @@ export const initialState: SessionState = {
   serverLed: false,
   connected: false,
   unstable: false,
+  comingBack: false,
+  quality: null,
   askingForMicrophone: false,
   muted: false,
   transcript: [],
@@ -47,6 +50,19 @@ const SERVER_STATES: readonly VoiceState[] = [
   "disconnecting",
 ];
 
+const NOT_CONNECTED = {
+  connected: false,
+  unstable: false,
+  comingBack: false,
+  quality: null,
+  askingForMicrophone: false,
+} satisfies Partial<SessionState>;
+
+/** The bot is there; it may have been before, in a call that was lost and is back. */
+function begun(state: SessionState, at: number): SessionState {
+  return { ...state, startedAt: state.startedAt ?? at };
+}
+
 function isOver(state: SessionState): boolean {
   return state.voiceState === "disconnected" || state.voiceState === "disconnecting";
 }
@@ -60,9 +76,7 @@ function over(state: SessionState, at: number): SessionState {
   return {
     ...state,
     voiceState: "disconnected",
-    connected: false,
-    unstable: false,
-    askingForMicrophone: false,
+    ...NOT_CONNECTED,
     notice: null,
     transcript: closeAll(state.transcript),
     endedAt: at,
@@ -72,7 +86,7 @@ function over(state: SessionState, at: number): SessionState {
 export function reduce(state: SessionState, event: SessionEvent): SessionState {
   switch (event.type) {
     case "start":
-      return { ...initialState, voiceState: "connecting", startedAt: event.at };
+      return { ...initialState, voiceState: "connecting" };
 
     case "dismiss-error":
       return { ...state, error: null };
@@ -105,17 +119,28 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
     case "asking-for-microphone":
       return { ...state, askingForMicrophone: event.asking };
 
+    case "lost":
+      return {
+        ...state,
+        ...NOT_CONNECTED,
+        comingBack: true,
+        serverLed: false,
+        voiceState: "connecting",
+        transcript: forgetSegments(closeAll(state.transcript)),
+      };
+
     case "connected":
       return {
         ...state,
         connected: true,
+        comingBack: false,
         voiceState: state.voiceState === "connecting" ? "initializing" : state.voiceState,
       };
 
     case "bot-ready":
       return state.voiceState === "initializing" || state.voiceState === "connecting"
-        ? { ...derive(state, "listening"), startedAt: event.at }
-        : { ...state, startedAt: event.at };
+        ? derive(begun(state, event.at), "listening")
+        : begun(state, event.at);
 
     case "voice-state":
       if (!SERVER_STATES.includes(event.state) || state.voiceState === "disconnecting")
@@ -200,6 +225,9 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
 
     case "unstable":
       return state.unstable === event.unstable ? state : { ...state, unstable: event.unstable };
+
+    case "quality":
+      return { ...state, quality: event.quality };
 
     case "notice":
       return { ...state, notice: event.notice };

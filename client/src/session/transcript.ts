@@ -260,6 +260,14 @@ export function closeAll(entries: TranscriptEntry[]): TranscriptEntry[] {
   );
 }
 
+/** Another connection goes on, in which the server counts segments anew. */
+export function forgetSegments(entries: TranscriptEntry[]): TranscriptEntry[] {
+  return entries.map((entry) => {
+    const { segments, ...rest } = entry;
+    return segments ? rest : entry;
+  });
+}
+
 /** Entries as plain text, for the clipboard or a file. */
 export function transcriptAsText(entries: TranscriptEntry[], agentLabel: string): string {
   return entries

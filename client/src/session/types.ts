@@ -1,3 +1,5 @@
+import type { Quality } from "./quality";
+
 /** What the bot is doing, as the server names it. */
 export const VOICE_STATES = [
   "disconnected",
@@ -30,6 +32,7 @@ export type SessionErrorKind =
   | "key-refused"
   | "start-refused"
   | "session-over"
+  | "session-taken"
   | "connection-failed"
   | "connection-lost"
   | "bot-silent"
@@ -94,6 +97,10 @@ export interface SessionState {
   connected: boolean;
   /** The connection is up but nothing comes through; it is being mended. */
   unstable: boolean;
+  /** The connection was lost, and the session is being come back to. */
+  comingBack: boolean;
+  /** How well the connection carries sound; null where nothing is known of it. */
+  quality: Quality | null;
   /** The browser is asking the user for the microphone. */
   askingForMicrophone: boolean;
   muted: boolean;
@@ -126,7 +133,7 @@ export interface BotOutput {
 
 /** Everything that can happen to a session. Times are in ms and come from outside. */
 export type SessionEvent =
-  | { type: "start"; at: number }
+  | { type: "start" }
   | { type: "asking-for-microphone"; asking: boolean }
   | { type: "connected" }
   | { type: "bot-ready"; at: number }
@@ -145,6 +152,8 @@ export type SessionEvent =
   | { type: "tick"; at: number }
   | { type: "muted"; muted: boolean }
   | { type: "unstable"; unstable: boolean }
+  | { type: "quality"; quality: Quality | null }
+  | { type: "lost" }
   | { type: "notice"; notice: SessionNotice | null }
   | { type: "ending" }
   | { type: "ended"; by: "user" | "bot"; at: number }

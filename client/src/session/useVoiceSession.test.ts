@@ -1,7 +1,7 @@
-import { RTVIEvent, RTVIMessage, StartBotError } from "@pipecat-ai/client-js";
+import { RTVIError, RTVIEvent, RTVIMessage, StartBotError } from "@pipecat-ai/client-js";
 import { act, renderHook } from "@testing-library/react";
 import { EventEmitter } from "events";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Call, CallOptions, VoiceClient } from "./call";
 import { useVoiceSession } from "./useVoiceSession";
 
@@ -26,6 +26,8 @@ class FakeCall implements Call {
   close = vi.fn(() => Promise.resolve());
   leave = vi.fn(() => Promise.resolve());
   isUnstable = vi.fn(() => false);
+  canComeBack = vi.fn(() => true);
+  stats = vi.fn(() => Promise.resolve(null));
   botTrack = vi.fn(() => null);
 
   constructor(readonly options: CallOptions) {}
@@ -66,6 +68,8 @@ describe("useVoiceSession", () => {
   beforeEach(() => {
     calls = [];
   });
+
+  afterEach(() => vi.useRealTimers());
 
   it("starts a call with the chosen agent and microphone", () => {
     const session = setUp();
@@ -183,7 +187,84 @@ describe("useVoiceSession", () => {
     expect(session.current.state.error).toBeNull();
     connect();
     emit(RTVIEvent.TransportStateChanged, "error");
-    expect(session.current.state.error).toEqual({ kind: "connection-lost" });
+    expect(session.current.state.comingBack).toBe(true);
+  });
+
+  it("comes back to a call whose connection was lost, with what was said", async () => {
+    vi.useFakeTimers();
+    const session = setUp();
+    act(() => session.current.start("sales", "mic-1"));
+    connect();
+    act(() => session.current.setMuted(true));
+    emit(RTVIEvent.UserTranscript, { text: "Hello.", final: true });
+    const first = call();
+    emit(RTVIEvent.TransportStateChanged, "error");
+    expect(session.current.state).toMatchObject({ voiceState: "connecting", comingBack: true });
+    await act(() => vi.advanceTimersByTimeAsync(0));
+    expect(first.leave).toHaveBeenCalledOnce();
+    expect(first.close).not.toHaveBeenCalled();
+
+    expect(calls).toHaveLength(2);
+    expect(call().options).toMatchObject({ microphoneId: "mic-1", muted: true });
+    await act(async () => {
+      call().opened.reject(new StartBotError("Failed to fetch", 500));
+      await vi.advanceTimersByTimeAsync(500);
+    });
+    expect(calls).toHaveLength(2);
+    act(() => void window.dispatchEvent(new Event("online")));
+    expect(calls).toHaveLength(3);
+    connect();
+    expect(session.current.state).toMatchObject({ voiceState: "listening", comingBack: false });
+    expect(session.current.state.transcript).toMatchObject([{ text: "Hello." }]);
+  });
+
+  it("gives up a session that is over, and one that another connection has", async () => {
+    const session = setUp();
+    act(() => session.current.start("sales", null));
+    connect();
+    call().canComeBack.mockReturnValue(false);
+    emit(RTVIEvent.TransportStateChanged, "error");
+    expect(session.current.state.error).toEqual({ kind: "session-taken" });
+
+    vi.useFakeTimers();
+    act(() => session.current.start("sales", null));
+    connect();
+    emit(RTVIEvent.TransportStateChanged, "error");
+    await act(() => vi.advanceTimersByTimeAsync(0));
+    await act(async () => {
+      call().opened.reject(new RTVIError("over", 404));
+      await vi.advanceTimersByTimeAsync(0);
+    });
+    expect(session.current.state.error).toEqual({ kind: "session-over" });
+  });
+
+  it("gives up after five minutes, and before when the user does", async () => {
+    vi.useFakeTimers();
+    const session = setUp();
+    for (const isPatient of [true, false]) {
+      act(() => session.current.start("sales", null));
+      connect();
+      emit(RTVIEvent.TransportStateChanged, "error");
+      const until = Date.now() + 320_000;
+      while (isPatient && session.current.state.comingBack && Date.now() < until) {
+        await act(async () => {
+          await vi.advanceTimersByTimeAsync(8000);
+          call().opened.reject(new StartBotError("Failed to fetch", 500));
+          await vi.advanceTimersByTimeAsync(0);
+        });
+      }
+      if (!isPatient) await act(async () => {
+        session.current.end();
+        await vi.advanceTimersByTimeAsync(0);
+      });
+      expect(session.current.state).toMatchObject({
+        voiceState: "disconnected",
+        endedBy: isPatient ? "error" : "user",
+      });
+      const tries = calls.length;
+      await act(() => vi.advanceTimersByTimeAsync(60_000));
+      expect(calls).toHaveLength(tries);
+    }
   });
 
   it("goes on after an error of the bot that is not fatal, and ends after one that is", () => {

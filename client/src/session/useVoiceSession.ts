@@ -4,11 +4,15 @@ import type { BotOutputData, ErrorData, RTVIMessage } from "@pipecat-ai/client-j
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { createCall as createRealCall } from "./call";
 import type { Call, CallOptions, VoiceClient } from "./call";
+import { isPassing, pauseMs } from "./comeBack";
 import { toSessionError } from "./errors";
+import { judge, readStats } from "./quality";
+import type { LineStats } from "./quality";
 import { initialState, reduce } from "./reducer";
 import { VOICE_STATES } from "./types";
 import type {
   BotOutput,
+  SessionError,
   SessionEvent,
   SessionNotice,
   SessionState,
@@ -19,6 +23,7 @@ import type {
 /** How often the text of a voice without word times is brought up to what has sounded. */
 const TICK_MS = 120;
 const NETWORK_CHECK_MS = 1000;
+const QUALITY_MS = 2000;
 
 export interface VoiceSession {
   state: SessionState;
@@ -35,63 +40,104 @@ export interface VoiceSession {
 
 export type CreateCall = (options: CallOptions) => Call;
 
+/** What a call is placed with, and placed again. */
+interface Wanted {
+  agent: string;
+  microphoneId: string | null;
+  key: string | null;
+}
+
+/** A connection that was lost: when, and how often it was tried to come back since. */
+interface Loss {
+  at: number;
+  tries: number;
+}
+
 export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceSession {
   const [state, dispatch] = useReducer(reduce, initialState);
   const [client, setClient] = useState<VoiceClient | null>(null);
   const [botTrack, setBotTrack] = useState<MediaStreamTrack | null>(null);
   const current = useRef<Call | null>(null);
+  const callOffPause = useRef<() => void>(() => undefined);
+  const muted = useRef(false);
 
-  const start = useCallback(
-    (agent: string, microphoneId: string | null, key: string | null = null) => {
-      if (current.current) return;
+  const place = useCallback(
+    function place(wanted: Wanted, loss: Loss | null): void {
       const call = createCall({
-        microphoneId,
-        key,
-        onMicrophoneLost: () => {
-          if (current.current === call) {
-            dispatch({ type: "notice", notice: { kind: "microphone-lost" } });
-          }
-        },
+        microphoneId: wanted.microphoneId,
+        key: wanted.key,
+        muted: muted.current,
+        onMicrophoneLost: () => send({ type: "notice", notice: { kind: "microphone-lost" } }),
       });
+      let over = false;
       current.current = call;
       setClient(call.client);
       setBotTrack(null);
-      dispatch({ type: "start", at: Date.now() });
+
+      function send(event: SessionEvent): void {
+        if (!over && current.current === call) dispatch(event);
+      }
 
       /** Forget the call, unless that has happened, and then say why. */
-      const finish = (event: SessionEvent): void => {
-        if (current.current !== call) return;
+      function finish(event: SessionEvent): void {
+        if (over || current.current !== call) return;
         current.current = null;
         dispatch(event);
         // The transport may be in the midst of stopping, and is not to be stopped from within.
         queueMicrotask(() => void call.close());
-      };
-      bind(
-        call.client,
-        (event) => {
-          if (current.current === call) dispatch(event);
-        },
-        finish,
-      );
-      call.open(agent).catch((error: unknown) => {
-        finish({ type: "failed", error: toSessionError(error, key), at: Date.now() });
+      }
+
+      /** End with an error, or come back, where the connection was up and is lost. */
+      function fail(error: SessionError, since: Loss | null): void {
+        if (over || current.current !== call) return;
+        const pause =
+          since && isPassing(error.kind) ? pauseMs(since.tries, Date.now() - since.at) : null;
+        if (!since || pause === null) {
+          finish({ type: "failed", error, at: Date.now() });
+          return;
+        }
+        dispatch({ type: "lost" });
+        over = true;
+        queueMicrotask(() => void call.leave());
+        const goOn = (): void => place(wanted, { ...since, tries: since.tries + 1 });
+        callOffPause.current = pauseBefore(goOn, pause);
+      }
+
+      bind(call.client, send, finish, () => {
+        if (call.canComeBack()) fail({ kind: "connection-lost" }, { at: Date.now(), tries: 0 });
+        else fail({ kind: "session-taken" }, null);
+      });
+      call.open(wanted.agent).catch((error: unknown) => {
+        fail(toSessionError(error, wanted.key), loss);
       });
     },
     [createCall],
   );
 
+  const start = useCallback(
+    (agent: string, microphoneId: string | null, key: string | null = null) => {
+      if (current.current) return;
+      muted.current = false;
+      dispatch({ type: "start" });
+      place({ agent, microphoneId, key }, null);
+    },
+    [place],
+  );
+
   const end = useCallback(() => {
     const call = current.current;
     if (!call) return;
+    callOffPause.current();
     // From here on the call's own events say nothing new.
     current.current = null;
     dispatch({ type: "ending" });
     void call.close().finally(() => dispatch({ type: "ended", by: "user", at: Date.now() }));
   }, []);
 
-  const setMuted = useCallback((muted: boolean) => {
-    current.current?.client.enableMic(!muted);
-    dispatch({ type: "muted", muted });
+  const setMuted = useCallback((wanted: boolean) => {
+    muted.current = wanted;
+    current.current?.client.enableMic(!wanted);
+    dispatch({ type: "muted", muted: wanted });
   }, []);
 
   const setNotice = useCallback((notice: SessionNotice | null) => {
@@ -101,10 +147,18 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
   const dismissError = useCallback(() => dispatch({ type: "dismiss-error" }), []);
 
   useEffect(() => {
-    const leave = (): void => void current.current?.leave();
+    const leave = (): void => {
+      const call = current.current;
+      if (!call) return;
+      callOffPause.current();
+      current.current = null;
+      dispatch({ type: "ended", by: "user", at: Date.now() });
+      void call.leave();
+    };
     window.addEventListener("pagehide", leave);
     return () => {
       window.removeEventListener("pagehide", leave);
+      callOffPause.current();
       void current.current?.close();
       current.current = null;
     };
@@ -113,21 +167,47 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
   const { connected } = state;
   useEffect(() => {
     if (!connected) return;
+    const call = current.current;
+    let before: LineStats | null = null;
     const tick = setInterval(() => dispatch({ type: "tick", at: Date.now() }), TICK_MS);
     const look = (): void => {
       setBotTrack(current.current?.botTrack() ?? null);
       dispatch({ type: "unstable", unstable: current.current?.isUnstable() ?? false });
     };
+    const measure = async (): Promise<void> => {
+      const report = await call?.stats();
+      if (!report || current.current !== call) return;
+      const now = readStats(report);
+      if (before) dispatch({ type: "quality", quality: judge(before, now) });
+      before = now;
+    };
     const first = setTimeout(look);
     const network = setInterval(look, NETWORK_CHECK_MS);
+    const quality = setInterval(() => void measure(), QUALITY_MS);
     return () => {
       clearInterval(tick);
       clearTimeout(first);
       clearInterval(network);
+      clearInterval(quality);
     };
   }, [connected]);
 
   return { state, client, botTrack, start, end, setMuted, setNotice, dismissError };
+}
+
+/** Go on after a pause, or as soon as there is a network again; returns what calls it off. */
+function pauseBefore(goOn: () => void, ms: number): () => void {
+  const callOff = (): void => {
+    clearTimeout(timer);
+    window.removeEventListener("online", run);
+  };
+  const run = (): void => {
+    callOff();
+    goOn();
+  };
+  const timer = setTimeout(run, ms);
+  window.addEventListener("online", run);
+  return callOff;
 }
 
 /** Turn what the client tells into session events. */
@@ -135,6 +215,7 @@ function bind(
   client: VoiceClient,
   send: (event: SessionEvent) => void,
   finish: (event: SessionEvent) => void,
+  onLost: () => void,
 ): void {
   const now = Date.now;
   let connected = false;
@@ -157,7 +238,7 @@ function bind(
         if (connected) finish({ type: "ended", by: "bot", at: now() });
         break;
       case "error":
-        if (connected) finish({ type: "failed", error: { kind: "connection-lost" }, at: now() });
+        if (connected) onLost();
         break;
     }
   });

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "react";
+import { ConnectionSign } from "../components/ConnectionSign";
 import { Controls } from "../components/Controls";
 import type { Panel } from "../components/Controls";
 import { ErrorCard } from "../components/ErrorCard";
@@ -10,7 +11,7 @@ import { Transcript } from "../components/Transcript";
 import { MicOffIcon } from "../components/icons";
 import { describeNotice } from "../components/problems";
 import type { SoundPreferences } from "../media/preferences";
-import { STATE_LABELS, formatDuration } from "../session/labels";
+import { COMING_BACK_LABEL, STATE_LABELS, formatDuration } from "../session/labels";
 import type { SessionNotice, SessionState } from "../session/types";
 
 export interface VoiceModeProps {
@@ -46,7 +47,8 @@ export function VoiceMode(props: VoiceModeProps) {
     >
       <header className="voice__head">
         <h1 className="voice__agent">{agentLabel}</h1>
-        <CallTimer startedAt={state.connected ? state.startedAt : null} />
+        <ConnectionSign quality={state.quality} />
+        <CallTimer startedAt={state.startedAt} />
       </header>
 
       <div className="voice__stage">
@@ -57,7 +59,7 @@ export function VoiceMode(props: VoiceModeProps) {
           botTrack={props.botTrack}
         />
         <p className="voice__status" role="status" aria-live="polite">
-          {STATE_LABELS[state.voiceState]}
+          {state.comingBack ? COMING_BACK_LABEL : STATE_LABELS[state.voiceState]}
         </p>
         <Hint state={state} />
       </div>
@@ -78,7 +80,7 @@ export function VoiceMode(props: VoiceModeProps) {
       </div>
 
       <footer className="voice__foot">
-        {panel === "times" && <ResponseTimes latencies={state.latencies} />}
+        {panel === "times" && <ResponseTimes latencies={state.latencies} quality={state.quality} />}
         {panel === "sound" && (
           <SoundSettings
             microphone={props.microphone}
@@ -104,6 +106,13 @@ export function VoiceMode(props: VoiceModeProps) {
 function Hint({ state }: { state: SessionState }) {
   if (state.askingForMicrophone) {
     return <p className="voice__hint">Please allow the microphone in your browser.</p>;
+  }
+  if (state.comingBack) {
+    return (
+      <p className="voice__hint voice__hint--urgent" role="alert">
+        The connection was lost. What was said is kept.
+      </p>
+    );
   }
   if (state.unstable) {
     return (
