@@ -16,7 +16,8 @@ export function App() {
   const session = useVoiceSession();
   const { state, client, start } = session;
 
-  useEffect(() => savePreferences(preferences), [preferences]);
+  const { writing } = state;
+  useEffect(() => savePreferences({ ...preferences, writing }), [preferences, writing]);
 
   const wanted =
     agents.status === "ready" && agents.agents.some((agent) => agent.name === preferences.agent)
@@ -25,14 +26,14 @@ export function App() {
   const selected = wanted ?? (agents.status === "ready" ? agents.default : null);
   const [lastAgent, setLastAgent] = useState(kept?.agent ?? "agent");
 
-  const startSelected = (key: string | null): void => {
+  const startSelected = (writing: boolean, key = preferences.key): void => {
     if (selected === null) return;
     setLastAgent(selected);
-    start(selected, preferences.microphoneId, key);
+    start({ agent: selected, microphoneId: preferences.microphoneId, key, writing });
   };
 
   useEffect(() => {
-    if (kept) start(kept.agent, loaded.microphoneId, loaded.key);
+    if (kept) start({ ...loaded, agent: kept.agent });
     else forgetSession();
   }, [kept, loaded, start]);
 
@@ -57,10 +58,10 @@ export function App() {
       session={state}
       agentLabel={humanize(lastAgent)}
       onSelect={(agent) => setPreferences({ ...preferences, agent })}
-      onStart={() => startSelected(preferences.key)}
+      onStart={startSelected}
       onKey={(key) => {
         setPreferences({ ...preferences, key });
-        startSelected(key);
+        startSelected(state.writing, key);
       }}
       onReloadAgents={reloadAgents}
       onDismissError={session.dismissError}

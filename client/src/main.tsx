@@ -6,6 +6,7 @@ import "./styles/base.css";
 import "./styles/home.css";
 import "./styles/voice.css";
 import "./styles/transcript.css";
+import "./styles/chat.css";
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");

@@ -1,5 +1,5 @@
 import { useEffect } from "react";
-import { HangUpIcon, MicIcon, MicOffIcon, SlidersIcon, StopwatchIcon } from "./icons";
+import { HangUpIcon, KeyboardIcon, MicIcon, MicOffIcon, SlidersIcon, StopwatchIcon } from "./icons";
 
 export interface ControlsProps {
   muted: boolean;
@@ -7,6 +7,7 @@ export interface ControlsProps {
   ending: boolean;
   panel: Panel | null;
   onMute: (muted: boolean) => void;
+  onWrite: () => void;
   onEnd: () => void;
   /** Open another panel, or none. */
   onPanel: (panel: Panel | null) => void;
@@ -24,7 +25,7 @@ function isTyping(target: EventTarget | null): boolean {
 
 /** The call's buttons, and the keys M and Escape for the whole page. */
 export function Controls(props: ControlsProps) {
-  const { muted, ending, panel, onMute, onEnd, onPanel } = props;
+  const { muted, ending, panel, onMute, onWrite, onEnd, onPanel } = props;
   const toggle = (one: Panel): void => onPanel(panel === one ? null : one);
 
   useEffect(() => {
@@ -63,6 +64,16 @@ export function Controls(props: ControlsProps) {
         onClick={onEnd}
       >
         <HangUpIcon />
+      </button>
+      <button
+        type="button"
+        className="control"
+        aria-label="Go on in writing"
+        title="Go on in writing"
+        disabled={ending}
+        onClick={onWrite}
+      >
+        <KeyboardIcon />
       </button>
       <button
         type="button"

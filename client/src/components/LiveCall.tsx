@@ -1,8 +1,9 @@
-/** Feeds the voice view with what belongs to a running call: its tracks, devices and sound. */
+/** Feeds the view of a call with what belongs to a running call: its tracks, devices and sound. */
 import { usePipecatClientMediaDevices, usePipecatClientMediaTrack } from "@pipecat-ai/client-react";
 import { useCallback, useEffect, useState } from "react";
 import type { SoundPreferences } from "../media/preferences";
 import type { VoiceSession } from "../session/useVoiceSession";
+import { Chat } from "../views/Chat";
 import { VoiceMode } from "../views/VoiceMode";
 import { BotAudio } from "./BotAudio";
 
@@ -34,44 +35,53 @@ export function LiveCall({ session, agentLabel, sound, onSound, onMicrophone }: 
     onMicrophone(deviceId);
   };
 
+  const shared = {
+    state,
+    agentLabel,
+    onEnd: session.end,
+    onDismissNotice: () => setNotice(null),
+    onUnblockSound: () => {
+      setNotice(null);
+      setAttempt((count) => count + 1);
+    },
+  };
+
   return (
     <>
       <BotAudio
         track={botTrack}
-        sound={sound}
+        sound={state.writing ? { ...sound, silent: true } : sound}
         speakerId={idOf(devices.selectedSpeaker)}
         attempt={attempt}
         onBlocked={onBlocked}
       />
-      <VoiceMode
-        state={state}
-        agentLabel={agentLabel}
-        micTrack={micTrack}
-        botTrack={botTrack}
-        microphone={{
-          devices: devices.availableMics,
-          selectedId: idOf(devices.selectedMic),
-          onSelect: chooseMicrophone,
-        }}
-        speaker={
-          CAN_CHOOSE_SPEAKER
-            ? {
-                devices: devices.availableSpeakers,
-                selectedId: idOf(devices.selectedSpeaker),
-                onSelect: devices.updateSpeaker,
-              }
-            : null
-        }
-        sound={sound}
-        onSound={onSound}
-        onMute={session.setMuted}
-        onEnd={session.end}
-        onDismissNotice={() => setNotice(null)}
-        onUnblockSound={() => {
-          setNotice(null);
-          setAttempt((count) => count + 1);
-        }}
-      />
+      {state.writing ? (
+        <Chat {...shared} onWrite={session.write} onSpeak={() => session.setWriting(false)} />
+      ) : (
+        <VoiceMode
+          {...shared}
+          micTrack={micTrack}
+          botTrack={botTrack}
+          microphone={{
+            devices: devices.availableMics,
+            selectedId: idOf(devices.selectedMic),
+            onSelect: chooseMicrophone,
+          }}
+          speaker={
+            CAN_CHOOSE_SPEAKER
+              ? {
+                  devices: devices.availableSpeakers,
+                  selectedId: idOf(devices.selectedSpeaker),
+                  onSelect: devices.updateSpeaker,
+                }
+              : null
+          }
+          sound={sound}
+          onSound={onSound}
+          onMute={session.setMuted}
+          onWrite={() => session.setWriting(true)}
+        />
+      )}
     </>
   );
 }

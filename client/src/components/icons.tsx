@@ -53,6 +53,19 @@ export const StopwatchIcon = () => (
   </Icon>
 );
 
+export const KeyboardIcon = () => (
+  <Icon>
+    <rect x="3" y="6.5" width="18" height="11" rx="2" />
+    <path d="M7 10.5h.01M10.3 10.5h.01M13.7 10.5h.01M17 10.5h.01M8.5 14h7" />
+  </Icon>
+);
+
+export const SendIcon = () => (
+  <Icon>
+    <path d="M12 19.5V5M5.5 11.5 12 5l6.5 6.5" />
+  </Icon>
+);
+
 export const CopyIcon = () => (
   <Icon>
     <rect x="8.5" y="8.5" width="11" height="11" rx="2" />

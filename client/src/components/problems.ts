@@ -1,9 +1,17 @@
 /** What each problem is called, and what the user can do about it. */
-import type { SessionError, SessionErrorKind, SessionNotice } from "../session/types";
+import type {
+  MicrophoneErrorKind,
+  SessionError,
+  SessionErrorKind,
+  SessionNotice,
+} from "../session/types";
 
-export interface Problem {
+export interface Trouble {
   title: string;
   advice: string;
+}
+
+export interface Problem extends Trouble {
   /** The label of the way on. */
   action: string;
 }
@@ -97,7 +105,7 @@ export function describeError(error: SessionError): Problem {
   return PROBLEMS[error.kind];
 }
 
-const NOTICES: Record<SessionNotice["kind"], Omit<Problem, "action">> = {
+const NOTICES: Record<Exclude<SessionNotice["kind"], MicrophoneErrorKind>, Trouble> = {
   "bot-problem": {
     title: "The agent ran into a problem.",
     advice: "The call goes on.",
@@ -112,6 +120,7 @@ const NOTICES: Record<SessionNotice["kind"], Omit<Problem, "action">> = {
   },
 };
 
-export function describeNotice(notice: SessionNotice): Omit<Problem, "action"> {
-  return NOTICES[notice.kind];
+export function describeNotice({ kind }: SessionNotice): Trouble {
+  const { title, advice } = kind in NOTICES ? NOTICES[kind as keyof typeof NOTICES] : PROBLEMS[kind as MicrophoneErrorKind];
+  return { title, advice };
 }

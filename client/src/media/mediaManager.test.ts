@@ -60,7 +60,7 @@ let devices: FakeDevices;
 const replaced = vi.fn(() => Promise.resolve());
 const lost = vi.fn();
 
-function setUp(microphoneId: string | null = null) {
+function setUp(microphoneId: string | null = null, withMicrophone = true) {
   const callbacks = {
     onTrackStarted: vi.fn(),
     onTrackStopped: vi.fn(),
@@ -70,6 +70,7 @@ function setUp(microphoneId: string | null = null) {
   };
   const media = new BrowserMediaManager({
     microphoneId,
+    withMicrophone,
     onMicrophoneReplaced: replaced,
     onMicrophoneLost: lost,
   });
@@ -307,5 +308,31 @@ describe("VoiceTransport", () => {
     transport.closePeerConnection(pc as unknown as RTCPeerConnection);
     expect(pc.close).toHaveBeenCalledOnce();
     expect(track.readyState).toBe("live");
+  });
+});
+
+describe("a call that begins in writing", () => {
+  it("asks for no microphone until one is added", async () => {
+    const { media, callbacks } = setUp(null, false);
+    await media.initialize();
+    await media.connect();
+    expect(devices.getUserMedia).not.toHaveBeenCalled();
+    expect(media.tracks()).toEqual({ local: {} });
+
+    await media.addMicrophone();
+    await media.addMicrophone();
+    expect(devices.opened).toHaveLength(1);
+    expect(replaced).toHaveBeenCalledExactlyOnceWith(devices.opened[0]);
+    expect(callbacks.onTrackStarted).toHaveBeenCalledOnce();
+  });
+
+  it("can ask again for one that was refused", async () => {
+    const { media } = setUp(null, false);
+    devices.failure = "NotAllowedError";
+    await expect(media.addMicrophone()).rejects.toThrow(MicrophoneError);
+    expect(replaced).not.toHaveBeenCalled();
+    devices.failure = null;
+    await media.addMicrophone();
+    expect(media.tracks().local.audio).toBe(devices.opened[0]);
   });
 });

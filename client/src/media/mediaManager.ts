@@ -39,6 +39,8 @@ export interface MessageSound {
 export interface MediaManagerOptions {
   /** The microphone to begin with; null for the browser's default. */
   microphoneId: string | null;
+  /** Whether the call begins with a microphone; else it can be added. */
+  withMicrophone: boolean;
   /** A call's microphone is now another track; hand it to the peer connection. */
   onMicrophoneReplaced: (track: MediaStreamTrack) => Promise<void>;
   /** The microphone went away in mid-call and no other could be opened. */
@@ -57,6 +59,7 @@ export class BrowserMediaManager implements MediaManager {
   /** The call is over: no microphone is opened any more. */
   private released = false;
   private wantedId: string | null;
+  private withMicrophone: boolean;
   private track: MediaStreamTrack | null = null;
   private microphone: Device = {};
   private speaker: Device = {};
@@ -65,6 +68,7 @@ export class BrowserMediaManager implements MediaManager {
 
   constructor(private readonly options: MediaManagerOptions) {
     this.wantedId = options.microphoneId;
+    this.withMicrophone = options.withMicrophone;
   }
 
   setClientOptions(options: PipecatClientOptions): void {
@@ -79,9 +83,9 @@ export class BrowserMediaManager implements MediaManager {
     this.sound = sound;
   }
 
-  /** Ask for the microphone. Throws MicrophoneError. */
+  /** Ask for the microphone, if the call has one. Throws MicrophoneError. */
   async initialize(): Promise<void> {
-    if (this.track || this.released) return;
+    if (!this.withMicrophone || this.track || this.released) return;
     mediaDevices()?.addEventListener("devicechange", this.onDeviceChange);
     await this.open();
   }
@@ -89,6 +93,15 @@ export class BrowserMediaManager implements MediaManager {
   async connect(): Promise<void> {
     await this.initialize();
     if (this.track) await this.sound?.open(this.track, this.sendSound);
+  }
+
+  /** Ask for a microphone in a call that began without one. Throws MicrophoneError. */
+  async addMicrophone(): Promise<void> {
+    if (this.track) return;
+    this.withMicrophone = true;
+    await this.connect();
+    const { audio } = this.tracks().local;
+    if (audio) await this.options.onMicrophoneReplaced(audio);
   }
 
   /** Release the microphone: the browser's recording sign goes out. */

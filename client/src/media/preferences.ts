@@ -13,6 +13,8 @@ export interface Preferences {
   /** What lets into the service; null where nothing was asked for. */
   key: string | null;
   sound: SoundPreferences;
+  /** The conversation is held in writing. */
+  writing: boolean;
 }
 
 const KEY = "parlante";
@@ -22,6 +24,7 @@ export const DEFAULT_PREFERENCES: Preferences = {
   microphoneId: null,
   key: null,
   sound: { volume: 1, silent: false },
+  writing: false,
 };
 
 /** Storage can be switched off, and its content can be anybody's. */
@@ -37,6 +40,7 @@ export function loadPreferences(): Preferences {
         volume: typeof volume === "number" && volume >= 0 && volume <= 1 ? volume : 1,
         silent: stored.sound?.silent === true,
       },
+      writing: stored.writing === true,
     };
   } catch {
     return DEFAULT_PREFERENCES;

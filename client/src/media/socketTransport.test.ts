@@ -93,6 +93,7 @@ function setUp() {
   };
   const media = new BrowserMediaManager({
     microphoneId: null,
+    withMicrophone: true,
     onMicrophoneReplaced: () => Promise.resolve(),
     onMicrophoneLost: vi.fn(),
   });

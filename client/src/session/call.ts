@@ -42,6 +42,8 @@ export interface CallOptions {
   microphoneId: string | null;
   /** What lets into the service; null where nothing is needed. */
   key: string | null;
+  /** Whether the call begins with a microphone; else it can be added. */
+  withMicrophone: boolean;
   /** Whether the microphone is off to begin with. */
   muted: boolean;
   onMicrophoneLost: (error: MicrophoneError) => void;
@@ -56,6 +58,12 @@ export interface Call {
    * @throws MicrophoneError, StartBotError, TransportStartError, BotSilentError
    */
   open(agent: string): Promise<void>;
+  /**
+   * Ask for a microphone in a call that began without one.
+   *
+   * @throws MicrophoneError
+   */
+  addMicrophone(): Promise<void>;
   /** Hang up, in whatever stage the call is, and release the microphone. */
   close(): Promise<void>;
   /** Leave without hanging up: the session may be come back to. */
@@ -153,6 +161,7 @@ export function createCall({ key, muted, ...options }: CallOptions): Call {
     },
 
     leave: disconnect,
+    addMicrophone: () => media.addMicrophone(),
 
     isUnstable: () => line.isUnstable,
     canComeBack: () => line.canComeBack,

@@ -1,14 +1,14 @@
 /** From whatever was thrown to what the user is told. */
 import { RTVIError, StartBotError } from "@pipecat-ai/client-js";
 import { MicrophoneError, type MicrophoneProblem } from "../media/microphone";
-import type { SessionError, SessionErrorKind } from "./types";
+import type { MicrophoneErrorKind, SessionError } from "./types";
 
 /** The bot did not say that it is ready in time. */
 export class BotSilentError extends Error {
   override name = "BotSilentError";
 }
 
-const MICROPHONE_KINDS: Record<MicrophoneProblem, SessionErrorKind> = {
+export const MICROPHONE_KINDS: Record<MicrophoneProblem, MicrophoneErrorKind> = {
   denied: "microphone-denied",
   missing: "microphone-missing",
   busy: "microphone-busy",

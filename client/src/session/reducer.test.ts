@@ -10,7 +10,7 @@ function after(...events: SessionEvent[]): SessionState {
 
 /** A call that is up, with a server that publishes its voice state. */
 const UP: SessionEvent[] = [
-  { type: "start" },
+  { type: "start", writing: false },
   { type: "connected" },
   { type: "bot-ready", at: T0 },
   { type: "voice-state", state: "listening", at: T0 },
@@ -58,7 +58,7 @@ describe("the voice state", () => {
 
   it("waits for the server to listen when the server leads", () => {
     const state = after(
-      { type: "start" },
+      { type: "start", writing: false },
       { type: "connected" },
       { type: "voice-state", state: "initializing", at: T0 },
       { type: "bot-ready", at: T0 },
@@ -68,7 +68,7 @@ describe("the voice state", () => {
 
   it("is not put back to initializing by a server that was quicker than the client", () => {
     const state = after(
-      { type: "start" },
+      { type: "start", writing: false },
       { type: "voice-state", state: "listening", at: T0 },
       { type: "connected" },
     );
@@ -304,7 +304,7 @@ describe("the end of a call", () => {
       heard("Hello.", true),
       { type: "muted", muted: true },
       { type: "ended", by: "user", at: T0 },
-      { type: "start" },
+      { type: "start", writing: false },
     );
     expect(state).toEqual({ ...initialState, voiceState: "connecting" });
   });
@@ -349,6 +349,6 @@ describe("the response times", () => {
     expect(state.latencies.map(({ totalMs }) => totalMs)).toEqual(
       Array.from({ length: 20 }, (_, i) => i + 5),
     );
-    expect(reduce(state, { type: "start" }).latencies).toEqual([]);
+    expect(reduce(state, { type: "start", writing: false }).latencies).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import {
   addBotOutput,
   addTool,
   addUserText,
+  addWrittenText,
   closeAll,
   closeTool,
   closeUserText,
@@ -25,6 +26,7 @@ export const initialState: SessionState = {
   quality: null,
   askingForMicrophone: false,
   muted: false,
+  writing: false,
   transcript: [],
   speechRate: DEFAULT_SPEECH_RATE,
   latencies: [],
@@ -86,7 +88,7 @@ function over(state: SessionState, at: number): SessionState {
 export function reduce(state: SessionState, event: SessionEvent): SessionState {
   switch (event.type) {
     case "start":
-      return { ...initialState, voiceState: "connecting" };
+      return { ...initialState, voiceState: "connecting", writing: event.writing };
 
     case "dismiss-error":
       return { ...state, error: null };
@@ -166,6 +168,18 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
         ),
       };
 
+    case "user-wrote":
+      return {
+        ...state,
+        entryCount: state.entryCount + 1,
+        transcript: addWrittenText(
+          state.transcript,
+          event.text,
+          event.at,
+          `entry-${state.entryCount}`,
+        ),
+      };
+
     case "bot-thinking":
       return state.voiceState === "speaking" ? state : derive(state, "thinking");
 
@@ -222,6 +236,9 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
 
     case "muted":
       return { ...state, muted: event.muted };
+
+    case "writing":
+      return { ...state, writing: event.writing };
 
     case "unstable":
       return state.unstable === event.unstable ? state : { ...state, unstable: event.unstable };

@@ -58,6 +58,16 @@ export function addUserText(
   });
 }
 
+/** Add what the user wrote: it is never added to what they said. */
+export function addWrittenText(
+  entries: TranscriptEntry[],
+  text: string,
+  at: number,
+  id: string,
+): TranscriptEntry[] {
+  return [...entries, { id, role: "user", text, final: true, interrupted: false, at }];
+}
+
 /**
  * Close what the user has begun to say and no final text has come for. A final text that is late
  * still replaces it.

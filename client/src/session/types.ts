@@ -44,9 +44,15 @@ export interface SessionError {
   detail?: string;
 }
 
+/** Why there is no microphone. */
+export type MicrophoneErrorKind = Extract<
+  SessionErrorKind,
+  `microphone-${string}` | "insecure-context"
+>;
+
 /** A passing problem: the call goes on. */
 export interface SessionNotice {
-  kind: "bot-problem" | "microphone-lost" | "sound-blocked";
+  kind: "bot-problem" | "microphone-lost" | "sound-blocked" | MicrophoneErrorKind;
   detail?: string;
 }
 
@@ -104,6 +110,8 @@ export interface SessionState {
   /** The browser is asking the user for the microphone. */
   askingForMicrophone: boolean;
   muted: boolean;
+  /** The user writes, and reads the answers: the microphone and the voice are off. */
+  writing: boolean;
   transcript: TranscriptEntry[];
   /** Characters a second of the bot's voice, learnt from the segments it has finished. */
   speechRate: number;
@@ -133,7 +141,7 @@ export interface BotOutput {
 
 /** Everything that can happen to a session. Times are in ms and come from outside. */
 export type SessionEvent =
-  | { type: "start" }
+  | { type: "start"; writing: boolean }
   | { type: "asking-for-microphone"; asking: boolean }
   | { type: "connected" }
   | { type: "bot-ready"; at: number }
@@ -141,6 +149,7 @@ export type SessionEvent =
   | { type: "user-started"; at: number }
   | { type: "user-stopped" }
   | { type: "user-transcript"; text: string; final: boolean; at: number }
+  | { type: "user-wrote"; text: string; at: number }
   | { type: "bot-thinking" }
   | { type: "bot-output"; output: BotOutput; at: number }
   | { type: "bot-started"; at: number }
@@ -151,6 +160,7 @@ export type SessionEvent =
   | { type: "turn-latency"; latency: TurnLatency }
   | { type: "tick"; at: number }
   | { type: "muted"; muted: boolean }
+  | { type: "writing"; writing: boolean }
   | { type: "unstable"; unstable: boolean }
   | { type: "quality"; quality: Quality | null }
   | { type: "lost" }

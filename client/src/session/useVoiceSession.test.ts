@@ -2,6 +2,7 @@ import { RTVIError, RTVIEvent, RTVIMessage, StartBotError } from "@pipecat-ai/cl
 import { act, renderHook } from "@testing-library/react";
 import { EventEmitter } from "events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { MicrophoneError } from "../media/microphone";
 import type { Call, CallOptions, VoiceClient } from "./call";
 import { useVoiceSession } from "./useVoiceSession";
 
@@ -13,9 +14,12 @@ function deferred() {
   return { promise, reject };
 }
 
+const SALES = { agent: "sales", microphoneId: null, key: null, writing: false };
+
 class FakeClient extends EventEmitter {
   onUnknownMessage: ((message: RTVIMessage) => void) | null = null;
   enableMic = vi.fn();
+  sendText = vi.fn(() => Promise.resolve());
 }
 
 class FakeCall implements Call {
@@ -28,6 +32,7 @@ class FakeCall implements Call {
   isUnstable = vi.fn(() => false);
   canComeBack = vi.fn(() => true);
   stats = vi.fn(() => Promise.resolve(null));
+  addMicrophone = vi.fn(() => Promise.resolve());
   botTrack = vi.fn(() => null);
 
   constructor(readonly options: CallOptions) {}
@@ -73,7 +78,7 @@ describe("useVoiceSession", () => {
 
   it("starts a call with the chosen agent and microphone", () => {
     const session = setUp();
-    act(() => session.current.start("sales", "mic-1"));
+    act(() => session.current.start({ ...SALES, microphoneId: "mic-1" }));
     expect(call().agent).toBe("sales");
     expect(call().options.microphoneId).toBe("mic-1");
     expect(session.current.state.voiceState).toBe("connecting");
@@ -82,15 +87,15 @@ describe("useVoiceSession", () => {
   it("starts one call, however often it is asked to", () => {
     const session = setUp();
     act(() => {
-      session.current.start("sales", null);
-      session.current.start("sales", null);
+      session.current.start(SALES);
+      session.current.start(SALES);
     });
     expect(calls).toHaveLength(1);
   });
 
   it("tells that the browser is asking for the microphone", () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     emit(RTVIEvent.TransportStateChanged, "initializing");
     expect(session.current.state.askingForMicrophone).toBe(true);
     emit(RTVIEvent.TransportStateChanged, "initialized");
@@ -99,7 +104,7 @@ describe("useVoiceSession", () => {
 
   it("follows the voice state that the server publishes", () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     connect();
     emit(RTVIEvent.ServerMessage, { type: "voice-state", state: "thinking" });
     expect(session.current.state.voiceState).toBe("thinking");
@@ -107,7 +112,7 @@ describe("useVoiceSession", () => {
 
   it("keeps what the server tells of the wait for an answer", () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     connect();
     emit(RTVIEvent.ServerMessage, {
       type: "turn-latency",
@@ -132,7 +137,7 @@ describe("useVoiceSession", () => {
 
   it("marks a reply that was interrupted", () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     connect();
     emit(RTVIEvent.BotOutput, {
       text: "Hello there, my friend.",
@@ -147,7 +152,7 @@ describe("useVoiceSession", () => {
 
   it("ends the call and releases it", async () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     connect();
     await act(() => {
       session.current.end();
@@ -160,7 +165,7 @@ describe("useVoiceSession", () => {
 
   it("tells when the bot has hung up", () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     connect();
     emit(RTVIEvent.TransportStateChanged, "disconnecting");
     emit(RTVIEvent.TransportStateChanged, "disconnected");
@@ -169,20 +174,20 @@ describe("useVoiceSession", () => {
 
   it("tells that the server is full, and can be started again", async () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     await act(async () => {
       call().opened.reject(new StartBotError("Full.", 429));
       await Promise.resolve();
     });
     expect(session.current.state.error).toEqual({ kind: "server-busy", detail: "Full." });
     expect(call().close).toHaveBeenCalledOnce();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     expect(calls).toHaveLength(2);
   });
 
   it("tells a lost connection from one that could not be made", () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     emit(RTVIEvent.TransportStateChanged, "error");
     expect(session.current.state.error).toBeNull();
     connect();
@@ -193,7 +198,7 @@ describe("useVoiceSession", () => {
   it("comes back to a call whose connection was lost, with what was said", async () => {
     vi.useFakeTimers();
     const session = setUp();
-    act(() => session.current.start("sales", "mic-1"));
+    act(() => session.current.start({ ...SALES, microphoneId: "mic-1" }));
     connect();
     act(() => session.current.setMuted(true));
     emit(RTVIEvent.UserTranscript, { text: "Hello.", final: true });
@@ -220,14 +225,14 @@ describe("useVoiceSession", () => {
 
   it("gives up a session that is over, and one that another connection has", async () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     connect();
     call().canComeBack.mockReturnValue(false);
     emit(RTVIEvent.TransportStateChanged, "error");
     expect(session.current.state.error).toEqual({ kind: "session-taken" });
 
     vi.useFakeTimers();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     connect();
     emit(RTVIEvent.TransportStateChanged, "error");
     await act(() => vi.advanceTimersByTimeAsync(0));
@@ -242,7 +247,7 @@ describe("useVoiceSession", () => {
     vi.useFakeTimers();
     const session = setUp();
     for (const isPatient of [true, false]) {
-      act(() => session.current.start("sales", null));
+      act(() => session.current.start(SALES));
       connect();
       emit(RTVIEvent.TransportStateChanged, "error");
       const until = Date.now() + 320_000;
@@ -269,7 +274,7 @@ describe("useVoiceSession", () => {
 
   it("goes on after an error of the bot that is not fatal, and ends after one that is", () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     connect();
     emit(RTVIEvent.Error, { data: { error: "Slow.", fatal: false } });
     expect(session.current.state.notice).toEqual({ kind: "bot-problem", detail: "Slow." });
@@ -280,21 +285,55 @@ describe("useVoiceSession", () => {
 
   it("mutes the microphone", () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     act(() => session.current.setMuted(true));
     expect(call().fake.enableMic).toHaveBeenCalledWith(false);
     expect(session.current.state.muted).toBe(true);
   });
 
+  it("is held in writing without a microphone, and by voice when there is one", async () => {
+    const session = setUp();
+    act(() => session.current.start({ ...SALES, writing: true }));
+    connect();
+    expect(call().options).toMatchObject({ withMicrophone: false, muted: true });
+    act(() => session.current.write("Hello."));
+    const silently = { run_immediately: true, audio_response: false };
+    expect(call().fake.sendText).toHaveBeenCalledWith("Hello.", silently);
+    expect(session.current.state.transcript).toMatchObject([{ role: "user", text: "Hello." }]);
+
+    call().addMicrophone.mockRejectedValueOnce(new MicrophoneError("denied"));
+    await act(async () => {
+      session.current.setWriting(false);
+      await Promise.resolve();
+    });
+    expect(session.current.state).toMatchObject({
+      writing: true,
+      askingForMicrophone: false,
+      notice: { kind: "microphone-denied" },
+    });
+
+    await act(async () => {
+      session.current.setWriting(false);
+      await Promise.resolve();
+    });
+    expect(session.current.state.writing).toBe(false);
+    expect(call().fake.enableMic).toHaveBeenLastCalledWith(true);
+    act(() => session.current.write("Hello."));
+    const aloud = { run_immediately: true, audio_response: true };
+    expect(call().fake.sendText).toHaveBeenLastCalledWith("Hello.", aloud);
+    act(() => session.current.setWriting(true));
+    expect(call().fake.enableMic).toHaveBeenLastCalledWith(false);
+  });
+
   it("ignores a call that is over", async () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     const first = call();
     await act(() => {
       session.current.end();
       return Promise.resolve();
     });
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     act(
       () =>
         void first.fake.emit(RTVIEvent.ServerMessage, { type: "voice-state", state: "speaking" }),
@@ -308,7 +347,7 @@ describe("useVoiceSession", () => {
 
   it("leaves without hanging up when the page goes, since it may be loaded again", () => {
     const session = setUp();
-    act(() => session.current.start("sales", null));
+    act(() => session.current.start(SALES));
     window.dispatchEvent(new Event("pagehide"));
     expect(call().leave).toHaveBeenCalled();
     expect(call().close).not.toHaveBeenCalled();

@@ -5,7 +5,8 @@ import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { createCall as createRealCall } from "./call";
 import type { Call, CallOptions, VoiceClient } from "./call";
 import { isPassing, pauseMs } from "./comeBack";
-import { toSessionError } from "./errors";
+import { classifyMicrophoneError } from "../media/microphone";
+import { MICROPHONE_KINDS, toSessionError } from "./errors";
 import { judge, readStats } from "./quality";
 import type { LineStats } from "./quality";
 import { initialState, reduce } from "./reducer";
@@ -25,14 +26,29 @@ const TICK_MS = 120;
 const NETWORK_CHECK_MS = 1000;
 const QUALITY_MS = 2000;
 
+/** What a call is placed with, and placed again. */
+export interface Wanted {
+  agent: string;
+  /** The microphone to begin with; null for the browser's default. */
+  microphoneId: string | null;
+  /** What lets into the service; null where nothing is needed. */
+  key: string | null;
+  /** Whether the user begins by writing. */
+  writing: boolean;
+}
+
 export interface VoiceSession {
   state: SessionState;
   /** The client of the call that is up or being set up. */
   client: VoiceClient | null;
   /** What the bot says, while the connection is up. */
   botTrack: MediaStreamTrack | null;
-  start: (agent: string, microphoneId: string | null, key?: string | null) => void;
+  start: (wanted: Wanted) => void;
   end: () => void;
+  /** Say something in writing. */
+  write: (text: string) => void;
+  /** Go on in writing, or by voice, for which the microphone may have to be asked for. */
+  setWriting: (writing: boolean) => void;
   setMuted: (muted: boolean) => void;
   setNotice: (notice: SessionNotice | null) => void;
   dismissError: () => void;
@@ -40,12 +56,6 @@ export interface VoiceSession {
 
 export type CreateCall = (options: CallOptions) => Call;
 
-/** What a call is placed with, and placed again. */
-interface Wanted {
-  agent: string;
-  microphoneId: string | null;
-  key: string | null;
-}
 
 /** A connection that was lost: when, and how often it was tried to come back since. */
 interface Loss {
@@ -60,13 +70,15 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
   const current = useRef<Call | null>(null);
   const callOffPause = useRef<() => void>(() => undefined);
   const muted = useRef(false);
+  const writing = useRef(false);
 
   const place = useCallback(
     function place(wanted: Wanted, loss: Loss | null): void {
       const call = createCall({
         microphoneId: wanted.microphoneId,
         key: wanted.key,
-        muted: muted.current,
+        withMicrophone: !writing.current,
+        muted: muted.current || writing.current,
         onMicrophoneLost: () => send({ type: "notice", notice: { kind: "microphone-lost" } }),
       });
       let over = false;
@@ -115,11 +127,12 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
   );
 
   const start = useCallback(
-    (agent: string, microphoneId: string | null, key: string | null = null) => {
+    (wanted: Wanted) => {
       if (current.current) return;
       muted.current = false;
-      dispatch({ type: "start" });
-      place({ agent, microphoneId, key }, null);
+      writing.current = wanted.writing;
+      dispatch({ type: "start", writing: wanted.writing });
+      place(wanted, null);
     },
     [place],
   );
@@ -138,6 +151,38 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
     muted.current = wanted;
     current.current?.client.enableMic(!wanted);
     dispatch({ type: "muted", muted: wanted });
+  }, []);
+
+  const write = useCallback((text: string) => {
+    const call = current.current;
+    if (!call) return;
+    dispatch({ type: "user-wrote", text, at: Date.now() });
+    void call.client.sendText(text, { run_immediately: true, audio_response: !writing.current });
+  }, []);
+
+  const setWriting = useCallback((wanted: boolean) => {
+    const call = current.current;
+    if (!call) return;
+    const go = (): void => {
+      writing.current = wanted;
+      call.client.enableMic(!wanted && !muted.current);
+      dispatch({ type: "writing", writing: wanted });
+    };
+    if (wanted) {
+      go();
+      return;
+    }
+    dispatch({ type: "asking-for-microphone", asking: true });
+    call
+      .addMicrophone()
+      .then(() => {
+        if (current.current === call) go();
+      })
+      .catch((error: unknown) => {
+        const { problem } = classifyMicrophoneError(error);
+        dispatch({ type: "notice", notice: { kind: MICROPHONE_KINDS[problem] } });
+      })
+      .finally(() => dispatch({ type: "asking-for-microphone", asking: false }));
   }, []);
 
   const setNotice = useCallback((notice: SessionNotice | null) => {
@@ -192,7 +237,18 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
     };
   }, [connected]);
 
-  return { state, client, botTrack, start, end, setMuted, setNotice, dismissError };
+  return {
+    state,
+    client,
+    botTrack,
+    start,
+    end,
+    write,
+    setWriting,
+    setMuted,
+    setNotice,
+    dismissError,
+  };
 }
 
 /** Go on after a pause, or as soon as there is a network again; returns what calls it off. */

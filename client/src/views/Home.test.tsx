@@ -43,12 +43,15 @@ function startButton(): HTMLButtonElement {
 beforeEach(() => vi.clearAllMocks());
 
 describe("the home page", () => {
-  it("has one way on, and says that the microphone will be asked for", () => {
+  it("has one way on, says that the microphone will be asked for, and how to do without", () => {
     show();
-    expect(screen.getAllByRole("button")).toEqual([startButton()]);
+    const write = screen.getByRole("button", { name: "Write instead" });
+    expect(screen.getAllByRole("button")).toEqual([startButton(), write]);
     expect(screen.getByText("Your browser will ask for the microphone.")).toBeTruthy();
     fireEvent.click(startButton());
-    expect(callbacks.onStart).toHaveBeenCalledOnce();
+    expect(callbacks.onStart).toHaveBeenLastCalledWith(false);
+    fireEvent.click(write);
+    expect(callbacks.onStart).toHaveBeenLastCalledWith(true);
   });
 
   it("offers the server's agents", () => {

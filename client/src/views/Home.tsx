@@ -17,7 +17,8 @@ export interface HomeProps {
   /** What the bot of the last call is called. */
   agentLabel: string;
   onSelect: (name: string) => void;
-  onStart: () => void;
+  /** Begin by voice, or in writing. */
+  onStart: (writing: boolean) => void;
   /** The user has given a key, with which to start. */
   onKey: (key: string) => void;
   onReloadAgents: () => void;
@@ -65,12 +66,22 @@ export function Home(props: HomeProps) {
             type="button"
             className="button button--primary"
             disabled={selected === null}
-            onClick={props.onStart}
+            onClick={() => props.onStart(false)}
           >
             <MicIcon />
             Start conversation
           </button>
-          <p className="home__hint">Your browser will ask for the microphone.</p>
+          <p className="home__hint">
+            Your browser will ask for the microphone.{" "}
+            <button
+              type="button"
+              className="link"
+              disabled={selected === null}
+              onClick={() => props.onStart(true)}
+            >
+              Write instead
+            </button>
+          </p>
         </div>
       </div>
     </main>
@@ -90,7 +101,7 @@ function Problems(props: HomeProps) {
         {asksForKey(session.error) ? (
           <KeyForm action={problem.action} onKey={onKey} />
         ) : (
-          <button type="button" className="button" onClick={onStart}>
+          <button type="button" className="button" onClick={() => onStart(session.writing)}>
             {problem.action}
           </button>
         )}

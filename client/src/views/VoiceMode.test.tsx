@@ -20,6 +20,7 @@ const props = {
   sound: { volume: 1, silent: false },
   onSound: vi.fn(),
   onMute: vi.fn(),
+  onWrite: vi.fn(),
   onEnd: vi.fn(),
   onDismissNotice: vi.fn(),
   onUnblockSound: vi.fn(),

@@ -1,18 +1,18 @@
 import { useEffect, useRef, useState } from "react";
+import { CallTimer } from "../components/CallTimer";
 import { ConnectionSign } from "../components/ConnectionSign";
 import { Controls } from "../components/Controls";
 import type { Panel } from "../components/Controls";
-import { ErrorCard } from "../components/ErrorCard";
 import { Grille } from "../components/Grille";
+import { Notice } from "../components/Notice";
 import { ResponseTimes } from "../components/ResponseTimes";
 import { SoundSettings } from "../components/SoundSettings";
 import type { DeviceChoice } from "../components/SoundSettings";
 import { Transcript } from "../components/Transcript";
 import { MicOffIcon } from "../components/icons";
-import { describeNotice } from "../components/problems";
 import type { SoundPreferences } from "../media/preferences";
-import { COMING_BACK_LABEL, STATE_LABELS, formatDuration } from "../session/labels";
-import type { SessionNotice, SessionState } from "../session/types";
+import { COMING_BACK_LABEL, STATE_LABELS } from "../session/labels";
+import type { SessionState } from "../session/types";
 
 export interface VoiceModeProps {
   state: SessionState;
@@ -24,6 +24,8 @@ export interface VoiceModeProps {
   sound: SoundPreferences;
   onSound: (sound: SoundPreferences) => void;
   onMute: (muted: boolean) => void;
+  /** Go on in writing. */
+  onWrite: () => void;
   onEnd: () => void;
   onDismissNotice: () => void;
   onUnblockSound: () => void;
@@ -94,6 +96,7 @@ export function VoiceMode(props: VoiceModeProps) {
           ending={state.voiceState === "disconnecting"}
           panel={panel}
           onMute={props.onMute}
+          onWrite={props.onWrite}
           onEnd={props.onEnd}
           onPanel={setPanel}
         />
@@ -130,41 +133,4 @@ function Hint({ state }: { state: SessionState }) {
     );
   }
   return <p className="voice__hint" aria-hidden="true" />;
-}
-
-interface NoticeProps {
-  notice: SessionNotice;
-  onDismiss: () => void;
-  onUnblockSound: () => void;
-}
-
-function Notice({ notice, onDismiss, onUnblockSound }: NoticeProps) {
-  return (
-    <ErrorCard {...describeNotice(notice)} detail={notice.detail}>
-      {notice.kind === "sound-blocked" && (
-        <button type="button" className="button" onClick={onUnblockSound}>
-          Turn on sound
-        </button>
-      )}
-      <button type="button" className="button button--plain" onClick={onDismiss}>
-        Dismiss
-      </button>
-    </ErrorCard>
-  );
-}
-
-function CallTimer({ startedAt }: { startedAt: number | null }) {
-  const [now, setNow] = useState(() => Date.now());
-
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 1000);
-    return () => clearInterval(timer);
-  }, []);
-
-  if (startedAt === null) return null;
-  return (
-    <span className="voice__timer" role="timer" aria-label="Call time">
-      {formatDuration(now - startedAt)}
-    </span>
-  );
 }
