@@ -117,6 +117,14 @@ class Bot:
             return "chained"
         return self.mode or settings.voice.realtime.mode
 
+    def modes_in(self, settings: Settings) -> list[Mode]:
+        """Return how a conversation can be held, the usual way first."""
+        usual = self.mode_in(settings)
+        if self.specialists or self.remote or not settings.usable("realtime"):
+            return ["chained"]
+        other: Mode = "chained" if usual == "speech_to_speech" else "speech_to_speech"
+        return [usual, other]
+
     def speed_in(self, settings: Settings) -> float:
         """Return how fast it speaks where these settings are in force; 1 is its voice's own."""
         profile = settings.voice.voice_profiles.get(self.voice_profile)

@@ -4,6 +4,7 @@ import { LiveCall } from "./components/LiveCall";
 import { loadPreferences, savePreferences } from "./media/preferences";
 import { humanize } from "./session/labels";
 import { forgetSession, keptSession, wasReloaded } from "./session/kept";
+import type { Agent, Mode } from "./session/types";
 import { useAgents } from "./session/useAgents";
 import { useVoiceSession } from "./session/useVoiceSession";
 import { Home } from "./views/Home";
@@ -24,12 +25,14 @@ export function App() {
       ? preferences.agent
       : null;
   const selected = wanted ?? (agents.status === "ready" ? agents.default : null);
+  const modes = agents.status === "ready" ? modesOf(agents.agents, selected) : [];
+  const mode = modes.find((one) => one === preferences.mode) ?? modes[0] ?? null;
   const [lastAgent, setLastAgent] = useState(kept?.agent ?? "agent");
 
   const startSelected = (writing: boolean, key = preferences.key): void => {
     if (selected === null) return;
     setLastAgent(selected);
-    start({ agent: selected, microphoneId: preferences.microphoneId, key, writing });
+    start({ ...preferences, agent: selected, mode, key, writing });
   };
 
   useEffect(() => {
@@ -55,9 +58,12 @@ export function App() {
     <Home
       agents={agents}
       selected={selected}
+      modes={modes}
+      mode={mode}
       session={state}
       agentLabel={humanize(lastAgent)}
       onSelect={(agent) => setPreferences({ ...preferences, agent })}
+      onMode={(wanted) => setPreferences({ ...preferences, mode: wanted })}
       onStart={startSelected}
       onKey={(key) => {
         setPreferences({ ...preferences, key });
@@ -67,4 +73,8 @@ export function App() {
       onDismissError={session.dismissError}
     />
   );
+}
+
+function modesOf(agents: Agent[], name: string | null): Mode[] {
+  return agents.find((agent) => agent.name === name)?.modes ?? [];
 }

@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 
+from bots.config import Mode
 from bots.errors import DatabaseUnavailable
 from bots.registry import load_bot
 from runner.api.deps import Caller, Records, Sessions
@@ -48,10 +49,15 @@ class Draining(BaseModel):
 
 
 class Agent(BaseModel):
-    """A bot that can be called."""
+    """A bot that can be called.
+
+    Attributes:
+        modes: How it can be talked with, the usual way first.
+    """
 
     name: str
     description: str
+    modes: list[Mode]
 
 
 class Agents(BaseModel):
@@ -110,10 +116,11 @@ async def metrics(request: Request) -> Response:
 async def agents(request: Request) -> Agents:
     """List the bots."""
     settings = request.app.state.resources.settings
+    bots = {name: load_bot(name, settings) for name in settings.bots}
     return Agents(
         agents=[
-            Agent(name=name, description=load_bot(name, settings).description)
-            for name in settings.bots
+            Agent(name=name, description=bot.description, modes=bot.modes_in(settings))
+            for name, bot in bots.items()
         ],
         default=settings.default_bot,
     )

@@ -104,6 +104,17 @@ async def test_the_bots_are_listed(http: httpx.AsyncClient) -> None:
     assert listed["default"] == "receptionist"
     assert listed["agents"][0]["name"] == "receptionist"
     assert listed["agents"][0]["description"]
+    assert all(agent["modes"] == ["chained"] for agent in listed["agents"])
+
+
+async def test_who_can_speak_by_one_service_is_listed_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    async with service() as http:
+        agents = (await http.get("/agents")).json()["agents"]
+    modes = {agent["name"]: agent["modes"] for agent in agents}
+    assert modes["receptionist"] == ["chained", "speech_to_speech"]
+    assert modes["realtime"] == ["speech_to_speech", "chained"]
+    assert modes["smart_router"] == ["chained"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 /** What the user chose, kept for as long as the browser's tab. */
+import { MODES } from "../session/types";
+import type { Mode } from "../session/types";
 
 export interface SoundPreferences {
   /** 0..1 */
@@ -9,6 +11,8 @@ export interface SoundPreferences {
 
 export interface Preferences {
   agent: string | null;
+  /** How agents that can be talked with in several ways are; null for their usual one. */
+  mode: Mode | null;
   microphoneId: string | null;
   /** What lets into the service; null where nothing was asked for. */
   key: string | null;
@@ -21,6 +25,7 @@ const KEY = "parlante";
 
 export const DEFAULT_PREFERENCES: Preferences = {
   agent: null,
+  mode: null,
   microphoneId: null,
   key: null,
   sound: { volume: 1, silent: false },
@@ -34,6 +39,7 @@ export function loadPreferences(): Preferences {
     const volume = stored.sound?.volume ?? 1;
     return {
       agent: typeof stored.agent === "string" ? stored.agent : null,
+      mode: MODES.find((mode) => mode === stored.mode) ?? null,
       microphoneId: typeof stored.microphoneId === "string" ? stored.microphoneId : null,
       key: typeof stored.key === "string" ? stored.key : null,
       sound: {

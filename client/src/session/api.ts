@@ -1,5 +1,6 @@
 /** The runner's own HTTP API, next to what client-js calls. */
-import type { Agent } from "./types";
+import { MODES } from "./types";
+import type { Agent, Mode } from "./types";
 
 /** Absolute address of a path of the server that served this page. */
 export function serverUrl(path: string): string {
@@ -11,10 +12,16 @@ export interface AgentList {
   default: string | null;
 }
 
-function isAgent(value: unknown): value is { name: string; description?: unknown } {
+function isAgent(
+  value: unknown,
+): value is { name: string; description?: unknown; modes?: unknown } {
   return typeof value === "object" && value !== null && "name" in value
     ? typeof value.name === "string"
     : false;
+}
+
+function isMode(value: unknown): value is Mode {
+  return MODES.some((mode) => mode === value);
 }
 
 /** Check what the server sent; what is not an agent is left out. */
@@ -23,6 +30,7 @@ export function parseAgents(body: unknown): AgentList {
   const list = (Array.isArray(agents) ? agents : []).filter(isAgent).map((agent) => ({
     name: agent.name,
     description: typeof agent.description === "string" ? agent.description : "",
+    modes: (Array.isArray(agent.modes) ? agent.modes : []).filter(isMode),
   }));
   const known = list.some((agent) => agent.name === preferred);
   return { agents: list, default: known ? (preferred as string) : (list[0]?.name ?? null) };

@@ -9,6 +9,7 @@ import { chooseWay } from "../media/way";
 import type { Way } from "../media/way";
 import { serverUrl } from "./api";
 import { BotSilentError } from "./errors";
+import type { Mode } from "./types";
 import { forgetSession, keepSession, keptSession } from "./kept";
 
 // What goes wrong is told on the page.
@@ -57,7 +58,7 @@ export interface Call {
    *
    * @throws MicrophoneError, StartBotError, TransportStartError, BotSilentError
    */
-  open(agent: string): Promise<void>;
+  open(agent: string, mode: Mode | null): Promise<void>;
   /**
    * Ask for a microphone in a call that began without one.
    *
@@ -125,7 +126,7 @@ export function createCall({ key, muted, ...options }: CallOptions): Call {
   return {
     client,
 
-    async open(agent) {
+    async open(agent, mode) {
       await client.initDevices();
       if (hungUp()) return;
       const kept = keptSession();
@@ -140,7 +141,7 @@ export function createCall({ key, muted, ...options }: CallOptions): Call {
           await client.startBot({
             endpoint: serverUrl("start"),
             ...(key !== null && { headers: new Headers({ "X-API-Key": key }) }),
-            requestData: { transport: way, body: { bot: agent } },
+            requestData: { transport: way, body: { bot: agent, ...(mode && { mode }) } },
             timeout: START_TIMEOUT_MS,
           }),
         );

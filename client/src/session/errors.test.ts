@@ -47,15 +47,19 @@ describe("an error", () => {
 
 describe("the list of agents", () => {
   it("is taken as the server sends it", () => {
-    const body = { agents: [{ name: "sales", description: "Sells." }], default: "sales" };
+    const body = {
+      agents: [{ name: "sales", description: "Sells.", modes: ["chained"] }],
+      default: "sales",
+    };
     expect(parseAgents(body)).toEqual(body);
   });
 
   it("begins with the first agent when the default is unknown", () => {
-    expect(parseAgents({ agents: [{ name: "a" }, { name: "b" }], default: "c" })).toEqual({
+    const sent = [{ name: "a", modes: ["chained", "telepathy"] }, { name: "b", modes: 7 }];
+    expect(parseAgents({ agents: sent, default: "c" })).toEqual({
       agents: [
-        { name: "a", description: "" },
-        { name: "b", description: "" },
+        { name: "a", description: "", modes: ["chained"] },
+        { name: "b", description: "", modes: [] },
       ],
       default: "a",
     });

@@ -14,9 +14,16 @@ export const VOICE_STATES = [
 
 export type VoiceState = (typeof VOICE_STATES)[number];
 
+/** Speech is written down, answered and read out; or one model hears and speaks. */
+export const MODES = ["chained", "speech_to_speech"] as const;
+
+export type Mode = (typeof MODES)[number];
+
 export interface Agent {
   name: string;
   description: string;
+  /** How it can be talked with, the usual way first. */
+  modes: Mode[];
 }
 
 /** Why a call could not start, or why it ended early. */

@@ -14,7 +14,7 @@ function deferred() {
   return { promise, reject };
 }
 
-const SALES = { agent: "sales", microphoneId: null, key: null, writing: false };
+const SALES = { agent: "sales", mode: null, microphoneId: null, key: null, writing: false };
 
 class FakeClient extends EventEmitter {
   onUnknownMessage: ((message: RTVIMessage) => void) | null = null;
@@ -27,6 +27,7 @@ class FakeCall implements Call {
   readonly client = this.fake as unknown as VoiceClient;
   opened = deferred();
   agent: string | null = null;
+  mode: string | null = null;
   close = vi.fn(() => Promise.resolve());
   leave = vi.fn(() => Promise.resolve());
   isUnstable = vi.fn(() => false);
@@ -37,8 +38,9 @@ class FakeCall implements Call {
 
   constructor(readonly options: CallOptions) {}
 
-  open(agent: string): Promise<void> {
+  open(agent: string, mode: string | null): Promise<void> {
     this.agent = agent;
+    this.mode = mode;
     return this.opened.promise;
   }
 }
@@ -76,10 +78,12 @@ describe("useVoiceSession", () => {
 
   afterEach(() => vi.useRealTimers());
 
-  it("starts a call with the chosen agent and microphone", () => {
+  it("starts a call with the chosen agent, mode and microphone", () => {
     const session = setUp();
-    act(() => session.current.start({ ...SALES, microphoneId: "mic-1" }));
+    const mode = "speech_to_speech";
+    act(() => session.current.start({ ...SALES, mode, microphoneId: "mic-1" }));
     expect(call().agent).toBe("sales");
+    expect(call().mode).toBe(mode);
     expect(call().options.microphoneId).toBe("mic-1");
     expect(session.current.state.voiceState).toBe("connecting");
   });

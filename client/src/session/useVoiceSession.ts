@@ -13,6 +13,7 @@ import { initialState, reduce } from "./reducer";
 import { VOICE_STATES } from "./types";
 import type {
   BotOutput,
+  Mode,
   SessionError,
   SessionEvent,
   SessionNotice,
@@ -29,6 +30,8 @@ const QUALITY_MS = 2000;
 /** What a call is placed with, and placed again. */
 export interface Wanted {
   agent: string;
+  /** How it is talked with; null for its usual way. */
+  mode: Mode | null;
   /** The microphone to begin with; null for the browser's default. */
   microphoneId: string | null;
   /** What lets into the service; null where nothing is needed. */
@@ -119,7 +122,7 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
         if (call.canComeBack()) fail({ kind: "connection-lost" }, { at: Date.now(), tries: 0 });
         else fail({ kind: "session-taken" }, null);
       });
-      call.open(wanted.agent).catch((error: unknown) => {
+      call.open(wanted.agent, wanted.mode).catch((error: unknown) => {
         fail(toSessionError(error, wanted.key), loss);
       });
     },

@@ -8,6 +8,7 @@ import type { HomeProps } from "./Home";
 
 const callbacks = {
   onSelect: vi.fn(),
+  onMode: vi.fn(),
   onStart: vi.fn(),
   onKey: vi.fn(),
   onReloadAgents: vi.fn(),
@@ -17,8 +18,8 @@ const callbacks = {
 const ready: HomeProps["agents"] = {
   status: "ready",
   agents: [
-    { name: "receptionist", description: "Books appointments." },
-    { name: "call_center", description: "" },
+    { name: "receptionist", description: "Books appointments.", modes: ["chained"] },
+    { name: "call_center", description: "", modes: ["chained"] },
   ],
   default: "receptionist",
 };
@@ -28,6 +29,8 @@ function show(change: Partial<HomeProps> = {}, session: Partial<SessionState> = 
     <Home
       agents={ready}
       selected="receptionist"
+      modes={["chained"]}
+      mode="chained"
       agentLabel="Receptionist"
       session={{ ...initialState, ...session }}
       {...callbacks}
@@ -52,6 +55,18 @@ describe("the home page", () => {
     expect(callbacks.onStart).toHaveBeenLastCalledWith(false);
     fireEvent.click(write);
     expect(callbacks.onStart).toHaveBeenLastCalledWith(true);
+  });
+
+  it("offers the ways to talk with the agent, where there are several", () => {
+    const { unmount } = show();
+    expect(screen.queryByRole("radio", { name: "Speech to speech" })).toBeNull();
+    unmount();
+    show({ modes: ["chained", "speech_to_speech"], mode: "speech_to_speech" });
+    const steps = screen.getByRole<HTMLInputElement>("radio", { name: "Step by step" });
+    expect(steps.checked).toBe(false);
+    expect(screen.getByText("one model hears you and speaks")).toBeTruthy();
+    fireEvent.click(steps);
+    expect(callbacks.onMode).toHaveBeenCalledWith("chained");
   });
 
   it("offers the server's agents", () => {

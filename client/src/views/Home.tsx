@@ -3,20 +3,25 @@ import { AgentPicker } from "../components/AgentPicker";
 import { ErrorCard } from "../components/ErrorCard";
 import { Grille } from "../components/Grille";
 import { KeyForm } from "../components/KeyForm";
+import { ModePicker } from "../components/ModePicker";
 import { Transcript } from "../components/Transcript";
 import { MicIcon } from "../components/icons";
 import { describeError } from "../components/problems";
 import type { AgentsState } from "../session/useAgents";
 import { STATE_LABELS, formatDuration } from "../session/labels";
-import type { SessionError, SessionState } from "../session/types";
+import type { Mode, SessionError, SessionState } from "../session/types";
 
 export interface HomeProps {
   agents: AgentsState;
   selected: string | null;
+  /** How the selected agent can be talked with, and how it is to be. */
+  modes: Mode[];
+  mode: Mode | null;
   session: SessionState;
   /** What the bot of the last call is called. */
   agentLabel: string;
   onSelect: (name: string) => void;
+  onMode: (mode: Mode) => void;
   /** Begin by voice, or in writing. */
   onStart: (writing: boolean) => void;
   /** The user has given a key, with which to start. */
@@ -57,6 +62,9 @@ export function Home(props: HomeProps) {
 
         {agents.status === "ready" && (
           <AgentPicker agents={agents.agents} selected={selected} onSelect={props.onSelect} />
+        )}
+        {props.mode && (
+          <ModePicker modes={props.modes} selected={props.mode} onSelect={props.onMode} />
         )}
         {agents.status === "loading" && <p className="home__loading">Looking for agents…</p>}
 
