@@ -59,16 +59,34 @@ export interface Segment {
   timed: boolean;
 }
 
+/** What the server tells of a tool that the bot uses; names as in its own transcripts. */
+export interface ToolCall {
+  callId: string;
+  outcome: ToolOutcome;
+  /** What it was given, and what it returned; where the server tells. */
+  arguments?: unknown;
+  result?: unknown;
+}
+
+export type ToolOutcome = "running" | "completed" | "failed" | "timed_out" | "cancelled";
+
 export interface TranscriptEntry {
-  id: string;
+  /** Its number in the call. */
+  sequence: number;
   role: "user" | "bot" | "tool";
   /** What was said; for the bot, only what has sounded. For a tool, its name. */
   text: string;
   final: boolean;
-  /** The bot was cut off, or the tool was cancelled. */
+  /** The bot was cut off. */
   interrupted: boolean;
   /** When it began, in ms. */
   at: number;
+  /** When it was over, in ms; null while it goes on. */
+  endedAt: number | null;
+  /** What the bot would have gone on to say when it was cut off. */
+  unheard?: string;
+  /** For a tool. */
+  tool?: ToolCall;
   /** For the bot: what it says, including what has not sounded yet. */
   segments?: Segment[];
   /** For the user: the words that the server will not change any more. */
@@ -87,6 +105,8 @@ export interface TurnLatency {
 }
 
 export interface SessionState {
+  /** The name of the bot that was called last. */
+  agent: string | null;
   voiceState: VoiceState;
   /** The server publishes the voice state; until it does, it is derived from other events. */
   serverLed: boolean;
@@ -102,6 +122,8 @@ export interface SessionState {
   speechRate: number;
   /** Of the last answers, oldest first. */
   latencies: TurnLatency[];
+  /** When the user began to say what is not transcribed yet, in ms. */
+  userStartedAt: number | null;
   /** When the bot last fell silent, in ms. */
   botStoppedAt: number | null;
   error: SessionError | null;
@@ -110,8 +132,6 @@ export interface SessionState {
   endedAt: number | null;
   /** Who ended the last call. */
   endedBy: "user" | "bot" | "error" | null;
-  /** Counts entries, so that each has an id of its own. */
-  entryCount: number;
 }
 
 /** `bot-output` as the reducer needs it. */
@@ -126,7 +146,7 @@ export interface BotOutput {
 
 /** Everything that can happen to a session. Times are in ms and come from outside. */
 export type SessionEvent =
-  | { type: "start"; at: number }
+  | { type: "start"; agent: string; at: number }
   | { type: "asking-for-microphone"; asking: boolean }
   | { type: "connected" }
   | { type: "bot-ready"; at: number }
@@ -139,8 +159,8 @@ export type SessionEvent =
   | { type: "bot-started"; at: number }
   | { type: "bot-stopped"; at: number }
   | { type: "bot-interrupted"; at: number }
-  | { type: "tool-started"; callId: string; name: string | undefined; at: number }
-  | { type: "tool-stopped"; callId: string; cancelled: boolean }
+  | { type: "tool-started"; callId: string; name: string; arguments?: unknown; at: number }
+  | { type: "tool-stopped"; callId: string; outcome: ToolOutcome; result?: unknown; at: number }
   | { type: "turn-latency"; latency: TurnLatency }
   | { type: "tick"; at: number }
   | { type: "muted"; muted: boolean }

@@ -6,6 +6,7 @@ import { createCall as createRealCall } from "./call";
 import type { Call, CallOptions, VoiceClient } from "./call";
 import { toSessionError } from "./errors";
 import { initialState, reduce } from "./reducer";
+import { isEstimated } from "./transcript";
 import { VOICE_STATES } from "./types";
 import type {
   BotOutput,
@@ -56,7 +57,7 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
       current.current = call;
       setClient(call.client);
       setBotTrack(null);
-      dispatch({ type: "start", at: Date.now() });
+      dispatch({ type: "start", agent, at: Date.now() });
 
       /** Forget the call, unless that has happened, and then say why. */
       const finish = (event: SessionEvent): void => {
@@ -113,7 +114,6 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
   const { connected } = state;
   useEffect(() => {
     if (!connected) return;
-    const tick = setInterval(() => dispatch({ type: "tick", at: Date.now() }), TICK_MS);
     const look = (): void => {
       setBotTrack(current.current?.botTrack() ?? null);
       dispatch({ type: "unstable", unstable: current.current?.isUnstable() ?? false });
@@ -121,11 +121,17 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
     const first = setTimeout(look);
     const network = setInterval(look, NETWORK_CHECK_MS);
     return () => {
-      clearInterval(tick);
       clearTimeout(first);
       clearInterval(network);
     };
   }, [connected]);
+
+  const ticks = connected && isEstimated(state.transcript);
+  useEffect(() => {
+    if (!ticks) return;
+    const tick = setInterval(() => dispatch({ type: "tick", at: Date.now() }), TICK_MS);
+    return () => clearInterval(tick);
+  }, [ticks]);
 
   return { state, client, botTrack, start, end, setMuted, setNotice, dismissError };
 }
@@ -178,6 +184,8 @@ function bind(
     if (state) send({ type: "voice-state", state, at: now() });
     const latency = toTurnLatency(data);
     if (latency) send({ type: "turn-latency", latency });
+    const failure = toToolFailure(data);
+    if (failure) send({ type: "tool-stopped", ...failure, at: now() });
   });
 
   client.onUnknownMessage = (message: RTVIMessage) => {
@@ -198,10 +206,22 @@ function bind(
     if (output) send({ type: "bot-output", output, at: now() });
   });
   client.on(RTVIEvent.LLMFunctionCallInProgress, (data) =>
-    send({ type: "tool-started", callId: data.tool_call_id, name: data.function_name, at: now() }),
+    send({
+      type: "tool-started",
+      callId: data.tool_call_id,
+      name: data.function_name ?? "",
+      ...(data.arguments && { arguments: data.arguments }),
+      at: now(),
+    }),
   );
   client.on(RTVIEvent.LLMFunctionCallStopped, (data) =>
-    send({ type: "tool-stopped", callId: data.tool_call_id, cancelled: data.cancelled }),
+    send({
+      type: "tool-stopped",
+      callId: data.tool_call_id,
+      outcome: data.cancelled ? "cancelled" : "completed",
+      ...(data.result != null && { result: data.result }),
+      at: now(),
+    }),
   );
 }
 
@@ -222,6 +242,15 @@ export function toTurnLatency(data: unknown): TurnLatency | null {
     madeAhead: message.made_ahead ?? false,
     withdrawn: message.withdrawn ?? 0,
   };
+}
+
+/** `{"type": "tool-failed", "tool_call_id": "...", "outcome": "timed_out"}`, or null. */
+export function toToolFailure(
+  data: unknown,
+): { callId: string; outcome: "failed" | "timed_out" } | null {
+  const { type, tool_call_id, outcome } = (data ?? {}) as Record<string, unknown>;
+  if (type !== "tool-failed" || typeof tool_call_id !== "string") return null;
+  return { callId: tool_call_id, outcome: outcome === "timed_out" ? "timed_out" : "failed" };
 }
 
 interface TurnLatencyMessage {
