@@ -7,4 +7,9 @@ afterEach(cleanup);
 HTMLCanvasElement.prototype.getContext = () => null;
 window.matchMedia = (media: string) =>
   Object.assign(new EventTarget(), { matches: false, media, onchange: null }) as MediaQueryList;
+window.ResizeObserver = class {
+  observe = vi.fn();
+  unobserve = vi.fn();
+  disconnect = vi.fn();
+};
 HTMLMediaElement.prototype.play = vi.fn(() => Promise.resolve());

@@ -1,6 +1,7 @@
 """Transcripts as JSON, as text and as WebVTT."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,9 @@ from runner.store import History
 from runner.tables import ToolCallRow
 from runner.transcripts import ToolEntry, Transcript, to_text, to_vtt, transcript
 from tests.rows import NOON, session_row, turn_row
+
+SAMPLES = Path(__file__).parents[2] / "client" / "fixtures"
+"""What the browser client writes; client/src/session/export.test.ts has it write the same."""
 
 
 @pytest.fixture
@@ -66,3 +70,11 @@ def test_webvtt_has_a_cue_for_each_turn_that_was_heard(call: Transcript) -> None
         "\n"
         "6\n01:01:04.000 --> 01:01:05.000\n<v User>typed\n"
     )
+
+
+def test_the_browser_client_writes_transcripts_as_the_server_does() -> None:
+    sample = (SAMPLES / "transcript.json").read_bytes()
+    call = Transcript.model_validate_json(sample, extra="forbid")
+    assert call.model_dump(exclude_unset=True) == call.model_dump(), "no name is left out"
+    assert to_text(call) == (SAMPLES / "transcript.txt").read_text()
+    assert to_vtt(call) == (SAMPLES / "transcript.vtt").read_text()

@@ -1,11 +1,14 @@
 import { memo, useEffect, useRef, useState } from "react";
-import { humanize } from "../session/labels";
-import { transcriptAsText } from "../session/transcript";
+import { describeTool, toolState } from "../session/labels";
+import type { CallFacts } from "../session/export";
 import type { TranscriptEntry } from "../session/types";
-import { ArrowDownIcon, CopyIcon, DownloadIcon } from "./icons";
+import { Entry } from "./Entry";
+import { KeepTranscript } from "./KeepTranscript";
+import { ArrowDownIcon } from "./icons";
 
 export interface TranscriptProps {
   entries: TranscriptEntry[];
+  call: CallFacts;
   /** What the bot is called. */
   agentLabel: string;
   /** Shown while nothing was said. */
@@ -15,43 +18,38 @@ export interface TranscriptProps {
 /** The reader counts as being at the end when this close to it, in px. */
 const END_SLACK = 48;
 
-export function Transcript({ entries, agentLabel, placeholder }: TranscriptProps) {
-  const log = useRef<HTMLDivElement>(null);
-  const [following, setFollowing] = useState(true);
+/** So many entries are rendered together, and left out together by the browser when out of sight. */
+const GROUP = 50;
 
-  useEffect(() => {
-    if (following && log.current) log.current.scrollTop = log.current.scrollHeight;
-  }, [entries, following]);
-
-  const onScroll = (): void => {
-    const element = log.current;
-    if (!element) return;
-    const left = element.scrollHeight - element.scrollTop - element.clientHeight;
-    setFollowing(left < END_SLACK);
-  };
+export function Transcript({ entries, call, agentLabel, placeholder }: TranscriptProps) {
+  const { log, content, following, onScroll, follow } = useFollowing();
+  const groups = Array.from({ length: Math.ceil(entries.length / GROUP) }, (_, i) => i * GROUP);
 
   return (
     <section className="transcript">
       <header className="transcript__head">
         <h2 className="transcript__title">Transcript</h2>
-        {entries.length > 0 && <Keep text={() => transcriptAsText(entries, agentLabel)} />}
+        {entries.length > 0 && <KeepTranscript entries={entries} call={call} />}
       </header>
       <div
         ref={log}
         className="transcript__log"
         role="log"
         aria-label="Transcript"
-        aria-relevant="additions"
+        aria-live="off"
         tabIndex={0}
         onScroll={onScroll}
       >
         {entries.length === 0 && <p className="transcript__empty">{placeholder}</p>}
-        {entries.map((entry) => (
-          <Entry key={entry.id} entry={entry} agentLabel={agentLabel} />
-        ))}
+        <div ref={content}>
+          {groups.map((from) => (
+            <Group key={from} entries={entries} from={from} agentLabel={agentLabel} />
+          ))}
+        </div>
       </div>
+      <Announcement entries={entries} agentLabel={agentLabel} />
       {!following && (
-        <button type="button" className="transcript__latest" onClick={() => setFollowing(true)}>
+        <button type="button" className="transcript__latest" onClick={follow}>
           <ArrowDownIcon />
           Latest
         </button>
@@ -60,87 +58,84 @@ export function Transcript({ entries, agentLabel, placeholder }: TranscriptProps
   );
 }
 
-interface EntryProps {
-  entry: TranscriptEntry;
+/** Keeps the end in sight as the text grows, unless the reader has scrolled up. */
+function useFollowing() {
+  const log = useRef<HTMLDivElement>(null);
+  const content = useRef<HTMLDivElement>(null);
+  const lastTop = useRef(0);
+  const [following, setFollowing] = useState(true);
+
+  useEffect(() => {
+    if (!following || !log.current || !content.current) return;
+    const element = log.current;
+    const goToEnd = (): void => {
+      element.scrollTop = element.scrollHeight;
+    };
+    goToEnd();
+    const sizes = new ResizeObserver(goToEnd);
+    sizes.observe(element);
+    sizes.observe(content.current);
+    return () => sizes.disconnect();
+  }, [following]);
+
+  const onScroll = (): void => {
+    if (!log.current) return;
+    const { scrollTop, scrollHeight, clientHeight } = log.current;
+    const left = scrollHeight - scrollTop - clientHeight;
+    // Text that got shorter moves up what is at the end, and leaves it there.
+    const movedUp = scrollTop < lastTop.current && left > 1;
+    lastTop.current = scrollTop;
+    setFollowing((was) => !movedUp && (was || left < END_SLACK));
+  };
+
+  const follow = (): void => {
+    setFollowing(true);
+    // The button that led here goes.
+    log.current?.focus({ preventScroll: true });
+  };
+
+  return { log, content, following, onScroll, follow };
+}
+
+interface GroupProps {
+  entries: TranscriptEntry[];
+  /** The first of the group. */
+  from: number;
   agentLabel: string;
 }
 
-const Entry = memo(function Entry({ entry, agentLabel }: EntryProps) {
-  const { role, text, final, interrupted } = entry;
-  if (role === "tool") return <ToolEntry entry={entry} />;
-  if (!text) return null;
-  const interim = role === "user" && !final;
-  return (
-    <div
-      className={`entry entry--${role}${interim ? " entry--interim" : ""}`}
-      data-role={role}
-      data-final={final}
-      data-interrupted={interrupted}
-      aria-busy={interim}
-    >
-      <p className="entry__who">{role === "user" ? "You" : agentLabel}</p>
-      <p className="entry__text">
-        {text}
-        {interim && <span className="visually-hidden"> (still being heard)</span>}
-        {interrupted && (
-          <span className="entry__cut">
-            {" "}
-            — <span>interrupted</span>
-          </span>
-        )}
-      </p>
-    </div>
-  );
-});
+const Group = memo(
+  function Group({ entries, from, agentLabel }: GroupProps) {
+    return (
+      <div className="transcript__group">
+        {entries.slice(from, from + GROUP).map((entry) => (
+          <Entry key={entry.sequence} entry={entry} agentLabel={agentLabel} />
+        ))}
+      </div>
+    );
+  },
+  (before, after) => before.agentLabel === after.agentLabel && hasSameEntries(before, after),
+);
 
-function ToolEntry({ entry: { text, final, interrupted } }: { entry: TranscriptEntry }) {
-  const state = interrupted ? "cancelled" : final ? "done" : "running";
+function hasSameEntries(before: GroupProps, after: GroupProps): boolean {
+  for (let i = after.from; i < after.from + GROUP; i++) {
+    if (before.entries[i] !== after.entries[i]) return false;
+  }
+  return true;
+}
+
+/** Tells screen readers each entry once, when it is over: as it grows, it would be read in bits. */
+function Announcement({ entries, agentLabel }: Pick<TranscriptProps, "entries" | "agentLabel">) {
+  const last = entries.findLast((entry) => entry.final && (entry.text || entry.tool));
   return (
-    <p className="entry entry--tool" data-role="tool" data-final={final}>
-      {text ? humanize(text) : "Looking something up"}
-      <span className="entry__state"> · {state}</span>
+    <p className="visually-hidden" aria-live="polite">
+      {last && announce(last, agentLabel)}
     </p>
   );
 }
 
-function Keep({ text }: { text: () => string }) {
-  const [copied, setCopied] = useState(false);
-
-  useEffect(() => {
-    if (!copied) return;
-    const timer = setTimeout(() => setCopied(false), 2000);
-    return () => clearTimeout(timer);
-  }, [copied]);
-
-  const copy = (): void => {
-    void navigator.clipboard.writeText(text()).then(() => setCopied(true));
-  };
-
-  const download = (): void => {
-    const url = URL.createObjectURL(new Blob([text()], { type: "text/plain" }));
-    const link = document.createElement("a");
-    link.href = url;
-    link.download = "transcript.txt";
-    link.click();
-    URL.revokeObjectURL(url);
-  };
-
-  return (
-    <div className="transcript__keep">
-      <span className="transcript__copied" aria-live="polite">
-        {copied ? "Copied" : ""}
-      </span>
-      <button type="button" className="quiet-button" aria-label="Copy transcript" onClick={copy}>
-        <CopyIcon />
-      </button>
-      <button
-        type="button"
-        className="quiet-button"
-        aria-label="Download transcript"
-        onClick={download}
-      >
-        <DownloadIcon />
-      </button>
-    </div>
-  );
+function announce(entry: TranscriptEntry, agentLabel: string): string {
+  if (entry.tool) return `${describeTool(entry.text)}: ${toolState(entry.tool, entry.final)}`;
+  const who = entry.role === "user" ? "You" : agentLabel;
+  return `${who}${entry.interrupted ? ", interrupted" : ""}: ${entry.text}`;
 }

@@ -3,8 +3,7 @@ import { describe, expect, it } from "vitest";
 import { MicrophoneError } from "../media/microphone";
 import { parseAgents } from "./api";
 import { BotSilentError, toSessionError } from "./errors";
-import { formatDuration, humanize } from "./labels";
-import { transcriptAsText } from "./transcript";
+import { formatDuration, formatWait, humanize } from "./labels";
 import { toBotOutput, toVoiceState } from "./useVoiceSession";
 
 describe("an error", () => {
@@ -110,19 +109,6 @@ describe("words for people", () => {
     expect(humanize("smart_router")).toBe("Smart router");
     expect(formatDuration(75_400)).toBe("1:15");
     expect(formatDuration(-5)).toBe("0:00");
-  });
-
-  it("turn a transcript into text", () => {
-    const entry = { id: "", at: 0, final: true, interrupted: false };
-    expect(
-      transcriptAsText(
-        [
-          { ...entry, role: "bot", text: "Hello, this is", interrupted: true },
-          { ...entry, role: "tool", text: "book" },
-          { ...entry, role: "user", text: "Hi." },
-        ],
-        "Sales",
-      ),
-    ).toBe("Sales: Hello, this is …\nYou: Hi.");
+    expect([40, 1234, 75_400].map(formatWait)).toEqual(["0.0 s", "1.2 s", "1:15"]);
   });
 });

@@ -1,4 +1,4 @@
-import type { VoiceState } from "./types";
+import type { ToolCall, ToolOutcome, VoiceState } from "./types";
 
 /** What a screen reader says, and everybody reads, in each state. */
 export const STATE_LABELS: Record<VoiceState, string> = {
@@ -27,6 +27,24 @@ export const STAGE_LABELS: Readonly<Record<string, string | undefined>> = {
   pipeline: "Everything between",
 };
 
+const OUTCOME_LABELS: Record<ToolOutcome, string> = {
+  running: "running",
+  completed: "done",
+  failed: "failed",
+  timed_out: "took too long",
+  cancelled: "cancelled",
+};
+
+/** @param over the call has ended, or the tool has */
+export function toolState({ outcome }: ToolCall, over: boolean): string {
+  return outcome === "running" && over ? "unfinished" : OUTCOME_LABELS[outcome];
+}
+
+/** A tool whose name the server keeps to itself has none. */
+export function describeTool(name: string): string {
+  return name ? humanize(name) : "Looking something up";
+}
+
 /** `smart_router` -> `Smart router` */
 export function humanize(name: string): string {
   const words = name.replace(/[_-]+/g, " ").trim();
@@ -38,4 +56,9 @@ export function formatDuration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const minutes = Math.floor(seconds / 60);
   return `${minutes}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+/** 1234 -> `1.2 s`, 75000 -> `1:15` */
+export function formatWait(ms: number): string {
+  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms);
 }

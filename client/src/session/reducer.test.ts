@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { initialState, reduce } from "./reducer";
-import type { BotOutput, SessionEvent, SessionState } from "./types";
+import type { BotOutput, SessionEvent, SessionState, ToolOutcome } from "./types";
 
 const T0 = 1_000_000;
 
@@ -10,7 +10,7 @@ function after(...events: SessionEvent[]): SessionState {
 
 /** A call that is up, with a server that publishes its voice state. */
 const UP: SessionEvent[] = [
-  { type: "start", writing: false },
+  { type: "start", agent: "sales", writing: false },
   { type: "connected" },
   { type: "bot-ready", at: T0 },
   { type: "voice-state", state: "listening", at: T0 },
@@ -58,7 +58,7 @@ describe("the voice state", () => {
 
   it("waits for the server to listen when the server leads", () => {
     const state = after(
-      { type: "start", writing: false },
+      { type: "start", agent: "sales", writing: false },
       { type: "connected" },
       { type: "voice-state", state: "initializing", at: T0 },
       { type: "bot-ready", at: T0 },
@@ -68,7 +68,7 @@ describe("the voice state", () => {
 
   it("is not put back to initializing by a server that was quicker than the client", () => {
     const state = after(
-      { type: "start", writing: false },
+      { type: "start", agent: "sales", writing: false },
       { type: "voice-state", state: "listening", at: T0 },
       { type: "connected" },
     );
@@ -242,16 +242,34 @@ describe("the bot's words", () => {
     expect(state.transcript[0]?.text).toBe("print(1)");
   });
 
-  it("that were cut off are marked, and only what has sounded stays", () => {
+  it("that were cut off are marked, and what was not heard is kept apart", () => {
     const text = "We are open from eight to six on every weekday.";
     const state = after(
       ...UP,
       said(text, "new"),
+      said("Except in May.", "new", T0, { id: 2 }),
       { type: "bot-interrupted", at: T0 + 1000 },
       { type: "bot-stopped", at: T0 + 1010 },
       said(text, "in-progress", T0 + 1020, { accumulated: text }),
     );
     expect(lines(state)).toEqual([["bot", "We are open", true, true]]);
+    expect(state.transcript[0]).toMatchObject({
+      endedAt: T0 + 1000,
+      unheard: " from eight to six on every weekday. Except in May.",
+    });
+  });
+
+  it("that were cut off in a word are kept as one word", () => {
+    const text = "Hello, how can I help?";
+    const cut = (accumulated: string): string | undefined =>
+      after(
+        ...UP,
+        said(text, "new"),
+        said(text, "in-progress", T0 + 300, { accumulated }),
+        { type: "bot-interrupted", at: T0 + 400 },
+      ).transcript[0]?.unheard;
+    expect(cut("Hello")).toBe(", how can I help?");
+    expect(cut("Hello, ")).toBe(" how can I help?");
   });
 
   it("that were cut off before they sounded leave no entry", () => {
@@ -271,12 +289,105 @@ describe("the bot's words", () => {
 });
 
 describe("tools", () => {
+  const started: SessionEvent = {
+    type: "tool-started",
+    callId: "a",
+    name: "book",
+    arguments: { day: "Sunday" },
+    at: T0,
+  };
+  const stopped = (outcome: ToolOutcome, at = T0 + 1200): SessionEvent => ({
+    type: "tool-stopped",
+    callId: "a",
+    outcome,
+    at,
+  });
+
   it("are shown from their start to their end, once", () => {
-    const started: SessionEvent = { type: "tool-started", callId: "a", name: "book", at: T0 };
     const running = after(...UP, started, started);
     expect(lines(running)).toEqual([["tool", "book", false, false]]);
-    const stopped = reduce(running, { type: "tool-stopped", callId: "a", cancelled: true });
-    expect(lines(stopped)).toEqual([["tool", "book", true, true]]);
+    expect(running.transcript[0]?.tool).toEqual({
+      callId: "a",
+      outcome: "running",
+      arguments: { day: "Sunday" },
+    });
+    const done = reduce(running, {
+      type: "tool-stopped",
+      callId: "a",
+      outcome: "completed",
+      result: { booked: true },
+      at: T0 + 1200,
+    });
+    expect(done.transcript[0]).toMatchObject({
+      final: true,
+      endedAt: T0 + 1200,
+      tool: { outcome: "completed", arguments: { day: "Sunday" }, result: { booked: true } },
+    });
+  });
+
+  it("can be cancelled", () => {
+    const { transcript } = after(...UP, started, stopped("cancelled"));
+    expect(transcript[0]?.tool?.outcome).toBe("cancelled");
+  });
+
+  it("have failed, whether that is told before or after they are over", () => {
+    const told = [stopped("completed"), stopped("failed", T0 + 1300)];
+    for (const order of [told, told.toReversed()]) {
+      const { transcript } = after(...UP, started, ...order);
+      expect(transcript[0]?.tool?.outcome).toBe("failed");
+    }
+    expect(after(...UP, stopped("failed")).transcript).toEqual([]);
+  });
+
+  it("that run at the end of a call stay unfinished", () => {
+    const { transcript } = after(...UP, started, { type: "ended", by: "user", at: T0 + 500 });
+    expect(transcript[0]).toMatchObject({ final: true, tool: { outcome: "running" } });
+  });
+});
+
+describe("entries", () => {
+  it("have numbers of their own, also where one before them is taken out", () => {
+    const state = after(
+      ...UP,
+      heard("Hello.", true),
+      said("Hi.", "new"),
+      { type: "tool-started", callId: "a", name: "book", at: T0 },
+      { type: "bot-interrupted", at: T0 },
+      heard("Bye.", true),
+    );
+    expect(state.transcript.map(({ sequence, text }) => [sequence, text])).toEqual([
+      [1, "Hello."],
+      [3, "book"],
+      [4, "Bye."],
+    ]);
+  });
+
+  it("begin when the user began to speak, and end with their last word", () => {
+    const state = after(
+      ...UP,
+      { type: "user-started", at: T0 + 100 },
+      heard("Hello", false, T0 + 700),
+      heard("Hello there.", true, T0 + 900),
+      said("Hi.", "completed", T0 + 1500),
+      { type: "bot-stopped", at: T0 + 2000 },
+      heard("typed", true, T0 + 5000),
+    );
+    expect(state.transcript.map(({ at, endedAt }) => [at - T0, endedAt && endedAt - T0])).toEqual([
+      [100, 900],
+      [1500, 2000],
+      [5000, 5000],
+    ]);
+  });
+
+  it("that did not change stay the same objects", () => {
+    const before = after(
+      ...UP,
+      heard("Hello.", true),
+      said("We are open from eight to six.", "new"),
+    );
+    const later = reduce(before, { type: "tick", at: T0 + 1000 });
+    expect(later.transcript[1]?.text).toBe("We are open");
+    expect(later.transcript[0]).toBe(before.transcript[0]);
   });
 });
 
@@ -304,9 +415,9 @@ describe("the end of a call", () => {
       heard("Hello.", true),
       { type: "muted", muted: true },
       { type: "ended", by: "user", at: T0 },
-      { type: "start", writing: false },
+      { type: "start", agent: "sales", writing: false },
     );
-    expect(state).toEqual({ ...initialState, voiceState: "connecting" });
+    expect(state).toEqual({ ...initialState, agent: "sales", voiceState: "connecting" });
   });
 
   it("does not change a state that a tick finds up to date", () => {
@@ -316,8 +427,37 @@ describe("the end of a call", () => {
   });
 });
 
+describe("a conversation in writing", () => {
+  const WRITING: SessionEvent[] = [
+    ...UP,
+    { type: "writing", writing: true },
+    { type: "user-wrote", text: "Are you open?", at: T0 },
+  ];
+
+  it("keeps what the user writes apart from what they say", () => {
+    const state = after(...WRITING, { type: "user-wrote", text: "Hello?", at: T0 }, heard("Hi.", true));
+    expect(lines(state).map(([, text]) => text)).toEqual(["Are you open?", "Hello?", "Hi."]);
+  });
+
+  it("shows an answer that is not spoken as it is written, and when it is whole", () => {
+    const written = { willBeSpoken: false };
+    const state = after(...WRITING, said("Yes,", "new", T0, written));
+    expect(lines(state).at(-1)).toEqual(["bot", "Yes,", false, false]);
+    const whole = after(...WRITING, said("Yes, we are.", "new", T0, written), {
+      type: "bot-wrote",
+      at: T0 + 9,
+    });
+    expect(whole.transcript.at(-1)).toMatchObject({ final: true, endedAt: T0 + 9 });
+  });
+
+  it("does not finish an answer that is spoken when it is written", () => {
+    const state = after(...WRITING, said("Good morning.", "new"), { type: "bot-wrote", at: T0 });
+    expect(state.transcript.at(-1)?.final).toBe(false);
+  });
+});
+
 describe("a connection that is lost", () => {
-  const LOST = [...UP, said("Good morning.", "completed"), { type: "lost" }] as SessionEvent[];
+  const LOST = [...UP, said("Good morning.", "completed"), { type: "lost", at: T0 }] as SessionEvent[];
 
   it("leaves the transcript and the time of the call, and is being come back to", () => {
     const state = after(...LOST);
@@ -349,6 +489,6 @@ describe("the response times", () => {
     expect(state.latencies.map(({ totalMs }) => totalMs)).toEqual(
       Array.from({ length: 20 }, (_, i) => i + 5),
     );
-    expect(reduce(state, { type: "start", writing: false }).latencies).toEqual([]);
+    expect(reduce(state, { type: "start", agent: "sales", writing: false }).latencies).toEqual([]);
   });
 });

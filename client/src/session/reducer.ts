@@ -9,6 +9,7 @@ import {
   closeTool,
   closeUserText,
   finishBot,
+  finishWritten,
   forgetSegments,
   interruptBot,
   measureRate,
@@ -18,6 +19,7 @@ import {
 import type { SessionEvent, SessionState, VoiceState } from "./types";
 
 export const initialState: SessionState = {
+  agent: null,
   voiceState: "disconnected",
   serverLed: false,
   connected: false,
@@ -30,13 +32,13 @@ export const initialState: SessionState = {
   transcript: [],
   speechRate: DEFAULT_SPEECH_RATE,
   latencies: [],
+  userStartedAt: null,
   botStoppedAt: null,
   error: null,
   notice: null,
   startedAt: null,
   endedAt: null,
   endedBy: null,
-  entryCount: 0,
 };
 
 /** Answers whose response times are kept. */
@@ -80,7 +82,7 @@ function over(state: SessionState, at: number): SessionState {
     voiceState: "disconnected",
     ...NOT_CONNECTED,
     notice: null,
-    transcript: closeAll(state.transcript),
+    transcript: closeAll(state.transcript, at),
     endedAt: at,
   };
 }
@@ -88,7 +90,12 @@ function over(state: SessionState, at: number): SessionState {
 export function reduce(state: SessionState, event: SessionEvent): SessionState {
   switch (event.type) {
     case "start":
-      return { ...initialState, voiceState: "connecting", writing: event.writing };
+      return {
+        ...initialState,
+        agent: event.agent,
+        voiceState: "connecting",
+        writing: event.writing,
+      };
 
     case "dismiss-error":
       return { ...state, error: null };
@@ -128,7 +135,7 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
         comingBack: true,
         serverLed: false,
         voiceState: "connecting",
-        transcript: forgetSegments(closeAll(state.transcript)),
+        transcript: forgetSegments(closeAll(state.transcript, event.at)),
       };
 
     case "connected":
@@ -150,7 +157,14 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
       return { ...state, serverLed: true, voiceState: event.state };
 
     case "user-started":
-      return derive({ ...state, transcript: closeUserText(state.transcript) }, "processing");
+      return derive(
+        {
+          ...state,
+          userStartedAt: event.at,
+          transcript: closeUserText(state.transcript, event.at),
+        },
+        "processing",
+      );
 
     case "user-stopped":
       return derive(state, "thinking");
@@ -158,26 +172,20 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
     case "user-transcript":
       return {
         ...state,
-        entryCount: state.entryCount + 1,
+        userStartedAt: event.final ? null : state.userStartedAt,
         transcript: addUserText(
           state.transcript,
           event.text,
           event.final,
           event.at,
-          `entry-${state.entryCount}`,
+          state.userStartedAt ?? event.at,
         ),
       };
 
     case "user-wrote":
       return {
         ...state,
-        entryCount: state.entryCount + 1,
-        transcript: addWrittenText(
-          state.transcript,
-          event.text,
-          event.at,
-          `entry-${state.entryCount}`,
-        ),
+        transcript: addWrittenText(state.transcript, event.text, event.at),
       };
 
     case "bot-thinking":
@@ -187,11 +195,15 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
       const entries = resumeBot(state.transcript, state.botStoppedAt, event.at);
       return {
         ...state,
-        entryCount: state.entryCount + 1,
         speechRate: measureRate(entries, event.output, event.at, state.speechRate),
-        transcript: addBotOutput(entries, event.output, event.at, `entry-${state.entryCount}`),
+        transcript: addBotOutput(entries, event.output, event.at),
       };
     }
+
+    case "bot-wrote":
+      return state.writing
+        ? { ...state, transcript: finishWritten(state.transcript, event.at) }
+        : state;
 
     case "bot-started":
       return derive(
@@ -201,27 +213,24 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
 
     case "bot-stopped":
       return derive(
-        { ...state, botStoppedAt: event.at, transcript: finishBot(state.transcript) },
+        { ...state, botStoppedAt: event.at, transcript: finishBot(state.transcript, event.at) },
         state.voiceState === "speaking" ? "listening" : state.voiceState,
       );
 
     case "bot-interrupted":
       return {
         ...state,
-        transcript: interruptBot(revealSpoken(state.transcript, event.at, state.speechRate)),
+        transcript: interruptBot(
+          revealSpoken(state.transcript, event.at, state.speechRate),
+          event.at,
+        ),
       };
 
     case "tool-started":
-      return {
-        ...state,
-        transcript: addTool(state.transcript, event.name, event.at, `tool-${event.callId}`),
-      };
+      return { ...state, transcript: addTool(state.transcript, event) };
 
     case "tool-stopped":
-      return {
-        ...state,
-        transcript: closeTool(state.transcript, `tool-${event.callId}`, event.cancelled),
-      };
+      return { ...state, transcript: closeTool(state.transcript, event) };
 
     case "turn-latency":
       return {

@@ -2,7 +2,14 @@
  * What was said, by whom, as far as it was heard. Pure: each function takes entries and returns
  * new ones, and an entry that did not change stays the same object.
  */
-import type { BotOutput, Segment, TranscriptEntry } from "./types";
+import type {
+  BotOutput,
+  Segment,
+  SessionEvent,
+  ToolCall,
+  ToolOutcome,
+  TranscriptEntry,
+} from "./types";
 
 /** Until the voice's own pace is known: an unhurried reader. */
 export const DEFAULT_SPEECH_RATE = 14;
@@ -15,7 +22,16 @@ function replace(
   index: number,
   change: Partial<TranscriptEntry>,
 ): TranscriptEntry[] {
-  return entries.map((entry, i) => (i === index ? { ...entry, ...change } : entry));
+  const entry = entries[index];
+  return entry ? entries.with(index, { ...entry, ...change }) : entries;
+}
+
+type Begun = Partial<TranscriptEntry> & Pick<TranscriptEntry, "role" | "text" | "at">;
+
+/** The last entry has the highest number, whatever was taken out before it. */
+function append(entries: TranscriptEntry[], begun: Begun): TranscriptEntry[] {
+  const sequence = (entries.at(-1)?.sequence ?? 0) + 1;
+  return [...entries, { sequence, final: false, interrupted: false, endedAt: null, ...begun }];
 }
 
 function join(...parts: string[]): string {
@@ -30,32 +46,35 @@ function join(...parts: string[]): string {
  *
  * An interim text replaces the interim text before it. A final one is kept, and a further one in
  * the same turn is added to it.
+ *
+ * @param began when they began to say it, in ms
  */
 export function addUserText(
   entries: TranscriptEntry[],
   text: string,
   final: boolean,
   at: number,
-  id: string,
+  began: number,
 ): TranscriptEntry[] {
   if (!text.trim()) return entries;
   const last = entries.length - 1;
   const open = entries.findLastIndex((entry) => entry.role === "user" && !entry.final);
-  const index = open >= 0 ? open : entries[last]?.role === "user" ? last : -1;
+  const index = open >= 0 ? open : isSaidByUser(entries[last]) ? last : -1;
   const entry = entries[index];
-  if (!entry) {
-    const settled = final ? text.trim() : "";
-    return [
-      ...entries,
-      { id, role: "user", text: text.trim(), final, interrupted: false, at, settled },
-    ];
-  }
-  const whole = join(entry.settled ?? "", text);
-  return replace(entries, index, {
+  const whole = join(entry?.settled ?? "", text);
+  const change = {
     text: whole,
     final,
-    ...(final ? { settled: whole } : {}),
-  });
+    endedAt: final ? at : null,
+    ...(final && { settled: whole }),
+  };
+  return entry
+    ? replace(entries, index, change)
+    : append(entries, { role: "user", at: began, ...change });
+}
+
+function isSaidByUser(entry: TranscriptEntry | undefined): boolean {
+  return entry?.role === "user" && !entry.written;
 }
 
 /** Add what the user wrote: it is never added to what they said. */
@@ -63,23 +82,38 @@ export function addWrittenText(
   entries: TranscriptEntry[],
   text: string,
   at: number,
-  id: string,
 ): TranscriptEntry[] {
-  return [...entries, { id, role: "user", text, final: true, interrupted: false, at }];
+  return append(entries, {
+    role: "user",
+    text,
+    final: true,
+    at,
+    endedAt: at,
+    written: true,
+  });
 }
 
 /**
  * Close what the user has begun to say and no final text has come for. A final text that is late
  * still replaces it.
  */
-export function closeUserText(entries: TranscriptEntry[]): TranscriptEntry[] {
+export function closeUserText(entries: TranscriptEntry[], at: number): TranscriptEntry[] {
   const index = entries.findLastIndex((entry) => entry.role === "user" && !entry.final);
-  const entry = entries[index];
-  return entry ? replace(entries, index, { final: true }) : entries;
+  return replace(entries, index, { final: true, endedAt: at });
 }
 
 function spokenText(segments: Segment[]): string {
   return join(...segments.map((segment) => segment.text.slice(0, segment.spoken)));
+}
+
+/** What has not sounded, with a blank before it where it does not go on in the same word. */
+function unheardText(segments: Segment[]): string {
+  return segments
+    .filter(({ text, spoken }) => spoken < text.length)
+    .map(({ text, spoken }) => (/\S/.test(text.charAt(spoken - 1)) ? "" : " ") + text.slice(spoken))
+    .join("")
+    .replace(/\s+/g, " ")
+    .trimEnd();
 }
 
 /** The first segment that has not fully sounded. */
@@ -125,7 +159,6 @@ export function addBotOutput(
   entries: TranscriptEntry[],
   output: BotOutput,
   at: number,
-  id: string,
 ): TranscriptEntry[] {
   const known = indexOfSegment(entries, output.segmentId);
   const entry = entries[known];
@@ -153,15 +186,24 @@ export function addBotOutput(
     const segments = [...(last.segments ?? []), newSegment(output)];
     return withSegments(entries, entries.length - 1, segments, at);
   }
-  const begun: TranscriptEntry[] = [
-    ...entries,
-    { id, role: "bot", text: "", final: false, interrupted: false, at, segments: [] },
-  ];
+  const begun = append(entries, { role: "bot", text: "", at });
   return withSegments(begun, begun.length - 1, [newSegment(output)], at);
 }
 
 function lastBotEntry(entries: TranscriptEntry[]): number {
   return entries.findLastIndex((entry) => entry.role === "bot");
+}
+
+/** The segment whose progress is estimated by the clock, if there is one just now. */
+function estimated(entry: TranscriptEntry | undefined): Segment | undefined {
+  if (!entry?.segments || entry.final) return undefined;
+  const sounding = current(entry.segments);
+  return sounding?.timed || sounding?.startedAt === null ? undefined : sounding;
+}
+
+/** Whether `revealSpoken` is to be called again and again. */
+export function isEstimated(entries: TranscriptEntry[]): boolean {
+  return estimated(entries[lastBotEntry(entries)]) !== undefined;
 }
 
 /**
@@ -179,9 +221,8 @@ export function revealSpoken(
 ): TranscriptEntry[] {
   const index = lastBotEntry(entries);
   const entry = entries[index];
-  if (!entry?.segments || entry.final) return entries;
-  const sounding = current(entry.segments);
-  if (!sounding || sounding.timed || sounding.startedAt === null) return entries;
+  const sounding = estimated(entry);
+  if (!entry?.segments || sounding?.startedAt == null) return entries;
   const reached = Math.floor(((at - sounding.startedAt) / 1000) * rate);
   const spoken = sounding.text.lastIndexOf(" ", reached);
   if (spoken <= sounding.spoken) return entries;
@@ -213,21 +254,29 @@ export function measureRate(
 }
 
 /** The bot stopped by itself: all it had begun has sounded. */
-export function finishBot(entries: TranscriptEntry[]): TranscriptEntry[] {
+export function finishBot(entries: TranscriptEntry[], at: number): TranscriptEntry[] {
   const index = lastBotEntry(entries);
   const entry = entries[index];
   if (!entry?.segments || entry.final) return entries;
   const segments = entry.segments.map((segment) => ({ ...segment, spoken: segment.text.length }));
-  return replace(entries, index, { segments, text: spokenText(segments), final: true });
+  const text = spokenText(segments);
+  return replace(entries, index, { segments, text, final: true, endedAt: at });
 }
 
-/** The bot was cut off: only what has sounded stays. */
-export function interruptBot(entries: TranscriptEntry[]): TranscriptEntry[] {
+/** The bot has written all: there is no more to come of a reply of which nothing is spoken. */
+export function finishWritten(entries: TranscriptEntry[], at: number): TranscriptEntry[] {
+  const { segments } = entries[lastBotEntry(entries)] ?? {};
+  return segments && !current(segments) ? finishBot(entries, at) : entries;
+}
+
+/** The bot was cut off: only what has sounded counts. */
+export function interruptBot(entries: TranscriptEntry[], at: number): TranscriptEntry[] {
   const index = lastBotEntry(entries);
   const entry = entries[index];
   if (!entry || entry.final) return entries;
   if (!entry.text) return entries.filter((_, i) => i !== index);
-  return replace(entries, index, { final: true, interrupted: true });
+  const unheard = unheardText(entry.segments ?? []);
+  return replace(entries, index, { final: true, interrupted: true, endedAt: at, unheard });
 }
 
 /** Take up the bot's last entry again if this goes on with it after a short pause. */
@@ -240,33 +289,49 @@ export function resumeBot(
   const entry = entries[index];
   const goesOn = stoppedAt !== null && at - stoppedAt < SAME_REPLY_MS;
   if (entry?.role !== "bot" || !entry.final || entry.interrupted || !goesOn) return entries;
-  return replace(entries, index, { final: false });
+  return replace(entries, index, { final: false, endedAt: null });
+}
+
+type Event<Type> = Extract<SessionEvent, { type: Type }>;
+
+function indexOfTool(entries: TranscriptEntry[], callId: string): number {
+  return entries.findLastIndex((entry) => entry.tool?.callId === callId);
 }
 
 export function addTool(
   entries: TranscriptEntry[],
-  name: string | undefined,
-  at: number,
-  id: string,
+  event: Event<"tool-started">,
 ): TranscriptEntry[] {
-  if (entries.some((entry) => entry.id === id)) return entries;
-  const text = name ?? "";
-  return [...entries, { id, role: "tool", text, final: false, interrupted: false, at }];
+  const { callId, name, at } = event;
+  if (indexOfTool(entries, callId) >= 0) return entries;
+  const given = "arguments" in event && { arguments: event.arguments };
+  const tool: ToolCall = { callId, outcome: "running", ...given };
+  return append(entries, { role: "tool", text: name, at, tool });
 }
 
+const FAILURES: readonly ToolOutcome[] = ["failed", "timed_out"];
+
+/** A tool is over. That it failed is told beside that, before or after. */
 export function closeTool(
   entries: TranscriptEntry[],
-  id: string,
-  cancelled: boolean,
+  event: Event<"tool-stopped">,
 ): TranscriptEntry[] {
-  const index = entries.findIndex((entry) => entry.id === id && !entry.final);
-  return index < 0 ? entries : replace(entries, index, { final: true, interrupted: cancelled });
+  const index = indexOfTool(entries, event.callId);
+  const entry = entries[index];
+  if (!entry?.tool) return entries;
+  const outcome = FAILURES.includes(entry.tool.outcome) ? entry.tool.outcome : event.outcome;
+  const returned = "result" in event && { result: event.result };
+  return replace(entries, index, {
+    final: true,
+    endedAt: entry.endedAt ?? event.at,
+    tool: { ...entry.tool, outcome, ...returned },
+  });
 }
 
 /** The call is over: nothing is open any more. */
-export function closeAll(entries: TranscriptEntry[]): TranscriptEntry[] {
-  return closeUserText(interruptBot(entries)).map((entry) =>
-    entry.final ? entry : { ...entry, final: true },
+export function closeAll(entries: TranscriptEntry[], at: number): TranscriptEntry[] {
+  return closeUserText(interruptBot(entries, at), at).map((entry) =>
+    entry.final ? entry : { ...entry, final: true, endedAt: at },
   );
 }
 
@@ -276,15 +341,4 @@ export function forgetSegments(entries: TranscriptEntry[]): TranscriptEntry[] {
     const { segments, ...rest } = entry;
     return segments ? rest : entry;
   });
-}
-
-/** Entries as plain text, for the clipboard or a file. */
-export function transcriptAsText(entries: TranscriptEntry[], agentLabel: string): string {
-  return entries
-    .filter((entry) => entry.role !== "tool" && entry.text)
-    .map((entry) => {
-      const who = entry.role === "user" ? "You" : agentLabel;
-      return `${who}: ${entry.text}${entry.interrupted ? " …" : ""}`;
-    })
-    .join("\n");
 }

@@ -75,18 +75,38 @@ export interface Segment {
   timed: boolean;
 }
 
+/** What the server tells of a tool that the bot uses; names as in its own transcripts. */
+export interface ToolCall {
+  callId: string;
+  outcome: ToolOutcome;
+  /** What it was given, and what it returned; where the server tells. */
+  arguments?: unknown;
+  result?: unknown;
+}
+
+export type ToolOutcome = "running" | "completed" | "failed" | "timed_out" | "cancelled";
+
 export interface TranscriptEntry {
-  id: string;
+  /** Its number in the call. */
+  sequence: number;
   role: "user" | "bot" | "tool";
   /** What was said; for the bot, only what has sounded. For a tool, its name. */
   text: string;
   final: boolean;
-  /** The bot was cut off, or the tool was cancelled. */
+  /** The bot was cut off. */
   interrupted: boolean;
   /** When it began, in ms. */
   at: number;
+  /** When it was over, in ms; null while it goes on. */
+  endedAt: number | null;
+  /** What the bot would have gone on to say when it was cut off. */
+  unheard?: string;
+  /** For a tool. */
+  tool?: ToolCall;
   /** For the bot: what it says, including what has not sounded yet. */
   segments?: Segment[];
+  /** For the user: they wrote it, and nothing that they say is added to it. */
+  written?: boolean;
   /** For the user: the words that the server will not change any more. */
   settled?: string;
 }
@@ -103,6 +123,8 @@ export interface TurnLatency {
 }
 
 export interface SessionState {
+  /** The name of the bot that was called last. */
+  agent: string | null;
   voiceState: VoiceState;
   /** The server publishes the voice state; until it does, it is derived from other events. */
   serverLed: boolean;
@@ -124,6 +146,8 @@ export interface SessionState {
   speechRate: number;
   /** Of the last answers, oldest first. */
   latencies: TurnLatency[];
+  /** When the user began to say what is not transcribed yet, in ms. */
+  userStartedAt: number | null;
   /** When the bot last fell silent, in ms. */
   botStoppedAt: number | null;
   error: SessionError | null;
@@ -132,8 +156,6 @@ export interface SessionState {
   endedAt: number | null;
   /** Who ended the last call. */
   endedBy: "user" | "bot" | "error" | null;
-  /** Counts entries, so that each has an id of its own. */
-  entryCount: number;
 }
 
 /** `bot-output` as the reducer needs it. */
@@ -148,7 +170,7 @@ export interface BotOutput {
 
 /** Everything that can happen to a session. Times are in ms and come from outside. */
 export type SessionEvent =
-  | { type: "start"; writing: boolean }
+  | { type: "start"; agent: string; writing: boolean }
   | { type: "asking-for-microphone"; asking: boolean }
   | { type: "connected" }
   | { type: "bot-ready"; at: number }
@@ -159,18 +181,19 @@ export type SessionEvent =
   | { type: "user-wrote"; text: string; at: number }
   | { type: "bot-thinking" }
   | { type: "bot-output"; output: BotOutput; at: number }
+  | { type: "bot-wrote"; at: number }
   | { type: "bot-started"; at: number }
   | { type: "bot-stopped"; at: number }
   | { type: "bot-interrupted"; at: number }
-  | { type: "tool-started"; callId: string; name: string | undefined; at: number }
-  | { type: "tool-stopped"; callId: string; cancelled: boolean }
+  | { type: "tool-started"; callId: string; name: string; arguments?: unknown; at: number }
+  | { type: "tool-stopped"; callId: string; outcome: ToolOutcome; result?: unknown; at: number }
   | { type: "turn-latency"; latency: TurnLatency }
   | { type: "tick"; at: number }
   | { type: "muted"; muted: boolean }
   | { type: "writing"; writing: boolean }
   | { type: "unstable"; unstable: boolean }
   | { type: "quality"; quality: Quality | null }
-  | { type: "lost" }
+  | { type: "lost"; at: number }
   | { type: "notice"; notice: SessionNotice | null }
   | { type: "ending" }
   | { type: "ended"; by: "user" | "bot"; at: number }

@@ -154,6 +154,65 @@ describe("useVoiceSession", () => {
     expect(session.current.state.transcript).toMatchObject([{ text: "Hello", interrupted: true }]);
   });
 
+  it("shows how tools went, with what the server tells of them", () => {
+    const session = setUp();
+    act(() => session.current.start(SALES));
+    connect();
+    const start = (id: string, more: object): void =>
+      emit(RTVIEvent.LLMFunctionCallInProgress, { tool_call_id: id, ...more });
+    const stop = (id: string, more: object): void =>
+      emit(RTVIEvent.LLMFunctionCallStopped, { tool_call_id: id, ...more });
+    start("a", { function_name: "quote", arguments: { seats: 5 } });
+    stop("a", { cancelled: false, result: { price: 60 } });
+    start("b", { function_name: "quote" });
+    stop("b", { cancelled: true });
+    start("c", {});
+    emit(RTVIEvent.ServerMessage, { type: "tool-failed", tool_call_id: "c", outcome: "timed_out" });
+    emit(RTVIEvent.ServerMessage, { type: "tool-failed" });
+    stop("c", { cancelled: true });
+    expect(session.current.state.transcript.map(({ text, tool }) => [text, tool])).toEqual([
+      [
+        "quote",
+        { callId: "a", outcome: "completed", arguments: { seats: 5 }, result: { price: 60 } },
+      ],
+      ["quote", { callId: "b", outcome: "cancelled" }],
+      ["", { callId: "c", outcome: "timed_out" }],
+    ]);
+  });
+
+  it("looks at the clock only while that tells how far the bot is", () => {
+    vi.useFakeTimers();
+    let renders = 0;
+    const { result: session } = renderHook(() => {
+      renders++;
+      return useVoiceSession((options) => {
+        const created = new FakeCall(options);
+        calls.push(created);
+        return created;
+      });
+    });
+    const wait = (ms: number): number => {
+      const before = renders;
+      act(() => void vi.advanceTimersByTime(ms));
+      return renders - before;
+    };
+    act(() => session.current.start(SALES));
+    connect();
+    emit(RTVIEvent.UserTranscript, { text: "Hello.", final: true });
+    wait(1);
+    expect(wait(900)).toBe(0);
+
+    emit(RTVIEvent.BotOutput, { text: "We are open from eight to six.", segment_id: 1 });
+    wait(900);
+    expect(session.current.state.transcript[1]?.text).toBe("We are open");
+
+    emit(RTVIEvent.BotStoppedSpeaking);
+    expect(session.current.state.transcript[1]?.text).toBe("We are open from eight to six.");
+    wait(199);
+    expect(wait(900)).toBe(0);
+    vi.useRealTimers();
+  });
+
   it("ends the call and releases it", async () => {
     const session = setUp();
     act(() => session.current.start(SALES));

@@ -10,6 +10,7 @@ import { MICROPHONE_KINDS, toSessionError } from "./errors";
 import { judge, readStats } from "./quality";
 import type { LineStats } from "./quality";
 import { initialState, reduce } from "./reducer";
+import { isEstimated } from "./transcript";
 import { VOICE_STATES } from "./types";
 import type {
   BotOutput,
@@ -111,7 +112,7 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
           finish({ type: "failed", error, at: Date.now() });
           return;
         }
-        dispatch({ type: "lost" });
+        dispatch({ type: "lost", at: Date.now() });
         over = true;
         queueMicrotask(() => void call.leave());
         const goOn = (): void => place(wanted, { ...since, tries: since.tries + 1 });
@@ -134,7 +135,7 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
       if (current.current) return;
       muted.current = false;
       writing.current = wanted.writing;
-      dispatch({ type: "start", writing: wanted.writing });
+      dispatch({ type: "start", agent: wanted.agent, writing: wanted.writing });
       place(wanted, null);
     },
     [place],
@@ -217,7 +218,6 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
     if (!connected) return;
     const call = current.current;
     let before: LineStats | null = null;
-    const tick = setInterval(() => dispatch({ type: "tick", at: Date.now() }), TICK_MS);
     const look = (): void => {
       setBotTrack(current.current?.botTrack() ?? null);
       dispatch({ type: "unstable", unstable: current.current?.isUnstable() ?? false });
@@ -233,12 +233,18 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
     const network = setInterval(look, NETWORK_CHECK_MS);
     const quality = setInterval(() => void measure(), QUALITY_MS);
     return () => {
-      clearInterval(tick);
       clearTimeout(first);
       clearInterval(network);
       clearInterval(quality);
     };
   }, [connected]);
+
+  const ticks = connected && isEstimated(state.transcript);
+  useEffect(() => {
+    if (!ticks) return;
+    const tick = setInterval(() => dispatch({ type: "tick", at: Date.now() }), TICK_MS);
+    return () => clearInterval(tick);
+  }, [ticks]);
 
   return {
     state,
@@ -318,6 +324,8 @@ function bind(
     if (state) send({ type: "voice-state", state, at: now() });
     const latency = toTurnLatency(data);
     if (latency) send({ type: "turn-latency", latency });
+    const failure = toToolFailure(data);
+    if (failure) send({ type: "tool-stopped", ...failure, at: now() });
   });
 
   client.onUnknownMessage = (message: RTVIMessage) => {
@@ -331,6 +339,7 @@ function bind(
     send({ type: "user-transcript", text, final, at: now() }),
   );
   client.on(RTVIEvent.BotLlmStarted, () => send({ type: "bot-thinking" }));
+  client.on(RTVIEvent.BotLlmStopped, () => send({ type: "bot-wrote", at: now() }));
   client.on(RTVIEvent.BotStartedSpeaking, () => send({ type: "bot-started", at: now() }));
   client.on(RTVIEvent.BotStoppedSpeaking, () => send({ type: "bot-stopped", at: now() }));
   client.on(RTVIEvent.BotOutput, (data) => {
@@ -338,10 +347,22 @@ function bind(
     if (output) send({ type: "bot-output", output, at: now() });
   });
   client.on(RTVIEvent.LLMFunctionCallInProgress, (data) =>
-    send({ type: "tool-started", callId: data.tool_call_id, name: data.function_name, at: now() }),
+    send({
+      type: "tool-started",
+      callId: data.tool_call_id,
+      name: data.function_name ?? "",
+      ...(data.arguments && { arguments: data.arguments }),
+      at: now(),
+    }),
   );
   client.on(RTVIEvent.LLMFunctionCallStopped, (data) =>
-    send({ type: "tool-stopped", callId: data.tool_call_id, cancelled: data.cancelled }),
+    send({
+      type: "tool-stopped",
+      callId: data.tool_call_id,
+      outcome: data.cancelled ? "cancelled" : "completed",
+      ...(data.result != null && { result: data.result }),
+      at: now(),
+    }),
   );
 }
 
@@ -362,6 +383,15 @@ export function toTurnLatency(data: unknown): TurnLatency | null {
     madeAhead: message.made_ahead ?? false,
     withdrawn: message.withdrawn ?? 0,
   };
+}
+
+/** `{"type": "tool-failed", "tool_call_id": "...", "outcome": "timed_out"}`, or null. */
+export function toToolFailure(
+  data: unknown,
+): { callId: string; outcome: "failed" | "timed_out" } | null {
+  const { type, tool_call_id, outcome } = (data ?? {}) as Record<string, unknown>;
+  if (type !== "tool-failed" || typeof tool_call_id !== "string") return null;
+  return { callId: tool_call_id, outcome: outcome === "timed_out" ? "timed_out" : "failed" };
 }
 
 interface TurnLatencyMessage {

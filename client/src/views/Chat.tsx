@@ -48,6 +48,7 @@ export function Chat({ state, agentLabel, ...on }: ChatProps) {
       <div className="chat__said">
         <Transcript
           entries={state.transcript}
+          call={state}
           agentLabel={agentLabel}
           placeholder="What you and the agent write appears here."
         />

@@ -137,7 +137,15 @@ describe("a service that is not open", () => {
 
 describe("after a call", () => {
   const transcript = [
-    { id: "1", role: "user" as const, text: "Bye.", final: true, interrupted: false, at: 0 },
+    {
+      sequence: 1,
+      role: "user" as const,
+      text: "Bye.",
+      final: true,
+      interrupted: false,
+      at: 0,
+      endedAt: 0,
+    },
   ];
 
   it("the transcript can still be read, and another call started", () => {

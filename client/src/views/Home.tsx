@@ -145,7 +145,7 @@ function Summary({ session, agentLabel }: { session: SessionState; agentLabel: s
           {length !== null && ` · ${formatDuration(length)}`}
         </p>
       </header>
-      <Transcript entries={transcript} agentLabel={agentLabel} />
+      <Transcript entries={transcript} call={session} agentLabel={agentLabel} />
     </section>
   );
 }

@@ -76,6 +76,7 @@ export function VoiceMode(props: VoiceModeProps) {
         )}
         <Transcript
           entries={state.transcript}
+          call={state}
           agentLabel={agentLabel}
           placeholder="What you and the agent say appears here."
         />

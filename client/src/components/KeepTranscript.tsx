@@ -1,0 +1,123 @@
+import { useEffect, useRef, useState } from "react";
+import type { KeyboardEvent } from "react";
+import { FORMATS, toText } from "../session/export";
+import type { CallFacts } from "../session/export";
+import type { TranscriptEntry } from "../session/types";
+import { CopyIcon, DownloadIcon } from "./icons";
+
+export interface KeepTranscriptProps {
+  entries: TranscriptEntry[];
+  call: CallFacts;
+}
+
+/** Copies what was heard, or saves it as a file. */
+export function KeepTranscript({ entries, call }: KeepTranscriptProps) {
+  const [said, setSaid] = useState("");
+
+  useEffect(() => {
+    if (!said) return;
+    const timer = setTimeout(() => setSaid(""), 2000);
+    return () => clearTimeout(timer);
+  }, [said]);
+
+  const copy = (): void => {
+    navigator.clipboard.writeText(toText(entries)).then(
+      () => setSaid("Copied"),
+      () => setSaid("The browser does not allow it"),
+    );
+  };
+
+  return (
+    <div className="transcript__keep">
+      <span className="transcript__copied" aria-live="polite">
+        {said}
+      </span>
+      {/* Pages that are not loaded over HTTPS have no clipboard. */}
+      {"clipboard" in navigator && (
+        <button
+          type="button"
+          className="quiet-button"
+          aria-label="Copy transcript"
+          title="Copy"
+          onClick={copy}
+        >
+          <CopyIcon />
+        </button>
+      )}
+      <DownloadMenu entries={entries} call={call} />
+    </div>
+  );
+}
+
+function DownloadMenu({ entries, call }: KeepTranscriptProps) {
+  const [open, setOpen] = useState(false);
+  const menu = useRef<HTMLDivElement>(null);
+  const opener = useRef<HTMLButtonElement>(null);
+
+  useEffect(() => {
+    if (!open) return;
+    const onOutside = ({ target }: Event): void => {
+      if (!menu.current?.contains(target as Node)) setOpen(false);
+    };
+    document.addEventListener("pointerdown", onOutside);
+    document.addEventListener("focusin", onOutside);
+    return () => {
+      document.removeEventListener("pointerdown", onOutside);
+      document.removeEventListener("focusin", onOutside);
+    };
+  }, [open]);
+
+  const close = (): void => {
+    setOpen(false);
+    opener.current?.focus();
+  };
+
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (!open || event.key !== "Escape") return;
+    // Further up, it would end the call.
+    event.preventDefault();
+    close();
+  };
+
+  return (
+    <div ref={menu} className="download" onKeyDown={onKeyDown}>
+      <button
+        ref={opener}
+        type="button"
+        className="quiet-button"
+        aria-label="Download transcript"
+        aria-expanded={open}
+        title="Download"
+        onClick={() => setOpen(!open)}
+      >
+        <DownloadIcon />
+      </button>
+      {open && (
+        <div className="download__formats" role="group" aria-label="Download as">
+          {FORMATS.map(({ label, extension, type, write }) => (
+            <button
+              key={extension}
+              type="button"
+              className="download__format"
+              onClick={() => {
+                save(`transcript.${extension}`, new Blob([write(entries, call)], { type }));
+                close();
+              }}
+            >
+              {label}
+            </button>
+          ))}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function save(name: string, blob: Blob): void {
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(url);
+}
