@@ -58,6 +58,7 @@ from processors.switchboard import transfer_in
 from processors.transcript import (
     Past,
     ToolCall,
+    ToolOutcome,
     TranscriptObserver,
     Turn,
     to_messages,
@@ -423,6 +424,10 @@ class Conversation:
     async def _on_tool(self, _: object, event: FunctionCallEvent) -> None:
         if call := tool_call(event):
             await self._transcript.tell_tool(call)
+            if call.outcome in (ToolOutcome.FAILED, ToolOutcome.TIMED_OUT):
+                # RTVI has no word for it.
+                told = {"tool_call_id": call.call_id, "outcome": call.outcome.value}
+                await self._worker.rtvi.send_server_message({"type": "tool-failed", **told})
             if to := transfer_in(call.result):
                 message = {"type": "put-through", "to": to}
                 await self._worker.rtvi.send_server_message(message)

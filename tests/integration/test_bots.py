@@ -83,6 +83,9 @@ async def test_a_conversation_goes_on_when_a_tool_does_not(
 
     [told] = [entry for entry in transcript["entries"] if entry.get("tool") == tool]
     assert told["outcome"] == outcome
+    shown = [m["data"] for m in peer.messages if m["type"] == "server-message"]
+    [failed] = [it for it in shown if it["type"] == "tool-failed"]
+    assert (failed["tool_call_id"], failed["outcome"]) == (told["call_id"], outcome)
     assert transcript["entries"][-1]["heard"] == SORRY
     results = [message for message in standin.chats[-1]["messages"] if message["role"] == "tool"]
     assert len(results) == 1

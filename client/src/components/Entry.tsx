@@ -1,7 +1,7 @@
-import { memo } from "react";
-import { describeTool, formatWait, toolState } from "../session/labels";
+import { memo, useId } from "react";
+import { describeTool, formatWait, humanize, toolState } from "../session/labels";
 import type { ToolCall, TranscriptEntry } from "../session/types";
-import { ToolIcon } from "./icons";
+import { ChevronIcon, ToolIcon } from "./icons";
 
 export interface EntryProps {
   entry: TranscriptEntry;
@@ -68,14 +68,15 @@ function ToolCard({ entry, tool }: { entry: TranscriptEntry; tool: ToolCall }) {
         <details>
           <summary className="tool__head">
             {head}
+            <ChevronIcon />
             {tool.arguments !== undefined && (
               <span className="tool__preview">{preview(tool.arguments)}</span>
             )}
           </summary>
-          <dl className="tool__values">
-            <Value name="Arguments" value={tool.arguments} />
-            <Value name="Result" value={tool.result} />
-          </dl>
+          <div className="tool__values">
+            <Values title="Arguments" of={tool.arguments} />
+            <Values title="Result" of={tool.result} />
+          </div>
         </details>
       ) : (
         <p className="tool__head">{head}</p>
@@ -85,21 +86,38 @@ function ToolCard({ entry, tool }: { entry: TranscriptEntry; tool: ToolCall }) {
 }
 
 /** `{"day": "Sunday", "hour": 10}` -> `Sunday · 10` */
-function preview(values: unknown): string {
-  const all = typeof values === "object" && values !== null ? Object.values(values) : [values];
-  return all.map(asText).join(" · ");
+function preview(value: unknown): string {
+  return parts(value)
+    .map(([, part]) => part)
+    .join(" · ");
 }
 
-function asText(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value, null, 2);
+/** An object by its names; anything else as one value without a name. */
+function parts(value: unknown): [string, string][] {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  const named: [string, unknown][] = isObject ? Object.entries(value) : [["", value]];
+  return named.map(([name, part]) => [
+    name,
+    typeof part === "string" ? part : JSON.stringify(part, null, 2),
+  ]);
 }
 
-function Value({ name, value }: { name: string; value: unknown }) {
-  if (value === undefined) return null;
+function Values({ title, of }: { title: string; of: unknown }) {
+  const id = useId();
+  if (of === undefined) return null;
   return (
     <>
-      <dt>{name}</dt>
-      <dd>{asText(value)}</dd>
+      <p id={id} className="tool__title">
+        {title}
+      </p>
+      <ul aria-labelledby={id}>
+        {parts(of).map(([name, part]) => (
+          <li key={name}>
+            {name && <span className="tool__key">{humanize(name)}: </span>}
+            {part}
+          </li>
+        ))}
+      </ul>
     </>
   );
 }

@@ -90,3 +90,9 @@ export const ToolIcon = () => (
     <path d="M14.5 6.2a4.6 4.6 0 0 0-6 5.9l-4.6 4.6a2.1 2.1 0 0 0 3 3l4.7-4.6a4.6 4.6 0 0 0 5.9-6l-2.7 2.8-2.7-.4-.4-2.6z" />
   </Icon>
 );
+
+export const ChevronIcon = () => (
+  <Icon>
+    <path d="M7 10l5 5 5-5" />
+  </Icon>
+);
