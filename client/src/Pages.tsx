@@ -1,10 +1,12 @@
 /** Which page is shown, by the part of the address behind "#": any server can serve them all. */
-import { Suspense, useSyncExternalStore } from "react";
+import { Suspense, lazy, useSyncExternalStore } from "react";
 import type { ComponentType } from "react";
 import { App } from "./App";
 
 /** Code of a page is loaded when it is opened. */
-const PAGES: Record<string, ComponentType> = {};
+const PAGES: Record<string, ComponentType> = {
+  "#/calls": lazy(() => import("./calls/CallsPage")),
+};
 
 function subscribe(onChange: () => void): () => void {
   window.addEventListener("hashchange", onChange);
