@@ -1,10 +1,18 @@
 /** Which page is shown, by the part of the address behind "#": any server can serve them all. */
-import { Suspense, useSyncExternalStore } from "react";
+import { Suspense, lazy, useSyncExternalStore } from "react";
 import type { ComponentType } from "react";
 import { App } from "./App";
 
 /** Code of a page is loaded when it is opened. */
-const PAGES: Record<string, ComponentType> = {};
+const PAGES: Record<string, ComponentType> = {
+  "#/push-to-talk": protocolPage("PushToTalk"),
+  "#/sandwich": protocolPage("Sandwich"),
+  "#/realtime": protocolPage("Realtime"),
+};
+
+function protocolPage(name: "PushToTalk" | "Sandwich" | "Realtime"): ComponentType {
+  return lazy(async () => ({ default: (await import("./protocols/pages"))[name] }));
+}
 
 function subscribe(onChange: () => void): () => void {
   window.addEventListener("hashchange", onChange);

@@ -4,6 +4,7 @@ import { ErrorCard } from "../components/ErrorCard";
 import { Grille } from "../components/Grille";
 import { KeyForm } from "../components/KeyForm";
 import { Transcript } from "../components/Transcript";
+import { ProtocolLinks } from "../components/ProtocolLinks";
 import { MicIcon } from "../components/icons";
 import { describeError } from "../components/problems";
 import type { AgentsState } from "../session/useAgents";
@@ -72,6 +73,8 @@ export function Home(props: HomeProps) {
           </button>
           <p className="home__hint">Your browser will ask for the microphone.</p>
         </div>
+
+        <ProtocolLinks />
       </div>
     </main>
   );
