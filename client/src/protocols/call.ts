@@ -7,7 +7,7 @@ import { Line } from "./line";
 import type { ServerMessage } from "./messages";
 import type { Protocol } from "./protocol";
 import { PcmSound, RecordedSound } from "./sound";
-import type { Sound } from "./sound";
+import type { Send, Sound } from "./sound";
 
 const START_TIMEOUT_MS = 30_000;
 
@@ -48,7 +48,7 @@ export class CannotRecordError extends Error {
   override name = "CannotRecordError";
 }
 
-export const createCall: CreateCall = (options) => {
+export function createCall(options: CallOptions, makeSound = makeRealSound): Call {
   const { protocol, tell } = options;
   const abort = new AbortController();
   let line: Line | null = null;
@@ -127,8 +127,8 @@ export const createCall: CreateCall = (options) => {
       void media.disconnect();
     },
   };
-};
+}
 
-function makeSound(protocol: Protocol, send: (message: object) => void): Sound {
+function makeRealSound(protocol: Protocol, send: Send): Sound {
   return protocol.sound === "recorded" ? new RecordedSound(send) : new PcmSound(send);
 }
