@@ -242,7 +242,7 @@ async def test_when_all_lines_are_busy_a_page_says_so(open_tab: OpenTab, tmp_pat
             assert response.status == 200
         tab = await open_page(open_tab, service, "push-to-talk")
         await tab.page.get_by_role("button", name="Start").click()
-        await tab.page.get_by_text("All lines are busy").wait_for(timeout=CONNECT_SECS * 1000)
+        await tab.page.get_by_text("All lines are busy…").wait_for(timeout=CONNECT_SECS * 1000)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -163,6 +163,7 @@ function over(state: Conversation): Conversation {
     voiceState: "disconnected",
     held: false,
     tooShort: false,
+    muted: false,
     unstable: false,
     askingForMicrophone: false,
     notice: null,

@@ -10,6 +10,7 @@ const HOLD_LABELS: Partial<typeof STATE_LABELS> = {
 };
 
 export function statusLabel({ voiceState, handsFree, endedBy }: Conversation): string {
-  if (voiceState === "disconnected" && endedBy === null) return "Choose an agent, and start.";
+  const isOver = endedBy === "user" || endedBy === "bot";
+  if (voiceState === "disconnected" && !isOver) return "Choose an agent, and start.";
   return (handsFree ? undefined : HOLD_LABELS[voiceState]) ?? STATE_LABELS[voiceState];
 }

@@ -81,10 +81,11 @@ describe("any conversation", () => {
     const over = after(
       REALTIME,
       { type: "audio", data: "AAAA" },
+      { type: "muted", muted: true },
       { type: "failed", error: { kind: "server-busy" } },
       { type: "held" },
     );
-    expect(over).toMatchObject({ voiceState: "disconnected", held: false, endedBy: "error" });
+    expect(over).toMatchObject({ voiceState: "disconnected", held: false, muted: false });
     expect(over.transcript.every(({ final }) => final)).toBe(true);
     const again = reduceConversation(over, { type: "start", handsFree: true });
     expect(again).toEqual({ ...initialConversation, voiceState: "connecting", handsFree: true });

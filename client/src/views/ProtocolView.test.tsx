@@ -92,6 +92,15 @@ describe("before a call", () => {
     expect(callbacks.onDismissError).toHaveBeenCalledOnce();
   });
 
+  it("shows what was said before, and starts again", () => {
+    const said = { id: "1", role: "bot", text: "Goodbye.", at: 0 } as const;
+    const transcript = [{ ...said, final: true, interrupted: false }];
+    show({ endedBy: "bot", transcript });
+    expect(screen.getByRole("status").textContent).toBe("Call ended.");
+    expect(screen.getByText("Goodbye.")).toBeTruthy();
+    expect(document.activeElement).toBe(button("Start again"));
+  });
+
   it("asks for a key, and starts with it", () => {
     show({ error: { kind: "key-needed" }, endedBy: "error" });
     fireEvent.change(screen.getByLabelText("Access key"), { target: { value: " abc " } });

@@ -89,6 +89,14 @@ export function ProtocolView(props: ProtocolViewProps) {
 
       <div className="protocol__side">
         <Problems {...props} />
+        {!isOff && state.steps && <Steps steps={state.steps} />}
+        {(!isOff || state.transcript.length > 0) && (
+          <Transcript
+            entries={state.transcript}
+            agentLabel={props.agentLabel}
+            placeholder="What you and the agent say appears here."
+          />
+        )}
         {isOff && agents.status === "ready" && (
           <AgentPicker
             agents={agents.agents}
@@ -97,14 +105,6 @@ export function ProtocolView(props: ProtocolViewProps) {
           />
         )}
         {isOff && agents.status === "loading" && <p>Looking for agents…</p>}
-        {state.steps && <Steps steps={state.steps} />}
-        {(!isOff || state.transcript.length > 0) && (
-          <Transcript
-            entries={state.transcript}
-            agentLabel={props.agentLabel}
-            placeholder="What you and the agent say appears here."
-          />
-        )}
       </div>
 
       <footer className="protocol__foot">{isOff ? <Start {...props} /> : <Talk {...props} />}</footer>
@@ -130,7 +130,7 @@ function Start({ state, selected, onStart }: ProtocolViewProps) {
       onClick={onStart}
     >
       <MicIcon />
-      {state.endedBy === null ? "Start" : "Start again"}
+      {state.transcript.length === 0 ? "Start" : "Start again"}
     </button>
   );
 }
