@@ -6,7 +6,14 @@ import { App } from "./App";
 /** Code of a page is loaded when it is opened. */
 const PAGES: Record<string, ComponentType> = {
   "#/calls": lazy(() => import("./calls/CallsPage")),
+  "#/push-to-talk": protocolPage("PushToTalk"),
+  "#/sandwich": protocolPage("Sandwich"),
+  "#/realtime": protocolPage("Realtime"),
 };
+
+function protocolPage(name: "PushToTalk" | "Sandwich" | "Realtime"): ComponentType {
+  return lazy(async () => ({ default: (await import("./protocols/pages"))[name] }));
+}
 
 function subscribe(onChange: () => void): () => void {
   window.addEventListener("hashchange", onChange);

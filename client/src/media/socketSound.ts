@@ -2,6 +2,7 @@
 import microphoneWorklet from "./microphone.worklet?worker&url";
 import type { MessageSound } from "./mediaManager";
 import { decodePcm } from "./pcm";
+import { Speaker } from "./speaker";
 
 const MICROPHONE_HZ = 16_000;
 /** What Pipecat's pipelines speak at unless they are told otherwise. */
@@ -10,25 +11,26 @@ const BOT_HZ = 24_000;
 const LEAD_SECS = 0.1;
 
 export class SocketSound implements MessageSound {
-  private readonly speaker = new AudioContext({ sampleRate: BOT_HZ });
-  private readonly bot = this.speaker.createMediaStreamDestination();
-  private readonly playing = new Set<AudioBufferSourceNode>();
-  /** When the last of what has come will have sounded, on the speaker's clock. */
-  private until = 0;
+  private readonly speaker: Speaker;
   private microphone: AudioContext | null = null;
   private source: MediaStreamAudioSourceNode | null = null;
   private worklet: AudioWorkletNode | null = null;
   private closed = false;
 
+  /** @param botHz rate at which the bot speaks */
+  constructor(private readonly botHz = BOT_HZ) {
+    this.speaker = new Speaker(botHz, LEAD_SECS);
+  }
+
   /** What the bot says, silence between included. */
   get botTrack(): MediaStreamTrack | null {
-    return this.bot.stream.getAudioTracks()[0] ?? null;
+    return this.speaker.track;
   }
 
   async open(track: MediaStreamTrack, send: (pcm: ArrayBuffer) => void): Promise<void> {
     const context = microphoneContext(track);
     this.microphone = context;
-    void this.speaker.resume();
+    void this.speaker.context.resume();
     void context.resume();
     await context.audioWorklet.addModule(microphoneWorklet);
     if (this.closed) return;
@@ -49,33 +51,20 @@ export class SocketSound implements MessageSound {
   }
 
   play(pcm: Int16Array): void {
-    if (this.closed || pcm.length === 0) return;
-    const buffer = this.speaker.createBuffer(1, pcm.length, BOT_HZ);
-    buffer.copyToChannel(decodePcm(pcm), 0);
-    const node = new AudioBufferSourceNode(this.speaker, { buffer });
-    node.connect(this.bot);
-    node.addEventListener("ended", () => this.playing.delete(node));
-    const now = this.speaker.currentTime;
-    const from = this.until > now ? this.until : now + LEAD_SECS;
-    node.start(from);
-    this.until = from + buffer.duration;
-    this.playing.add(node);
+    this.speaker.play(decodePcm(pcm), this.botHz);
   }
 
   interrupt(): void {
-    this.playing.forEach((node) => node.stop());
-    this.playing.clear();
-    this.until = 0;
+    this.speaker.interrupt();
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.interrupt();
     if (this.worklet) this.worklet.port.onmessage = null;
     this.source?.disconnect();
     void this.microphone?.close();
-    void this.speaker.close();
+    this.speaker.close();
   }
 }
 

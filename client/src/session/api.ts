@@ -1,4 +1,5 @@
 /** The runner's own HTTP API, next to what client-js calls. */
+import { StartBotError } from "@pipecat-ai/client-js";
 import { MODES } from "./types";
 import type { Agent, Mode } from "./types";
 
@@ -45,4 +46,34 @@ export async function fetchAgents(signal: AbortSignal): Promise<AgentList> {
   const response = await fetch(serverUrl("agents"), { signal });
   if (!response.ok) throw new Error(`GET /agents: ${response.status}`);
   return parseAgents(await response.json());
+}
+
+/**
+ * Start a session whose client comes to a WebSocket.
+ *
+ * @param transport one of docs/protocols.md
+ * @param key what lets into the service; null where nothing is needed
+ * @returns the WebSocket's address, with the token that lets into the session
+ * @throws StartBotError as client-js does, also if the server cannot be reached
+ */
+export async function startSocketSession(
+  transport: string,
+  agent: string,
+  key: string | null,
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    const response = await fetch(serverUrl("start"), {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...(key !== null && { "X-API-Key": key }) },
+      body: JSON.stringify({ transport, body: { bot: agent } }),
+      signal,
+    });
+    const body = (await response.json()) as { wsUrl?: unknown; error?: { message?: string } };
+    if (response.ok && typeof body.wsUrl === "string") return body.wsUrl;
+    throw new StartBotError(body.error?.message, response.status);
+  } catch (error) {
+    if (error instanceof StartBotError) throw error;
+    throw new StartBotError(error instanceof Error ? error.message : undefined, 502);
+  }
 }

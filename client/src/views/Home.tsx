@@ -5,6 +5,7 @@ import { Grille } from "../components/Grille";
 import { KeyForm } from "../components/KeyForm";
 import { ModePicker } from "../components/ModePicker";
 import { Transcript } from "../components/Transcript";
+import { ProtocolLinks } from "../components/ProtocolLinks";
 import { MicIcon } from "../components/icons";
 import { describeError } from "../components/problems";
 import type { AgentsState } from "../session/useAgents";
@@ -91,6 +92,8 @@ export function Home(props: HomeProps) {
             </button>
           </p>
         </div>
+
+        <ProtocolLinks />
       </div>
     </main>
   );
