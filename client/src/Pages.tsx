@@ -1,10 +1,14 @@
 /** Which page is shown, by the part of the address behind "#": any server can serve them all. */
-import { Suspense, useSyncExternalStore } from "react";
+import { Suspense, lazy, useSyncExternalStore } from "react";
 import type { ComponentType } from "react";
 import { App } from "./App";
 
 /** Code of a page is loaded when it is opened. */
-const PAGES: Record<string, ComponentType> = {};
+const PAGES: Record<string, ComponentType> = {
+  "#/operator": lazy(async () => ({
+    default: (await import("./operator/OperatorPage")).OperatorPage,
+  })),
+};
 
 function subscribe(onChange: () => void): () => void {
   window.addEventListener("hashchange", onChange);
@@ -13,7 +17,8 @@ function subscribe(onChange: () => void): () => void {
 
 export function Pages() {
   const hash = useSyncExternalStore(subscribe, () => window.location.hash);
-  const Page = PAGES[hash] ?? App;
+  const [name = ""] = hash.split("?");
+  const Page = PAGES[name] ?? App;
   return (
     <Suspense>
       <Page />

@@ -7,4 +7,10 @@ afterEach(cleanup);
 HTMLCanvasElement.prototype.getContext = () => null;
 window.matchMedia = (media: string) =>
   Object.assign(new EventTarget(), { matches: false, media, onchange: null }) as MediaQueryList;
+HTMLDialogElement.prototype.showModal = function () {
+  this.open = true;
+};
+HTMLDialogElement.prototype.close = function () {
+  this.open = false;
+};
 HTMLMediaElement.prototype.play = vi.fn(() => Promise.resolve());

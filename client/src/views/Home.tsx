@@ -72,6 +72,9 @@ export function Home(props: HomeProps) {
           </button>
           <p className="home__hint">Your browser will ask for the microphone.</p>
         </div>
+        <p className="home__foot">
+          <a href="#/operator">For operators</a>
+        </p>
       </div>
     </main>
   );
