@@ -1,9 +1,33 @@
 """Where the sound of sessions is kept: a folder for each, in it a file for each of its calls."""
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import BaseModel
+
 CHUNK_BYTES = 64 * 1024
+
+
+class RecordedCall(BaseModel):
+    """The sound of one call of a session.
+
+    Attributes:
+        size: How many bytes of the whole it is; the calls follow each other.
+        until: When its last sound was written, which is done by the second while it goes on.
+    """
+
+    size: int
+    until: datetime
+
+
+def recorded_calls(data_dir: Path, session_id: str) -> list[RecordedCall]:
+    """Return what there is of the sound of a session, in order."""
+    files = [path.stat() for path in recordings(data_dir, session_id)]
+    return [
+        RecordedCall(size=it.st_size, until=datetime.fromtimestamp(it.st_mtime, UTC))
+        for it in files
+    ]
 
 
 def recordings(data_dir: Path, session_id: str) -> list[Path]:

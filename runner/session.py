@@ -37,11 +37,13 @@ class Presence:
         clients: How many are there beside the bot.
         has_bot: Whether the bot is.
         state: What it does.
+        last_wait_ms: How long the user waited for its last answer; None before the first.
     """
 
     clients: int
     has_bot: bool
     state: State
+    last_wait_ms: float | None = None
 
 
 @dataclass
@@ -64,6 +66,7 @@ class Session:
         is_empty: Whether its client was there and has left: it holds no line until it comes back.
         crashes: How often the process of its bot has died.
         state: What its bot is doing.
+        last_wait_ms: How long its user waited for the last answer; None before the first.
         expiry: Ends it if nobody comes; None while it has a call.
     """
 
@@ -82,6 +85,7 @@ class Session:
     is_empty: bool = False
     crashes: int = 0
     state: State = State.DISCONNECTED
+    last_wait_ms: float | None = None
     expiry: asyncio.TimerHandle | None = None
 
     def stop_waiting(self) -> None:
@@ -171,6 +175,7 @@ class SessionReporter(CallListener):
     async def on_answer(self, latency: TurnLatency) -> None:
         """Count an answer, and write down what it took."""
         self._answered(latency)
+        self._session.last_wait_ms = latency.total_ms
         await self._session.journal.event("answer", dataclasses.asdict(latency))
 
     async def on_failure(self, failure: Failure) -> None:

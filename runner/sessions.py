@@ -162,6 +162,11 @@ class SessionManager:
         return sum(self._launcher.clients(session_id) > 0 for session_id in self._sessions)
 
     @property
+    def lines(self) -> int:
+        """How many sessions there may be at once."""
+        return self._admission.lines
+
+    @property
     def is_full(self) -> bool:
         """Whether all lines are busy."""
         return self._admission.is_full(self.count)
@@ -308,7 +313,8 @@ class SessionManager:
         if not session:
             return Presence(0, False, State.DISCONNECTED)
         has_bot = session.state in BOT_IS_THERE
-        return Presence(self._launcher.clients(session_id), has_bot, session.state)
+        clients = self._launcher.clients(session_id)
+        return Presence(clients, has_bot, session.state, session.last_wait_ms)
 
     def ice_servers(self, session: Session) -> list[IceServer]:
         """Return the STUN and TURN servers for a session's client."""

@@ -140,14 +140,22 @@ class Store:
         async with self._reading() as session:
             return await session.get(SessionRow, session_id)
 
-    async def sessions(self, user: str, limit: int) -> list[SessionRow]:
-        """Return the sessions of a user, the newest first, and at most so many."""
-        query = (
-            select(SessionRow)
-            .where(SessionRow.user_id == user)
-            .order_by(SessionRow.created_at.desc(), SessionRow.id)
-            .limit(limit)
-        )
+    async def sessions(
+        self, user: str | None, limit: int, *, active: bool = False
+    ) -> list[SessionRow]:
+        """Return the sessions of a user, the newest first, and at most so many.
+
+        Args:
+            user: Whose; None for everybody's.
+            limit: How many.
+            active: Whether to leave out those that have ended.
+        """
+        query = select(SessionRow).order_by(SessionRow.created_at.desc(), SessionRow.id)
+        if user is not None:
+            query = query.where(SessionRow.user_id == user)
+        if active:
+            query = query.where(SessionRow.ended_at.is_(None))
+        query = query.limit(limit)
         async with self._reading() as session:
             return list(await session.scalars(query))
 

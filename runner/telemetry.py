@@ -1,4 +1,4 @@
-"""What the service counts and times, for Prometheus."""
+"""What the service counts and times, for Prometheus and for operators."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,6 +17,7 @@ from prometheus_client import (
 from processors.failover import Failure
 from processors.latency import TurnLatency
 from processors.usage import Used
+from runner.last_hour import LastHour
 from runner.lines import EndReason
 
 WAIT_BUCKETS_SECS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0)
@@ -41,9 +42,13 @@ class Telemetry:
     Args:
         sessions: Tells how many sessions there are.
         agent_name: Names this service among others.
+
+    Attributes:
+        last_hour: What was measured within it.
     """
 
     def __init__(self, sessions: Callable[[], int], *, agent_name: str = "parlante") -> None:
+        self.last_hour = LastHour()
         self._registry = CollectorRegistry()
         about = Info("parlante", "Which service this is", registry=self._registry)
         about.info({"agent_name": agent_name})
@@ -156,12 +161,14 @@ class Telemetry:
             self._stage.labels(stage).observe(ms / 1000)
         self._answers.labels("ahead" if latency.made_ahead else "after").inc()
         self._answers.labels("withdrawn").inc(latency.withdrawn)
+        self.last_hour.answered(latency)
 
     def failed(self, failure: Failure) -> None:
         """Take a service that has failed, and the one that stands in for it."""
         self._failures.labels(failure.stage, failure.provider, failure.reason).inc()
         if failure.successor:
             self._failovers.labels(failure.stage, failure.successor).inc()
+        self.last_hour.failed(failure)
 
     def crashed(self) -> None:
         """Take a call whose process has died."""

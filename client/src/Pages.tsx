@@ -9,6 +9,9 @@ const PAGES: Record<string, ComponentType> = {
   "#/push-to-talk": protocolPage("PushToTalk"),
   "#/sandwich": protocolPage("Sandwich"),
   "#/realtime": protocolPage("Realtime"),
+  "#/operator": lazy(async () => ({
+    default: (await import("./operator/OperatorPage")).OperatorPage,
+  })),
 };
 
 function protocolPage(name: "PushToTalk" | "Sandwich" | "Realtime"): ComponentType {
@@ -22,7 +25,8 @@ function subscribe(onChange: () => void): () => void {
 
 export function Pages() {
   const hash = useSyncExternalStore(subscribe, () => window.location.hash);
-  const Page = PAGES[hash] ?? App;
+  const [name = ""] = hash.split("?");
+  const Page = PAGES[name] ?? App;
   return (
     <Suspense>
       <Page />

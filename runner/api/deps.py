@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.requests import HTTPConnection
 
 from runner.auth import Gate, Principal
-from runner.errors import SessionNotFound
+from runner.errors import Forbidden, SessionNotFound
 from runner.session import session_id_of
 from runner.sessions import SessionManager
 from runner.store import Store
@@ -46,6 +46,16 @@ class Body(BaseModel):
 
 Caller = Annotated[Principal, Depends(_caller)]
 """Who is asking; nobody gets past it without a key, where keys are needed."""
+
+
+async def _operator(caller: Caller) -> Principal:
+    if not caller.is_operator:
+        raise Forbidden("only operators may do that: use a key that was made with --operator")
+    return caller
+
+
+Operator = Annotated[Principal, Depends(_operator)]
+"""The same, of operators only."""
 
 Sessions = Annotated[SessionManager, Depends(_sessions)]
 Records = Annotated[Store, Depends(_store)]

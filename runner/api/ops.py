@@ -1,6 +1,7 @@
 """What operators, load balancers and the client's home page ask."""
 
 import signal
+from datetime import UTC, datetime
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -11,9 +12,10 @@ from pydantic import BaseModel
 from bots.config import Mode
 from bots.errors import DatabaseUnavailable
 from bots.registry import load_bot
-from runner.api.deps import Caller, Records, Sessions
+from runner.api.deps import Operator, Records, Sessions
 from runner.api.refusals import TO_CALLERS, refusals
 from runner.errors import Forbidden, Overloaded, ServiceDraining, SessionsDisabled
+from runner.last_hour import Minute, ServiceFailures
 
 router = APIRouter(tags=["Operations"])
 
@@ -46,6 +48,25 @@ class Draining(BaseModel):
 
     status: Literal["draining"] = "draining"
     sessions: int
+
+
+class Overview(BaseModel):
+    """How the service is, and was within the last hour.
+
+    Attributes:
+        is_draining: Whether it takes no more sessions, because it stops.
+        sessions: How many hold a line now.
+        lines: How many lines there are.
+        minutes: Those in which there was an answer or a failure, the oldest first.
+        failures: The services that have failed, the last to fail first.
+    """
+
+    at: datetime
+    is_draining: bool
+    sessions: int
+    lines: int
+    minutes: list[Minute]
+    failures: list[ServiceFailures]
 
 
 class Agent(BaseModel):
@@ -93,16 +114,28 @@ async def ready(sessions: Sessions, records: Records) -> Ready:
 
 
 @router.post("/drain", status_code=202, responses=refusals(*TO_CALLERS, Forbidden))
-async def drain(caller: Caller, sessions: Sessions) -> Draining:
+async def drain(_: Operator, sessions: Sessions) -> Draining:
     """Stop the service as SIGTERM does: no more sessions, and calls may end by themselves.
 
-    Raises:
-        Forbidden: If the caller is no operator.
+    To ask for it again changes nothing.
     """
-    if not caller.is_operator:
-        raise Forbidden("only operators may stop the service")
-    signal.raise_signal(signal.SIGTERM)
+    if not sessions.is_draining:
+        signal.raise_signal(signal.SIGTERM)
     return Draining(sessions=sessions.count)
+
+
+@router.get("/overview", responses=refusals(*TO_CALLERS, Forbidden))
+async def overview(_: Operator, sessions: Sessions) -> Overview:
+    """Tell an operator how the service is, and was within the last hour."""
+    last_hour = sessions.telemetry.last_hour
+    return Overview(
+        at=datetime.now(UTC),
+        is_draining=sessions.is_draining,
+        sessions=sessions.count,
+        lines=sessions.lines,
+        minutes=last_hour.minutes(),
+        failures=last_hour.failures(),
+    )
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

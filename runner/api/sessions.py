@@ -14,9 +14,9 @@ from processors.voice_state import State
 from runner.api.deps import Body, Caller, Records, Seen, Sessions
 from runner.api.protocols import socket_url
 from runner.api.refusals import OF_SESSIONS, OF_STARTS, TO_CALLERS, refusals
-from runner.errors import RecordingNotFound, ServiceError
+from runner.errors import Forbidden, RecordingNotFound, ServiceError
 from runner.lines import EndReason
-from runner.recordings import recordings, sound_of
+from runner.recordings import RecordedCall, recorded_calls, recordings, sound_of
 from runner.rooms.ice import IceServer
 from runner.sessions import SessionManager
 from runner.tables import SessionRow
@@ -98,34 +98,41 @@ class SessionStatus(BaseModel):
         participant_count: Who is there now, the bot included.
         agent_connected: Whether the bot is.
         agent_state: What it does.
+        last_wait_ms: How long the user waited for its last answer; None before the first, and when
+            the session has ended.
         duration_seconds: Since its start, or from that to its end.
         end_reason: Why it ended; None while it goes on.
     """
 
     session_id: str
     room_name: str
+    user: str
     bot: str
+    transport: str
     is_active: bool
     participant_count: int
     agent_connected: bool
     agent_state: State
+    last_wait_ms: float | None
     created_at: datetime
     duration_seconds: float
     end_reason: str | None
 
 
 class SessionReport(SessionStatus):
-    """The same, and what it has consumed.
+    """The same, what it has consumed, and what was recorded of it.
 
     Attributes:
         usage: Of which services, and what that has cost.
+        recorded: The calls whose sound `/recording` has; a client that comes back makes another.
     """
 
     usage: SessionUsage
+    recorded: list[RecordedCall]
 
 
 class SessionList(BaseModel):
-    """Sessions of one user, the newest first."""
+    """Sessions, the newest first."""
 
     sessions: list[SessionStatus]
 
@@ -199,16 +206,28 @@ async def create_session(
     )
 
 
-@router.get("/sessions", responses=refusals(*TO_CALLERS))
+@router.get("/sessions", responses=refusals(*TO_CALLERS, Forbidden))
 async def list_sessions(
     caller: Caller,
     records: Records,
     sessions: Sessions,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = LISTED,
+    everybody: bool = False,
+    active: bool = False,
 ) -> SessionList:
-    """List the sessions of whoever asks, the newest first."""
-    rows = await records.sessions(caller.user, limit)
-    return SessionList(sessions=[_status(row, sessions) for row in rows])
+    """List the sessions of whoever asks, the newest first; an operator may see everybody's.
+
+    With `active`, those that have ended are left out.
+
+    Raises:
+        Forbidden: If somebody else wants to see everybody's.
+    """
+    if everybody and not caller.is_operator:
+        raise Forbidden("only operators may see everybody's sessions")
+    rows = await records.sessions(None if everybody else caller.user, limit, active=active)
+    listed = [_status(row, sessions) for row in rows]
+    # Of what has just ended, the store may not know yet.
+    return SessionList(sessions=[it for it in listed if it.is_active or not active])
 
 
 @router.get("/session/{session_id}", responses=refusals(*OF_SESSIONS))
@@ -216,9 +235,10 @@ async def session_status(
     row: Seen, request: Request, records: Records, sessions: Sessions
 ) -> SessionReport:
     """Tell what is going on in a session, or what has, and what it has consumed."""
-    currency = request.app.state.resources.settings.voice.prices.currency
-    usage = session_usage(await records.usage(row.id), currency)
-    return SessionReport(**_status(row, sessions).model_dump(), usage=usage)
+    settings = request.app.state.resources.settings
+    usage = session_usage(await records.usage(row.id), settings.voice.prices.currency)
+    recorded = recorded_calls(settings.data_dir, row.id)
+    return SessionReport(**_status(row, sessions).model_dump(), usage=usage, recorded=recorded)
 
 
 @router.delete("/session/{session_id}", status_code=204, responses=refusals(*OF_SESSIONS))
@@ -267,11 +287,14 @@ def _status(row: SessionRow, sessions: SessionManager) -> SessionStatus:
     return SessionStatus(
         session_id=row.id,
         room_name=row.room_name,
+        user=row.user_id,
         bot=row.bot,
+        transport=row.transport,
         is_active=is_active,
         participant_count=presence.clients + presence.has_bot,
         agent_connected=presence.has_bot,
         agent_state=presence.state,
+        last_wait_ms=presence.last_wait_ms,
         created_at=row.created_at,
         duration_seconds=round((until - row.created_at).total_seconds(), 3),
         end_reason=row.end_reason,

@@ -58,6 +58,7 @@ export function createCall(options: CallOptions, makeSound = makeRealSound): Cal
   const sound = makeSound(protocol, (message) => line?.send(message));
   const media: BrowserMediaManager = new BrowserMediaManager({
     microphoneId: options.microphoneId,
+    withMicrophone: true,
     onMicrophoneReplaced: (track) => {
       sound.listenTo(track);
       options.onMicrophone(track);

@@ -1,5 +1,4 @@
 /** A conversation over one of the JSON protocols, as a pure function of what happens to it. */
-import { closeAll } from "../session/transcript";
 import type { TranscriptEntry, VoiceState } from "../session/types";
 import type { ErrorMessage, ServerMessage } from "./messages";
 import type { LineError } from "./problems";
@@ -34,8 +33,6 @@ export interface Conversation {
   notice: Notice | null;
   /** Who ended the last call. */
   endedBy: "user" | "bot" | "error" | null;
-  /** Counts entries, so that each has an id of its own. */
-  entryCount: number;
 }
 
 /** A passing problem: the call goes on. */
@@ -73,7 +70,6 @@ export const initialConversation: Conversation = {
   error: null,
   notice: null,
   endedBy: null,
-  entryCount: 0,
 };
 
 export const NO_STEPS: Steps = {
@@ -167,7 +163,7 @@ function over(state: Conversation): Conversation {
     unstable: false,
     askingForMicrophone: false,
     notice: null,
-    transcript: closeAll(state.transcript),
+    transcript: close(state, true).transcript.map((entry) => ({ ...entry, final: true })),
   };
 }
 
@@ -222,6 +218,7 @@ export function callTool(state: Conversation, name: string, at: number): Convers
     text: name,
     final: false,
     at,
+    tool: { callId: "", outcome: "running" },
   });
 }
 
@@ -238,11 +235,20 @@ export function cutOff(state: Conversation): Conversation {
 function close(state: Conversation, interrupted: boolean): Conversation {
   if (!state.transcript.some(isOpen)) return state;
   const transcript = state.transcript.map((entry) =>
-    isOpen(entry)
-      ? { ...entry, final: true, interrupted: interrupted && entry.role === "bot" }
-      : entry,
+    isOpen(entry) ? closed(entry, interrupted) : entry,
   );
   return { ...state, transcript };
+}
+
+function closed(entry: TranscriptEntry, interrupted: boolean): TranscriptEntry {
+  const { role, tool } = entry;
+  const outcome = interrupted ? "cancelled" : "completed";
+  return {
+    ...entry,
+    final: true,
+    interrupted: interrupted && role === "bot",
+    ...(tool && { tool: { ...tool, outcome } }),
+  };
 }
 
 function isOpen(entry: TranscriptEntry): boolean {
@@ -252,12 +258,10 @@ function isOpen(entry: TranscriptEntry): boolean {
 function insert(
   state: Conversation,
   index: number,
-  entry: Pick<TranscriptEntry, "role" | "text" | "final" | "at">,
+  entry: Pick<TranscriptEntry, "role" | "text" | "final" | "at" | "tool">,
 ): Conversation {
-  const added = { ...entry, id: `${state.entryCount}`, interrupted: false };
-  return {
-    ...state,
-    transcript: state.transcript.toSpliced(index, 0, added),
-    entryCount: state.entryCount + 1,
-  };
+  const sequence = state.transcript.length + 1;
+  // When something is over, these protocols do not tell.
+  const added = { ...entry, sequence, interrupted: false, endedAt: null };
+  return { ...state, transcript: state.transcript.toSpliced(index, 0, added) };
 }

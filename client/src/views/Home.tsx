@@ -5,7 +5,7 @@ import { Grille } from "../components/Grille";
 import { KeyForm } from "../components/KeyForm";
 import { ModePicker } from "../components/ModePicker";
 import { Transcript } from "../components/Transcript";
-import { ProtocolLinks } from "../components/ProtocolLinks";
+import { HomeLinks } from "../components/HomeLinks";
 import { MicIcon } from "../components/icons";
 import { describeError } from "../components/problems";
 import type { AgentsState } from "../session/useAgents";
@@ -93,7 +93,7 @@ export function Home(props: HomeProps) {
           </p>
         </div>
 
-        <ProtocolLinks />
+        <HomeLinks />
       </div>
     </main>
   );

@@ -23,8 +23,8 @@ const callbacks = {
 const agents: ProtocolViewProps["agents"] = {
   status: "ready",
   agents: [
-    { name: "receptionist", description: "" },
-    { name: "sales", description: "" },
+    { name: "receptionist", description: "", modes: ["chained"] },
+    { name: "sales", description: "", modes: ["chained"] },
   ],
   default: "receptionist",
 };
@@ -93,7 +93,7 @@ describe("before a call", () => {
   });
 
   it("shows what was said before, and starts again", () => {
-    const said = { id: "1", role: "bot", text: "Goodbye.", at: 0 } as const;
+    const said = { sequence: 1, role: "bot", text: "Goodbye.", at: 0, endedAt: null } as const;
     const transcript = [{ ...said, final: true, interrupted: false }];
     show({ endedBy: "bot", transcript });
     expect(screen.getByRole("status").textContent).toBe("Call ended.");

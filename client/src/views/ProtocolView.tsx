@@ -93,6 +93,7 @@ export function ProtocolView(props: ProtocolViewProps) {
         {(!isOff || state.transcript.length > 0) && (
           <Transcript
             entries={state.transcript}
+            call={{ agent: props.selected, startedAt: null, endedAt: null }}
             agentLabel={props.agentLabel}
             placeholder="What you and the agent say appears here."
           />
