@@ -172,6 +172,8 @@ describe("the sandwich", () => {
       heard: "What is",
       isHeard: false,
     });
+    const late = { type: "stt_partial", text: "What is the" } as const;
+    expect(after(SANDWICH, ...told.slice(0, 3), late).voiceState).toBe("thinking");
     const written = after(SANDWICH, ...told);
     expect(written.voiceState).toBe("thinking");
     expect(written.steps).toEqual({

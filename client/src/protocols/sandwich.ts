@@ -7,8 +7,9 @@ import type { Protocol } from "./protocol";
 function reduce(state: Conversation, message: ServerMessage, at: number): Conversation {
   switch (message.type) {
     case "stt_partial": {
-      const heard = hear(state, message.text, false, at);
-      return goTo(step(heard, { heard: message.text }), "processing");
+      const heard = step(hear(state, message.text, false, at), { heard: message.text });
+      // The last words are read after the user has let go.
+      return state.held || state.handsFree ? goTo(heard, "processing") : heard;
     }
     case "stt_final": {
       const heard = hear(state, message.text, true, at);
