@@ -61,7 +61,7 @@ def test_an_answer_is_not_over_while_a_slow_voice_makes_the_rest_of_it() -> None
     async def script(call: Call) -> None:
         await call.ask(QUESTION)
         await call.write("It costs 9.")
-        await call.speak_haltingly(gap_secs=3)
+        await call.speak_haltingly(gap_secs=5)
 
     assert said(script) == [*ANSWERED, *SPOKEN]
 
