@@ -192,6 +192,13 @@ class Call:
         await self.begin_to_speak(text, secs)
         await asyncio.sleep(secs)
 
+    async def speak_haltingly(self, gap_secs: float) -> None:
+        """Speak as a voice does that is slower than it is heard."""
+        await self.push(TTSStartedFrame(), voice(1.0))
+        await asyncio.sleep(1.0 + gap_secs)
+        await self.push(voice(1.0), TTSStoppedFrame())
+        await asyncio.sleep(1.0)
+
     async def speak_of_late(self, text: str) -> None:
         """Speak as a voice does that tells its words when they have been heard."""
         word = TTSTextFrame(text, TextType.SENTENCE)

@@ -9,17 +9,20 @@ from pipecat.adapters.llm.schemas.direct_function import tool_options
 from pipecat.services.llm_service import FunctionCallParams
 
 from bots.receptionist import BOT as RECEPTIONIST
-from bots.tools.appointments import APPOINTMENT_TOOLS, book_appointment
+from bots.tools import appointments
 
 
 @tool_options(timeout_secs=3600)
-@wraps(book_appointment)
-async def book_and_say_nothing(params: FunctionCallParams, **arguments: Any) -> None:
+@wraps(appointments.book_appointment, assigned=("__doc__", "__annotations__"))
+async def book_appointment(params: FunctionCallParams, **arguments: Any) -> None:
     async def say_nothing(*_: Any, **__: Any) -> None:
         await asyncio.Event().wait()
 
-    await book_appointment(params=replace(params, result_callback=say_nothing), **arguments)
+    silenced = replace(params, result_callback=say_nothing)
+    await appointments.book_appointment(params=silenced, **arguments)
 
 
-OTHER_TOOLS = [tool for tool in APPOINTMENT_TOOLS if tool is not book_appointment]
-BOT = replace(RECEPTIONIST, tools=(book_and_say_nothing, *OTHER_TOOLS))
+OTHER_TOOLS = [
+    it for it in appointments.APPOINTMENT_TOOLS if it is not appointments.book_appointment
+]
+BOT = replace(RECEPTIONIST, tools=(book_appointment, *OTHER_TOOLS))

@@ -143,6 +143,8 @@ class Dialogue:
         # What the language model has written for this answer, and whether it is to be spoken yet.
         self._written = ""
         self._has_unspoken = False
+        # Whether the voice makes more of it; on a slow machine the bot falls silent meanwhile.
+        self._is_voicing = False
         self._said: set[Any] = set()
 
     @property
@@ -163,7 +165,7 @@ class Dialogue:
                 return None
             case _Answer.UNWANTED:
                 return PAUSE_SECS
-            case _Answer.BEGUN if not self._has_unspoken:
+            case _Answer.BEGUN if not self._has_unspoken and not self._is_voicing:
                 return PAUSE_SECS
             case _:
                 return DUE_SECS
@@ -227,7 +229,7 @@ class Dialogue:
     def _follow_bot(self, kind: str, data: Mapping[str, Any]) -> Iterable[Event]:
         match kind:
             case "bot-interrupted":
-                self.is_writing = self._has_unspoken = False
+                self.is_writing = self._has_unspoken = self._is_voicing = False
                 self._tools = 0
             case "bot-llm-started":
                 if self._answer is not _Answer.BEGUN:
@@ -249,6 +251,10 @@ class Dialogue:
                 yield Called(data["function_name"], data.get("arguments") or {})
             case "llm-function-call-stopped":
                 self._tools = max(0, self._tools - 1)
+            case "bot-tts-started":
+                self._is_voicing = True
+            case "bot-tts-stopped":
+                self._is_voicing = False
             case "bot-started-speaking":
                 self._answer = _Answer.BEGUN
                 self._bot_speaks = True
@@ -283,7 +289,7 @@ class Dialogue:
 
     def _end(self) -> None:
         self._answer = _Answer.NONE
-        self._has_unspoken = False
+        self._has_unspoken = self._is_voicing = False
 
 
 def _letters(text: str) -> str:

@@ -57,6 +57,15 @@ def test_the_answer_is_told_and_heard_while_it_is_written() -> None:
     assert said(script) == [*ANSWERED[:3], *answer]
 
 
+def test_an_answer_is_not_over_while_a_slow_voice_makes_the_rest_of_it() -> None:
+    async def script(call: Call) -> None:
+        await call.ask(QUESTION)
+        await call.write("It costs 9.")
+        await call.speak_haltingly(gap_secs=5)
+
+    assert said(script) == [*ANSWERED, *SPOKEN]
+
+
 def test_a_tool_is_told_with_its_arguments_and_the_answer_is_over_once() -> None:
     async def script(call: Call) -> None:
         await call.ask(QUESTION)
