@@ -289,7 +289,7 @@ class Tab:
     async def entries(self, role: Literal["user", "bot"]) -> list["Entry"]:
         """Return what the transcript on the page shows."""
         found = await self.page.locator(f"[data-role={role}]").evaluate_all(
-            "(all) => all.map((entry) => [entry.querySelector('.entry__text').innerText, "
+            "(all) => all.map((entry) => [entry.querySelector('.entry__text').textContent, "
             "entry.dataset.final === 'true', entry.dataset.interrupted === 'true'])"
         )
         return [Entry(*entry) for entry in found]

@@ -1,12 +1,7 @@
 """Pipecat's own clients, unchanged, against the service."""
 
 import re
-import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import aiohttp
@@ -15,14 +10,13 @@ import pytest
 
 from runner.talk import write_audio
 from tests.browser import Span
+from tests.e2e.bundle import serve_bundle
 from tests.e2e.conftest import OpenTab
-from tests.service import ROOT, Service, run_service, until_no_session
+from tests.service import Service, run_service, until_no_session
 from tests.speech import Speaker, silence, words_wrong
 
 pytestmark = [pytest.mark.long, pytest.mark.browser]
 
-STOCK = ROOT / "tests" / "e2e" / "stock"
-BUILD_SECS = 60
 CONNECT_SECS = 40
 REPLY_SECS = 40
 HANG_UP_SECS = 15
@@ -30,35 +24,10 @@ GREETING_SECS = 12
 QUESTION = "Is there somewhere to leave my car?"
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Serve a folder on a port of its own, which is another origin than the service's."""
-    with HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
-        thread = threading.Thread(target=server.serve_forever, name="stock pages")
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture(scope="module")
 def stock_pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The stock client, bundled with what `client/` has installed."""
-    folder = tmp_path_factory.mktemp("stock")
-    build = ["npx", "--no-install", "vite", "build", str(STOCK), "--outDir", str(folder)]
-    config = ["--config", str(STOCK / "vite.config.mjs"), "--configLoader", "native"]
-    done = subprocess.run(
-        [*build, *config], cwd=ROOT / "client", capture_output=True, text=True, timeout=BUILD_SECS
-    )
-    assert done.returncode == 0, done.stderr
-    with serve(folder) as url:
+    with serve_bundle("stock", tmp_path_factory.mktemp("stock")) as url:
         yield url
 
 

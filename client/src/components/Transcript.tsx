@@ -1,4 +1,4 @@
-import { memo, useEffect, useRef, useState } from "react";
+import { memo, useCallback, useEffect, useRef, useState } from "react";
 import { describeTool, toolState } from "../session/labels";
 import type { CallFacts } from "../session/export";
 import type { TranscriptEntry } from "../session/types";
@@ -63,20 +63,24 @@ function useFollowing() {
   const log = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const lastTop = useRef(0);
+  // What is known before the next rendering: text may grow in the frame in which the reader scrolls.
+  const follows = useRef(true);
   const [following, setFollowing] = useState(true);
 
+  const goToEnd = useCallback((): void => {
+    if (follows.current && log.current) log.current.scrollTop = log.current.scrollHeight;
+  }, []);
+
   useEffect(() => {
-    if (!following || !log.current || !content.current) return;
-    const element = log.current;
-    const goToEnd = (): void => {
-      element.scrollTop = element.scrollHeight;
-    };
-    goToEnd();
     const sizes = new ResizeObserver(goToEnd);
-    sizes.observe(element);
-    sizes.observe(content.current);
+    for (const { current } of [log, content]) if (current) sizes.observe(current);
     return () => sizes.disconnect();
-  }, [following]);
+  }, [goToEnd]);
+
+  const setFollows = (now: boolean): void => {
+    follows.current = now;
+    setFollowing(now);
+  };
 
   const onScroll = (): void => {
     if (!log.current) return;
@@ -85,11 +89,12 @@ function useFollowing() {
     // Text that got shorter moves up what is at the end, and leaves it there.
     const movedUp = scrollTop < lastTop.current && left > 1;
     lastTop.current = scrollTop;
-    setFollowing((was) => !movedUp && (was || left < END_SLACK));
+    setFollows(!movedUp && (follows.current || left < END_SLACK));
   };
 
   const follow = (): void => {
-    setFollowing(true);
+    setFollows(true);
+    goToEnd();
     // The button that led here goes.
     log.current?.focus({ preventScroll: true });
   };

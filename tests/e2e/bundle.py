@@ -1,0 +1,38 @@
+"""Pages that tests have of their own, bundled with what `client/` has installed."""
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+
+from tests.service import ROOT
+
+BUILD_SECS = 60
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def serve_bundle(page: str, into: Path) -> Iterator[str]:
+    """Bundle a folder beside this file, and serve it at an origin of its own."""
+    source = ROOT / "tests" / "e2e" / page
+    build = ["npx", "--no-install", "vite", "build", str(source), "--outDir", str(into)]
+    config = ["--config", str(source / "vite.config.mjs"), "--configLoader", "native"]
+    done = subprocess.run(
+        [*build, *config], cwd=ROOT / "client", capture_output=True, text=True, timeout=BUILD_SECS
+    )
+    assert done.returncode == 0, done.stderr
+    with HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=into)) as server:
+        thread = threading.Thread(target=server.serve_forever, name=page)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
