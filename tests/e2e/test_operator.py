@@ -1,5 +1,6 @@
 """What an operator sees of a call, and does with it, beside whoever is in it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,7 +83,7 @@ async def test_a_call_is_seen_as_it_goes_on_ended_and_heard_afterwards(
     await expect(row).to_contain_text("Listening")
     said = await calling.say(await speaker.say(QUESTION), tmp_path)
     await calling.until_bot_is_done(said.to_ms, REPLY_SECS)
-    await expect(row).to_contain_text("ms")
+    await expect(row).to_contain_text(re.compile(r"\d m?s"))
 
     # The transcript follows the call.
     await row.get_by_role("link", name="ada").click()
@@ -111,8 +112,10 @@ async def test_a_call_is_seen_as_it_goes_on_ended_and_heard_afterwards(
     bars = page.locator(".op-lane--user .op-bar")
     bar, waves = await bars.first.bounding_box(), page.locator(".op-lane--user .op-wave")
     assert bar
-    assert await loud_from(waves.first) == pytest.approx(bar["x"], abs=20)
     lanes = page.locator(".op-lanes")
+    axis = await lanes.bounding_box()
+    assert axis
+    assert await loud_from(waves.first) == pytest.approx(bar["x"], abs=axis["width"] / 20)
     await lanes.click(position={"x": 200, "y": 60})
     place = page.get_by_role("slider", name="Place in the sound")
     sought = int(await place.get_attribute("aria-valuenow") or 0)
@@ -129,7 +132,8 @@ async def test_a_call_is_seen_as_it_goes_on_ended_and_heard_afterwards(
     await expect(recent).to_contain_text("Deleted")
     times = page.get_by_role("region", name="Time until the answer")
     await expect(times).to_contain_text("2 answers, last hour")
-    assert not watching.problems
+    [before_the_key] = watching.problems
+    assert "401" in before_the_key
 
 
 async def loud_from(wave: object) -> float:

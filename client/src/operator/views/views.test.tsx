@@ -213,6 +213,7 @@ describe("one call", () => {
     url: "blob:1",
     from: span.from,
     to: span.to,
+    secs: 23.5,
     loudness: { user: [0.1, 0.5], bot: [0.3, 0.2] },
   };
 
