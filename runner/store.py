@@ -141,20 +141,20 @@ class Store:
             return await session.get(SessionRow, session_id)
 
     async def sessions(
-        self, user: str | None, limit: int, *, active: bool = False
+        self, user: str | None, limit: int, *, active: bool | None = None
     ) -> list[SessionRow]:
         """Return the sessions of a user, the newest first, and at most so many.
 
         Args:
             user: Whose; None for everybody's.
             limit: How many.
-            active: Whether to leave out those that have ended.
+            active: Whether those that go on, or those that have ended; None for both.
         """
         query = select(SessionRow).order_by(SessionRow.created_at.desc(), SessionRow.id)
         if user is not None:
             query = query.where(SessionRow.user_id == user)
-        if active:
-            query = query.where(SessionRow.ended_at.is_(None))
+        if active is not None:
+            query = query.where(SessionRow.ended_at.is_(None) == active)
         query = query.limit(limit)
         async with self._reading() as session:
             return list(await session.scalars(query))

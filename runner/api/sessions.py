@@ -213,11 +213,11 @@ async def list_sessions(
     sessions: Sessions,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = LISTED,
     everybody: bool = False,
-    active: bool = False,
+    active: bool | None = None,
 ) -> SessionList:
     """List the sessions of whoever asks, the newest first; an operator may see everybody's.
 
-    With `active`, those that have ended are left out.
+    With `active`, there are only those that go on; where it is false, those that have ended.
 
     Raises:
         Forbidden: If somebody else wants to see everybody's.
@@ -227,7 +227,7 @@ async def list_sessions(
     rows = await records.sessions(None if everybody else caller.user, limit, active=active)
     listed = [_status(row, sessions) for row in rows]
     # Of what has just ended, the store may not know yet.
-    return SessionList(sessions=[it for it in listed if it.is_active or not active])
+    return SessionList(sessions=[it for it in listed if active in (None, it.is_active)])
 
 
 @router.get("/session/{session_id}", responses=refusals(*OF_SESSIONS))

@@ -45,7 +45,7 @@ async def test_an_operator_sees_the_sessions_of_everybody_and_whose_they_are() -
     assert [(it["session_id"], it["user"]) for it in listed] == [(eve, "eve"), (ada, "ada")]
 
 
-async def test_sessions_that_have_ended_can_be_left_out() -> None:
+async def test_those_that_go_on_can_be_listed_alone_and_those_that_have_ended() -> None:
     async with service(voice=LINES) as http:
         over, ending, now = [await start(http, name) for name in ("ada", "eve", "ivy")]
         await as_operator(http)
@@ -55,8 +55,12 @@ async def test_sessions_that_have_ended_can_be_left_out() -> None:
             # The store does not know yet that it has ended.
             manager_of(http)._end(ending, EndReason.DELETED)
             answer = await http.get(f"{BASE}/sessions?everybody=true&active=true")
-        everything = (await http.get(f"{BASE}/sessions?everybody=true")).json()["sessions"]
+        await manager_of(http).until_written(ending)
+        path = f"{BASE}/sessions?everybody=true"
+        ended = (await http.get(f"{path}&active=false")).json()["sessions"]
+        everything = (await http.get(path)).json()["sessions"]
     assert [it["session_id"] for it in answer.json()["sessions"]] == [now]
+    assert [it["session_id"] for it in ended] == [ending, over]
     assert len(everything) == 3
 
 

@@ -8,11 +8,12 @@ import type { OperatorApi } from "./api";
 import { spanOf } from "./call";
 import { conditionOf } from "./dashboard";
 import { loadKey, saveKey } from "./key";
+import { fitted } from "./sound";
+import type { Part } from "./sound";
 import { useCall } from "./useCall";
 import { useDashboard } from "./useDashboard";
 import { useNow } from "./useNow";
 import { usePlayer } from "./usePlayer";
-import type { Part } from "./sound";
 import { useSound } from "./useSound";
 import { CallView } from "./views/CallView";
 import { DashboardView } from "./views/DashboardView";
@@ -102,8 +103,16 @@ interface OneCallProps {
 
 function OneCall({ api, id, now, ending, onEnd }: OneCallProps) {
   const state = useCall(api, id);
-  const sound = useSound(api, state.report);
-  const parts = sound.status === "ready" ? sound.parts : NO_PARTS;
+  const recorded = useSound(api, state.report);
+  const { entries } = state;
+  const parts = useMemo(() => {
+    if (recorded.status !== "ready") return NO_PARTS;
+    const joined = entries.filter((entry) => entry.kind === "mark" && entry.what === "joined");
+    return fitted(
+      recorded.parts,
+      joined.map(({ from }) => from),
+    );
+  }, [entries, recorded]);
   const player = usePlayer(parts);
   const said = spanOf(state, now);
   const span = {
@@ -116,7 +125,7 @@ function OneCall({ api, id, now, ending, onEnd }: OneCallProps) {
       botLabel={humanize(state.report?.bot ?? "bot")}
       span={span}
       now={now}
-      sound={sound}
+      sound={recorded.status === "ready" ? { ...recorded, parts } : recorded}
       player={player}
       ending={ending}
       onEnd={onEnd}

@@ -74,7 +74,7 @@ export function operatorApi(key: string | null): OperatorApi {
   return {
     active: (signal) =>
       ask(`voice/realtime/sessions?everybody=true&active=true&limit=${MOST_ACTIVE}`, signal),
-    recent: (signal) => ask(`voice/realtime/sessions?everybody=true&limit=${RECENT}`, signal),
+    recent: (signal) => ask(`voice/realtime/sessions?everybody=true&active=false&limit=${RECENT}`, signal),
     overview: (signal) => ask("overview", signal),
     session: (id, signal) => ask(ofSession(id), signal),
     async *events(id, signal) {

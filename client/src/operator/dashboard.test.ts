@@ -32,6 +32,7 @@ describe("the dashboard", () => {
     (kind) => {
       const state = after(ACTIVE, FULL, { type: "failed", kind, message: "", retryAt: 0 });
       expect(state).toEqual({ ...initialDashboard, access: kind });
+      expect(conditionOf(state)).toBe("closed");
     },
   );
 

@@ -105,12 +105,12 @@ export function reduce(state: DashboardState, event: DashboardEvent): DashboardS
   }
 }
 
-/** How the service is: `stopped` if it drained and does not answer any more. */
-export type Condition = "asking" | "running" | "draining" | "stopped" | "lost";
+/** How the service is: `closed` to who is no operator, `stopped` if it drained and is gone. */
+export type Condition = "asking" | "closed" | "running" | "draining" | "stopped" | "lost";
 
 export function conditionOf(state: DashboardState): Condition {
   const draining = state.drainAsked || state.overview?.is_draining === true;
   if (state.lost) return draining ? "stopped" : "lost";
-  if (state.seenAt === null) return "asking";
+  if (state.seenAt === null) return state.access === "asking" ? "asking" : "closed";
   return draining ? "draining" : "running";
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { momentAt, place, shareAt, ticks } from "./axis";
 import { MINUTES, linePath, slotsOf, topOf } from "./chart";
 import { OVERVIEW } from "./fixtures";
-import { partAt, peaks, slices, wavePath } from "./sound";
+import { fitted, momentOf, partAt, peaks, secsAt, slices, wavePath } from "./sound";
 import type { Part } from "./sound";
 
 const SPAN = { from: 1000, to: 11_000 };
@@ -58,7 +58,13 @@ describe("a chart of the last hour", () => {
 });
 
 describe("the sound of a session", () => {
-  const part = (from: number, to: number): Part => ({ url: "", from, to, loudness: null });
+  const part = (from: number, to: number): Part => ({
+    url: "",
+    from,
+    to,
+    secs: (to - from) / 1000,
+    loudness: null,
+  });
 
   it("is cut into its calls", () => {
     const recorded = [
@@ -79,6 +85,18 @@ describe("the sound of a session", () => {
       8000,
       undefined,
     ]);
+  });
+
+  it("that is longer than its call is heard within it", () => {
+    const [first, second, third] = fitted(
+      [part(0, 6000), part(7000, 9000), part(9500, 9900)],
+      [2000, 6500, 9800],
+    );
+    expect([first?.from, second?.from, third?.from]).toEqual([2000, 7000, 9800]);
+    if (!first) throw new Error("there is none");
+    expect([2000, 4000, 6000].map((at) => secsAt(first, at))).toEqual([0, 3, 6]);
+    expect([0, 3, 6].map((secs) => momentOf(first, secs))).toEqual([2000, 4000, 6000]);
+    expect(secsAt(first, 0)).toBe(0);
   });
 
   it("is drawn by its loudest", () => {

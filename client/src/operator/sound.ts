@@ -6,6 +6,8 @@ export interface Part {
   url: string;
   from: number;
   to: number;
+  /** How long it plays. */
+  secs: number;
   /** How loud each side is, 0..1, from one end to the other; null where that was not looked at. */
   loudness: { user: number[]; bot: number[] } | null;
 }
@@ -18,6 +20,30 @@ export function slices(recorded: RecordedCall[]): { start: number; end: number; 
     start += size;
     return slice;
   });
+}
+
+/**
+ * Begin no part before the user came. On a machine that is late, silence is recorded in the place
+ * of sound that is yet to come, and then that as well: such a recording is longer than its call.
+ *
+ * @param joined When the user came, each time.
+ */
+export function fitted(parts: Part[], joined: number[]): Part[] {
+  return parts.map((part, i) => {
+    const after = parts[i - 1]?.to ?? 0;
+    const came = joined.find((at) => at >= after && at < part.to);
+    return came === undefined || came <= part.from ? part : { ...part, from: came };
+  });
+}
+
+/** What is to be played of a part at a moment, in seconds of its own. */
+export function secsAt(part: Part, at: number): number {
+  return (Math.max(0, at - part.from) / (part.to - part.from)) * part.secs;
+}
+
+/** When so many seconds of a part are heard. */
+export function momentOf(part: Part, secs: number): number {
+  return part.from + (secs / part.secs) * (part.to - part.from);
 }
 
 /** The part that sounds at a moment, else the next one; undefined after the last. */

@@ -1,6 +1,6 @@
 /** Plays the sound of a call from any moment of it, with either side or both. */
 import { useCallback, useEffect, useRef, useState } from "react";
-import { partAt } from "./sound";
+import { momentOf, partAt, secsAt } from "./sound";
 import type { Part } from "./sound";
 
 export type Side = "user" | "bot";
@@ -104,7 +104,7 @@ class Deck {
   }
 
   get at(): number | null {
-    return this.part && this.part.from + this.audio.currentTime * 1000;
+    return this.part && momentOf(this.part, this.audio.currentTime);
   }
 
   load(part: Part, parts: Part[], at: number): void {
@@ -115,7 +115,7 @@ class Deck {
       this.audio.src = part.url;
       if (wasPlaying) this.play();
     }
-    this.audio.currentTime = Math.max(0, at - part.from) / 1000;
+    this.audio.currentTime = secsAt(part, at);
   }
 
   play(): void {

@@ -63,13 +63,13 @@ async function toPart(blob: Blob, url: string, until: number): Promise<Part | nu
   const secs = await durationOf(url);
   if (secs === null) return null;
   const from = until - secs * 1000;
-  return { url, from, to: until, loudness: await loudnessOf(blob, secs).catch(() => null) };
+  return { url, from, to: until, secs, loudness: await loudnessOf(blob, secs).catch(() => null) };
 }
 
 function durationOf(url: string): Promise<number | null> {
   return new Promise((resolve) => {
     const audio = new Audio();
-    audio.onloadedmetadata = () => resolve(Number.isFinite(audio.duration) ? audio.duration : null);
+    audio.onloadedmetadata = () => resolve(audio.duration > 0 && audio.duration < Infinity ? audio.duration : null);
     audio.onerror = () => resolve(null);
     audio.src = url;
   });

@@ -5,14 +5,14 @@ import type { ProblemKind } from "./api";
 
 /** What the bot does, in a word. */
 export const STATE_WORDS: Readonly<Record<VoiceState, string>> = {
-  disconnected: "Nobody there",
+  disconnected: "Empty",
   connecting: "Connecting",
-  initializing: "Getting ready",
+  initializing: "Starting",
   listening: "Listening",
   processing: "Hearing",
   thinking: "Thinking",
   speaking: "Speaking",
-  disconnecting: "Hanging up",
+  disconnecting: "Ending",
 };
 
 const STAGES: Readonly<Record<string, string | undefined>> = {

@@ -36,7 +36,7 @@ export function ActiveCalls({ sessions, ending, onEnd }: ActiveCallsProps) {
                   Time
                 </th>
                 <th scope="col" className="op-number">
-                  Last answer
+                  Answer
                 </th>
                 <th scope="col">
                   <span className="visually-hidden">End it</span>
@@ -80,7 +80,7 @@ function Row({ session, ending, onEnd }: RowProps) {
           {user}
         </a>
         <span className="op-narrow">
-          {humanize(bot)} · {transport}
+          {humanize(bot)}
         </span>
       </td>
       <td className="op-wide">{humanize(bot)}</td>

@@ -8,6 +8,7 @@ import { formatMs } from "../words";
 export interface CallTranscriptProps {
   entries: Entry[];
   botLabel: string;
+  isLive: boolean;
   /** Where times count from. */
   from: number;
   /** Where the sound is. */
@@ -22,13 +23,13 @@ const END_SLACK = 48;
 
 /** All that was said and done, in its order. It follows a call that goes on. */
 export function CallTranscript(props: CallTranscriptProps) {
-  const { entries, botLabel, from, at, selected, onGo } = props;
+  const { entries, botLabel, isLive, from, at, selected, onGo } = props;
   const list = useRef<HTMLOListElement>(null);
   const [following, setFollowing] = useState(true);
 
   useEffect(() => {
-    if (following && list.current) list.current.scrollTop = list.current.scrollHeight;
-  }, [entries, following]);
+    if (isLive && following && list.current) list.current.scrollTop = list.current.scrollHeight;
+  }, [entries, following, isLive]);
 
   // Within the list alone: the page stays where it is.
   useEffect(() => {
@@ -71,7 +72,7 @@ export function CallTranscript(props: CallTranscriptProps) {
           />
         ))}
       </ol>
-      {!following && (
+      {isLive && !following && (
         <button
           type="button"
           className="op-button op-transcript__latest"

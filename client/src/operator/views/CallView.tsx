@@ -71,6 +71,7 @@ export function CallView(props: CallViewProps) {
       <CallTranscript
         entries={state.entries}
         botLabel={botLabel}
+        isLive={isLive(state)}
         from={span.from}
         at={player.at}
         selected={selected}

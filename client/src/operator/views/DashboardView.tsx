@@ -23,8 +23,8 @@ export function DashboardView({ state, now, onEnd }: DashboardViewProps) {
       <Figures state={state} />
       <ActiveCalls sessions={state.active} ending={state.ending} onEnd={setToEnd} />
       {overview && <AnswerTimes overview={overview} />}
-      {overview && <Failures failures={overview.failures} now={now} />}
-      <RecentCalls sessions={state.recent} now={now} />
+      {overview && <Failures failures={overview.failures} />}
+      {overview && <RecentCalls sessions={state.recent} now={now} />}
       {toEnd && (
         <Confirm
           title="End this call?"

@@ -1,14 +1,13 @@
 import { humanize } from "../../session/labels";
 import type { ServiceFailures } from "../messages";
-import { formatWhen, serviceWords } from "../words";
+import { formatClock, serviceWords } from "../words";
 
 export interface FailuresProps {
   failures: ServiceFailures[];
-  now: number;
 }
 
 /** Services that did not do their work within the last hour. */
-export function Failures({ failures, now }: FailuresProps) {
+export function Failures({ failures }: FailuresProps) {
   return (
     <section className="op-panel op-failures" aria-labelledby="op-failures-title">
       <header className="op-panel__head">
@@ -37,7 +36,7 @@ export function Failures({ failures, now }: FailuresProps) {
                 <td>{serviceWords(stage, provider)}</td>
                 <td>{humanize(reason)}</td>
                 <td className="op-number">{count}</td>
-                <td className="op-number op-nowrap">{formatWhen(Date.parse(last), now)}</td>
+                <td className="op-number op-nowrap">{formatClock(Date.parse(last))}</td>
               </tr>
             ))}
           </tbody>

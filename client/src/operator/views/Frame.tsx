@@ -27,6 +27,7 @@ const CONDITIONS: Readonly<Record<Condition, string>> = {
   draining: "Draining: no more calls are taken",
   stopped: "Stopped",
   lost: "No answer",
+  closed: "Closed",
 };
 
 /** What stands around every view: how the service is, and the way to stop it. */
@@ -84,7 +85,7 @@ export function Frame(props: FrameProps) {
 
 function goOn(active: number): string {
   if (active === 0) return "nobody is in one now";
-  return `the ${active === 1 ? "one that goes" : `${active} that go`} on may end in peace`;
+  return `the ${active === 1 ? "one that goes" : `${active} that go`} on may come to ${active === 1 ? "its" : "their"} end`;
 }
 
 function Gone({ condition, seenAt, retryInMs, onRetry }: FrameProps) {

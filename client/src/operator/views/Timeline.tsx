@@ -25,6 +25,8 @@ export interface TimelineProps {
 
 const TICKS = 6;
 const MOST_ZOOM = 64;
+/** No words at the very end, in shares of what is seen. */
+const END_MARGIN = 0.07;
 /** The reader counts as being at the end when this close to it, in px. */
 const END_SLACK = 32;
 const STEP_MS = 1000;
@@ -122,11 +124,13 @@ interface RulerProps {
 
 function Ruler({ span, zoom, at, onSeek }: RulerProps) {
   const length = span.to - span.from;
-  const marks = ticks(span, TICKS * zoom).map((offset) => (
-    <span key={offset} className="op-tick" style={{ left: percent(offset / length) }}>
-      {formatDuration(offset)}
-    </span>
-  ));
+  const marks = ticks(span, TICKS * zoom)
+    .filter((offset) => (1 - offset / length) * zoom > END_MARGIN)
+    .map((offset) => (
+      <span key={offset} className="op-tick" style={{ left: percent(offset / length) }}>
+        {formatDuration(offset)}
+      </span>
+    ));
   if (!onSeek) {
     return (
       <div className="op-ruler" aria-hidden="true">
@@ -196,7 +200,7 @@ const Lanes = memo(
                     data-interrupted={turn.interrupted}
                     title={turn.heard}
                   >
-                    {turn.heard}
+                    <span className="op-bar__words">{turn.heard}</span>
                   </div>
                 );
               })}
@@ -215,7 +219,7 @@ const Lanes = memo(
                   data-outcome={tool.outcome}
                   title={`${humanize(tool.name)}: ${tool.outcome}`}
                 >
-                  {humanize(tool.name)}
+                  <span className="op-bar__words">{humanize(tool.name)}</span>
                 </div>
               );
             })}

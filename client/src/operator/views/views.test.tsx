@@ -45,7 +45,7 @@ describe("the dashboard", () => {
     ).getAllByRole("row");
     expect(first?.textContent).toMatch(/Speaking.*ada.*Receptionist.*webrtc.*0:41.*613 ms/);
     expect(second?.textContent).toMatch(/Listening.*jwt:42.*–/);
-    expect(third?.textContent).toMatch(/Nobody there.*phone.*5:12.*1\.48 s/);
+    expect(third?.textContent).toMatch(/Empty.*phone.*5:12.*1\.48 s/);
     expect(screen.getByRole("link", { name: "ada" }).getAttribute("href")).toBe(
       `#/operator?call=${sessions[0]?.session_id}`,
     );
@@ -147,7 +147,7 @@ describe("around the dashboard", () => {
   it("the service is drained when that is confirmed", () => {
     show();
     fireEvent.click(drainButton());
-    expect(screen.getByRole("dialog").textContent).toContain("the 3 that go on may end");
+    expect(screen.getByRole("dialog").textContent).toContain("the 3 that go on may come to their end");
     expect(onDrain).not.toHaveBeenCalled();
     fireEvent.click(screen.getByRole("button", { name: "Drain and stop" }));
     expect(onDrain).toHaveBeenCalledOnce();
@@ -213,6 +213,7 @@ describe("one call", () => {
     url: "blob:1",
     from: span.from,
     to: span.to,
+    secs: 23.5,
     loudness: { user: [0.1, 0.5], bot: [0.3, 0.2] },
   };
 
