@@ -31,7 +31,8 @@ function useLoaded<T>(load: Load<T> | null, hasKey: boolean, attempt: number): L
     return () => abort.abort();
   }, [load, hasKey, attempt]);
 
-  return answer?.[0] === load && answer?.[1] === attempt ? answer[2] : { status: "loading" };
+  const [of, at, loaded] = answer ?? [];
+  return loaded && of === load && at === attempt ? loaded : { status: "loading" };
 }
 
 export default function CallsPage() {
