@@ -2,6 +2,7 @@ import { memo, useEffect, useRef, useState } from "react";
 import type { ReactNode } from "react";
 import { ArrowDownIcon } from "../../components/icons";
 import { STAGE_LABELS, formatDuration, humanize } from "../../session/labels";
+import { place } from "../axis";
 import type { Entry, Mark, Tool, Wait } from "../call";
 import { formatMs } from "../words";
 
@@ -24,7 +25,7 @@ const END_SLACK = 48;
 /** All that was said and done, in its order. It follows a call that goes on. */
 export function CallTranscript(props: CallTranscriptProps) {
   const { entries, botLabel, isLive, from, at, selected, onGo } = props;
-  const list = useRef<HTMLOListElement>(null);
+  const list = useRef<HTMLDivElement>(null);
   const [following, setFollowing] = useState(true);
 
   useEffect(() => {
@@ -50,7 +51,7 @@ export function CallTranscript(props: CallTranscriptProps) {
       <header className="op-panel__head">
         <h2 id="op-transcript-title">Transcript</h2>
       </header>
-      <ol
+      <div
         ref={list}
         className="op-transcript__list"
         role="log"
@@ -59,19 +60,21 @@ export function CallTranscript(props: CallTranscriptProps) {
         tabIndex={0}
         onScroll={onScroll}
       >
-        {entries.length === 0 && <li className="op-empty">Nothing was said yet.</li>}
-        {entries.map((entry) => (
-          <Line
-            key={entry.sequence}
-            entry={entry}
-            botLabel={botLabel}
-            offset={entry.from - from}
-            isNow={at !== null && entry.from <= at && at < (entry.to ?? Infinity)}
-            isSelected={entry.sequence === selected}
-            onGo={onGo}
-          />
-        ))}
-      </ol>
+        {entries.length === 0 && <p className="op-empty">Nothing was said yet.</p>}
+        <ol>
+          {entries.map((entry) => (
+            <Line
+              key={entry.sequence}
+              entry={entry}
+              botLabel={botLabel}
+              offset={entry.from - from}
+              isNow={at !== null && entry.from <= at && at < (entry.to ?? Infinity)}
+              isSelected={entry.sequence === selected}
+              onGo={onGo}
+            />
+          ))}
+        </ol>
+      </div>
       {isLive && !following && (
         <button
           type="button"
@@ -208,16 +211,12 @@ function WaitLine({ wait }: { wait: Wait }) {
         {wait.stages.map(({ name, from, ms }) => (
           <div key={name}>
             <dt>{STAGE_LABELS[name] ?? humanize(name)}</dt>
-            <dd>{formatMs(ms)}</dd>
-            <span className="op-waterfall__track" aria-hidden="true">
-              <span
-                data-stage={name}
-                style={{
-                  left: `${(100 * (from - wait.from)) / wait.totalMs}%`,
-                  width: `${(100 * ms) / wait.totalMs}%`,
-                }}
-              />
-            </span>
+            <dd>
+              {formatMs(ms)}
+              <span className="op-waterfall__track" aria-hidden="true">
+                <span data-stage={name} style={place(wait, from, from + ms)} />
+              </span>
+            </dd>
           </div>
         ))}
       </dl>
