@@ -12,7 +12,9 @@ from enum import StrEnum
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
+    FunctionCallsStartedFrame,
     InterruptionFrame,
+    LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     StartFrame,
     UserStartedSpeakingFrame,
@@ -112,6 +114,7 @@ class VoiceStateObserver(BaseObserver):
         self._state = state
         self._user_speaks = False
         self._is_interrupted = False
+        self._uses_tools = False
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Follow a frame that was pushed for the first time."""
@@ -124,9 +127,16 @@ class VoiceStateObserver(BaseObserver):
             case UserStoppedSpeakingFrame():
                 self._user_speaks = False
             case LLMFullResponseStartFrame():
+                self._uses_tools = False
                 # A bot that speaks while it thinks of more is heard, not waited for.
                 if self._state.current is not State.SPEAKING or self._is_interrupted:
                     await self._state.move(State.THINKING)
+            case FunctionCallsStartedFrame():
+                self._uses_tools = True
+            case LLMFullResponseEndFrame(skip_tts=True) if not self._uses_tools:
+                # The answer is read, and nothing tells that it was spoken.
+                if self._state.current is State.THINKING:
+                    await self._state.move(State.LISTENING)
             case InterruptionFrame():
                 # That the bot has fallen silent may be told behind the next answer's beginning.
                 self._is_interrupted = True

@@ -3,7 +3,9 @@ from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     Frame,
+    FunctionCallsStartedFrame,
     InterruptionFrame,
+    LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     UserStartedSpeakingFrame,
     UserStoppedSpeakingFrame,
@@ -147,3 +149,17 @@ class TestVoiceStateObserver:
             BotStoppedSpeakingFrame(),
         )
         assert states[-2:] == ["listening", "thinking"]
+
+    async def test_a_bot_whose_answer_is_read_listens_when_it_is_written(self) -> None:
+        states = await states_after(
+            *written(FunctionCallsStartedFrame([])), SleepFrame(), *written(), SleepFrame()
+        )
+        assert states[-2:] == ["thinking", "listening"]
+        assert states.count("listening") == 2, "it does not while it uses a tool"
+
+
+def written(*frames: Frame) -> list[Frame]:
+    """Return an answer that is not to be spoken."""
+    begin, end = LLMFullResponseStartFrame(), LLMFullResponseEndFrame()
+    begin.skip_tts = end.skip_tts = True
+    return [begin, *frames, end]

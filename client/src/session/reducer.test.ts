@@ -441,13 +441,13 @@ describe("a conversation in writing", () => {
 
   it("shows an answer that is not spoken as it is written, and when it is whole", () => {
     const written = { willBeSpoken: false };
-    const state = after(...WRITING, said("Yes,", "new", T0, written));
-    expect(lines(state).at(-1)).toEqual(["bot", "Yes,", false, false]);
-    const whole = after(...WRITING, said("Yes, we are.", "new", T0, written), {
-      type: "bot-wrote",
-      at: T0 + 9,
-    });
+    const begun: SessionEvent[] = [{ type: "bot-thinking" }, said("Yes.", "new", T0, written)];
+    const state = after(...WRITING, ...begun);
+    expect(lines(state).at(-1)).toEqual(["bot", "Yes.", false, false]);
+    const whole = reduce(state, { type: "bot-wrote", at: T0 + 9 });
     expect(whole.transcript.at(-1)).toMatchObject({ final: true, endedAt: T0 + 9 });
+    const late = reduce(whole, said("We are.", "new", T0 + 10, { ...written, id: 2 }));
+    expect(lines(late).at(-1)).toEqual(["bot", "Yes. We are.", true, false]);
   });
 
   it("does not finish an answer that is spoken when it is written", () => {

@@ -33,6 +33,7 @@ export const initialState: SessionState = {
   speechRate: DEFAULT_SPEECH_RATE,
   latencies: [],
   userStartedAt: null,
+  botWrites: false,
   botStoppedAt: null,
   error: null,
   notice: null,
@@ -189,21 +190,33 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
       };
 
     case "bot-thinking":
-      return state.voiceState === "speaking" ? state : derive(state, "thinking");
+      return derive(
+        { ...state, botWrites: true },
+        state.voiceState === "speaking" ? "speaking" : "thinking",
+      );
 
     case "bot-output": {
-      const entries = resumeBot(state.transcript, state.botStoppedAt, event.at);
+      const { output, at } = event;
+      const entries = resumeBot(state.transcript, state.botStoppedAt, at);
+      const transcript = addBotOutput(entries, output, at);
+      // The last words of an answer that is read come behind the news that it is written.
+      const isWhole = !output.willBeSpoken && !state.botWrites;
       return {
         ...state,
-        speechRate: measureRate(entries, event.output, event.at, state.speechRate),
-        transcript: addBotOutput(entries, event.output, event.at),
+        speechRate: measureRate(entries, output, at, state.speechRate),
+        transcript: isWhole ? finishWritten(transcript, at) : transcript,
       };
     }
 
     case "bot-wrote":
       return state.writing
-        ? { ...state, transcript: finishWritten(state.transcript, event.at) }
-        : state;
+        ? {
+            ...derive(state, "listening"),
+            botWrites: false,
+            botStoppedAt: event.at,
+            transcript: finishWritten(state.transcript, event.at),
+          }
+        : { ...state, botWrites: false };
 
     case "bot-started":
       return derive(

@@ -148,6 +148,8 @@ export interface SessionState {
   latencies: TurnLatency[];
   /** When the user began to say what is not transcribed yet, in ms. */
   userStartedAt: number | null;
+  /** The bot writes an answer. */
+  botWrites: boolean;
   /** When the bot last fell silent, in ms. */
   botStoppedAt: number | null;
   error: SessionError | null;
