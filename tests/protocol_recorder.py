@@ -19,8 +19,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from runner.clients.json_sockets import RealtimeClient, SandwichClient
 from runner.clients.sockets import joined
 from tests.browser import MOUTH, Tab, chromium
+from tests.e2e.bundle import serve as serve_pages
 from tests.e2e.test_push_to_talk import PAGES, hold_and_say
-from tests.e2e.test_stock_client import serve as serve_pages
 from tests.speech import Speaker, open_speaker
 
 FOLDER = Path(__file__).parent / "recordings"

@@ -28,8 +28,15 @@ def serve_bundle(page: str, into: Path) -> Iterator[str]:
         [*build, *config], cwd=ROOT / "client", capture_output=True, text=True, timeout=BUILD_SECS
     )
     assert done.returncode == 0, done.stderr
-    with HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=into)) as server:
-        thread = threading.Thread(target=server.serve_forever, name=page)
+    with serve(into) as url:
+        yield url
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """Serve a folder at an origin of its own."""
+    with HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever, name=str(folder))
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

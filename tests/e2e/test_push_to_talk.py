@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.browser import Tab
+from tests.e2e.bundle import serve
 from tests.e2e.conftest import OpenTab
-from tests.e2e.test_stock_client import serve
 from tests.service import ROOT, Service, run_service, until_no_session
 from tests.speech import Listener, Speaker, voiced_secs, words_wrong
 
