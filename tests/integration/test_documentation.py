@@ -42,7 +42,7 @@ class Example:
 def examples(page: str) -> list[Example]:
     """Return the examples with curl of a page, be they fenced or indented."""
     blocks = [(found[1], found[2] or found[3]) for found in BLOCK.finditer(page)]
-    following = [*blocks[1:], ("", "")]
+    following = [*blocks, ("", "")][1:]
     return [
         Example(text, json.loads(below) if kind == "json" else None)
         for (_, text), (kind, below) in zip(blocks, following, strict=True)
