@@ -2,13 +2,14 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.service import free_port
 
 START_SECS = 30
 
@@ -65,8 +66,7 @@ def run_postgres(programs: Path) -> Iterator[Postgres]:
             shutil.chown(folder, "postgres")
         data = folder / "data"
         run(programs / "initdb", "-D", str(data), "-U", "parlante", "--auth=trust", "--no-sync")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         url = f"postgresql://parlante@127.0.0.1:{port}/postgres"
         server = Postgres(url, programs, data, port)
         server.start()

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.service import free_port
+
 START_SECS = 30
 
 
@@ -68,8 +70,7 @@ class RedisServer:
 @contextmanager
 def run_redis() -> Iterator[RedisServer]:
     """Start a server on a free port; kill it at the end."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="parlante-redis-") as folder:
         server = RedisServer(Path(folder), port)
         server.start()

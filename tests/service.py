@@ -63,6 +63,14 @@ class Service:
                 await asyncio.sleep(0.05)
 
 
+def free_port() -> int:
+    """Return a port of the loopback address where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 @contextmanager
 def run_service(
     folder: Path,

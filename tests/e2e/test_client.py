@@ -1,7 +1,6 @@
 """What a person can do with our page, and what can go wrong for them."""
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from bots.config import AnnouncementConfig
 from tests.browser import LOUD, Microphone, Span, Tab
 from tests.e2e.conftest import OpenTab
-from tests.service import Service, get, run_service, until_no_session
+from tests.service import Service, free_port, get, run_service, until_no_session
 from tests.speech import Speaker, silence, words_wrong
 
 pytestmark = pytest.mark.browser
@@ -157,8 +156,7 @@ async def sessions(url: str) -> list[dict[str, Any]]:
 async def test_a_call_goes_on_by_itself_when_the_service_was_killed_and_is_back(
     open_tab: OpenTab, tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     with run_service(tmp_path, "--port", port) as service:
         tab = await open_tab(service.url)
         await start_and_hear_greeting(tab)

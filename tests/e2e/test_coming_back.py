@@ -1,6 +1,5 @@
 """A call whose connection is lost, and what its user sees until it is back."""
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from bots.config import AnnouncementConfig
 from tests.browser import Span
 from tests.e2e.conftest import OpenTab
 from tests.e2e.test_client import CONNECT_SECS, HANG_UP_SECS, start_and_hear_greeting
-from tests.service import run_service, until_no_session
+from tests.service import free_port, run_service, until_no_session
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
@@ -20,8 +19,7 @@ LOST_SECS = 15
 async def test_a_call_over_a_websocket_comes_back_with_what_was_said_when_the_service_is_back(
     open_tab: OpenTab, tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     with run_service(tmp_path, "--port", port) as service:
         tab = await open_tab(service.url)
         await tab.page.context.add_init_script(NO_WEBRTC)

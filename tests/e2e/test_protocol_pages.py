@@ -1,7 +1,6 @@
 """A person talks to bots by the pages of the JSON protocols."""
 
 import re
-import socket
 from pathlib import Path
 
 import aiohttp
@@ -11,7 +10,7 @@ from playwright.async_api import CDPSession, expect
 
 from tests.browser import LOUD, Microphone, Span, Tab
 from tests.e2e.conftest import OpenTab
-from tests.service import Service, get, run_service, until_no_session
+from tests.service import Service, free_port, get, run_service, until_no_session
 from tests.speech import Listener, Speaker, silence, words_wrong
 
 pytestmark = pytest.mark.browser
@@ -224,8 +223,7 @@ async def test_either_side_speaks_at_any_time_and_the_bot_is_cut_off(
 async def test_a_page_comes_back_by_itself_when_the_service_was_killed_and_is_back(
     speaker: Speaker, open_tab: OpenTab, tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     with run_service(tmp_path, "--port", port) as service:
         tab = await open_page(open_tab, service, "realtime")
         await start(tab)

@@ -99,14 +99,6 @@ def odd() -> str:
     return ""
 
 
-def free_port() -> int:
-    """Return a port of the loopback address where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
 @contextmanager
 def run_mcp_standin(port: int) -> Iterator[dict[str, Any]]:
     """Serve by HTTP on the loopback address; yield an entry of `mcp`."""

@@ -24,8 +24,8 @@ from bots.toolbox import tools_of
 from bots.tools.desk import tool
 from bots.trust import OWN, REFUSAL, SUMMARY, Hearsay, read_only, strangers_in
 from processors.agent_bridge import TOOL_SECS
-from tests.service import ROOT
-from tests.standins.mcp_server import COMMAND, FREE, ORDER, free_port, run_mcp_standin
+from tests.service import ROOT, free_port
+from tests.standins.mcp_server import COMMAND, FREE, ORDER, run_mcp_standin
 
 ENTRY = {**COMMAND, "env": {"PYTHONPATH": str(ROOT)}, "timeout": 5}
 
