@@ -31,6 +31,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
+from bots import client_messages
 from bots.errors import ServiceUnavailable
 from bots.listener import CallListener
 from bots.meter import Meter
@@ -384,28 +385,21 @@ class Conversation:
             self._has_begun.set()
         await self._call.listener.on_state(state)
         if state not in (State.CONNECTING, State.DISCONNECTING, State.DISCONNECTED):
-            message = {"type": "voice-state", "state": state.value}
-            await self._worker.rtvi.send_server_message(message)
+            await self._tell_client(client_messages.voice_state(state))
 
     async def _tell_latency(self, latency: TurnLatency) -> None:
         """Tell everybody how long the user waited, and for what."""
         await self._call.listener.on_answer(latency)
-        stages = {name: round(ms) for name, ms in latency.stages_ms.items()}
         logger.info(
             "answered after {:.0f} ms{}: {}",
             latency.total_ms,
             ", made ahead" if latency.made_ahead else "",
-            ", ".join(f"{name} {ms}" for name, ms in stages.items()),
+            ", ".join(f"{name} {ms:.0f}" for name, ms in latency.stages_ms.items()),
         )
-        await self._worker.rtvi.send_server_message(
-            {
-                "type": "turn-latency",
-                "total_ms": round(latency.total_ms),
-                "stages_ms": stages,
-                "made_ahead": latency.made_ahead,
-                "withdrawn": latency.withdrawn,
-            }
-        )
+        await self._tell_client(client_messages.turn_latency(latency))
+
+    async def _tell_client(self, message: dict[str, Any]) -> None:
+        await self._worker.rtvi.send_server_message(message)
 
     @property
     def _is_being_put_through(self) -> bool:
@@ -425,12 +419,9 @@ class Conversation:
         if call := tool_call(event):
             await self._transcript.tell_tool(call)
             if call.outcome in (ToolOutcome.FAILED, ToolOutcome.TIMED_OUT):
-                # RTVI has no word for it.
-                told = {"tool_call_id": call.call_id, "outcome": call.outcome.value}
-                await self._worker.rtvi.send_server_message({"type": "tool-failed", **told})
+                await self._tell_client(client_messages.tool_failed(call))
             if to := transfer_in(call.result):
-                message = {"type": "put-through", "to": to}
-                await self._worker.rtvi.send_server_message(message)
+                await self._tell_client(client_messages.put_through(to))
 
     async def _on_usage(self, _: object, record: ServiceUsageRecord) -> None:
         await self._call.listener.on_usage(self._meter.take(record))

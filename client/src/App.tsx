@@ -32,24 +32,26 @@ export function App() {
   const startSelected = (writing: boolean, key = preferences.key): void => {
     if (selected === null) return;
     setLastAgent(selected);
-    start({ ...preferences, agent: selected, mode, key, writing });
+    start({ ...preferences, server: "", agent: selected, mode, key, writing });
   };
 
   useEffect(() => {
-    if (kept) start({ ...loaded, agent: kept.agent });
+    if (kept) start({ ...loaded, server: "", agent: kept.agent });
     else forgetSession();
   }, [kept, loaded, start]);
 
   if (state.voiceState !== "disconnected" && client) {
     return (
       <PipecatClientProvider client={client}>
-        <LiveCall
-          session={session}
-          agentLabel={humanize(lastAgent)}
-          sound={preferences.sound}
-          onSound={(sound) => setPreferences({ ...preferences, sound })}
-          onMicrophone={(microphoneId) => setPreferences({ ...preferences, microphoneId })}
-        />
+        <main className="screen">
+          <LiveCall
+            session={session}
+            agentLabel={humanize(lastAgent)}
+            sound={preferences.sound}
+            onSound={(sound) => setPreferences({ ...preferences, sound })}
+            onMicrophone={(microphoneId) => setPreferences({ ...preferences, microphoneId })}
+          />
+        </main>
       </PipecatClientProvider>
     );
   }

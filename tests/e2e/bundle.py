@@ -1,8 +1,9 @@
 """Pages that tests have of their own, bundled with what `client/` has installed."""
 
+import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
@@ -19,13 +20,26 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serve_bundle(page: str, into: Path) -> Iterator[str]:
-    """Bundle a folder beside this file, and serve it at an origin of its own."""
+def serve_bundle(
+    page: str, into: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Bundle a folder beside this file, and serve it at an origin of its own.
+
+    Args:
+        page: The folder's name.
+        into: Where the bundle goes.
+        environment: Further variables, for the folder's configuration.
+    """
     source = ROOT / "tests" / "e2e" / page
     build = ["npx", "--no-install", "vite", "build", str(source), "--outDir", str(into)]
     config = ["--config", str(source / "vite.config.mjs"), "--configLoader", "native"]
     done = subprocess.run(
-        [*build, *config], cwd=ROOT / "client", capture_output=True, text=True, timeout=BUILD_SECS
+        [*build, *config],
+        cwd=ROOT / "client",
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=BUILD_SECS,
     )
     assert done.returncode == 0, done.stderr
     with serve(into) as url:

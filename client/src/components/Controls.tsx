@@ -19,7 +19,9 @@ export type Panel = "sound" | "times";
 /** Where keys write text, or pick what begins with the letter. */
 const TEXT_FIELDS = "input:not([type=range], [type=checkbox], [type=radio]), textarea, select";
 
-function isTyping(target: EventTarget | null): boolean {
+/** Not by the target: where this is embedded, that is the whole of it. */
+function isTyping(event: Event): boolean {
+  const [target] = event.composedPath();
   return target instanceof HTMLElement && (target.isContentEditable || target.matches(TEXT_FIELDS));
 }
 
@@ -31,7 +33,7 @@ export function Controls(props: ControlsProps) {
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const modified = event.ctrlKey || event.metaKey || event.altKey;
-      if (event.defaultPrevented || event.repeat || modified || isTyping(event.target)) return;
+      if (event.defaultPrevented || event.repeat || modified || isTyping(event)) return;
       if (event.key === "m" || event.key === "M") onMute(!muted);
       else if (event.key === "Escape" && panel) onPanel(null);
       else if (event.key === "Escape") onEnd();

@@ -24,7 +24,7 @@ export function HoldButton({ held, disabled, onHold, onLetGo }: HoldButtonProps)
 
   // The button that led here is gone: whoever has not gone elsewhere goes on from this one.
   useEffect(() => {
-    const isFree = document.activeElement?.matches("body, main") ?? true;
+    const isFree = document.activeElement?.matches("body, .frame") ?? true;
     if (!disabled && isFree) button.current?.focus({ preventScroll: true });
   }, [disabled]);
 

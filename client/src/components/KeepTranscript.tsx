@@ -56,8 +56,9 @@ function DownloadMenu({ entries, call }: KeepTranscriptProps) {
 
   useEffect(() => {
     if (!open) return;
-    const onOutside = ({ target }: Event): void => {
-      if (!menu.current?.contains(target as Node)) setOpen(false);
+    const onOutside = (event: Event): void => {
+      // Not the target: where this is embedded, that is the whole of it.
+      if (menu.current && !event.composedPath().includes(menu.current)) setOpen(false);
     };
     document.addEventListener("pointerdown", onOutside);
     document.addEventListener("focusin", onOutside);

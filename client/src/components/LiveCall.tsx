@@ -4,7 +4,7 @@ import { useCallback, useEffect, useState } from "react";
 import type { SoundPreferences } from "../media/preferences";
 import type { VoiceSession } from "../session/useVoiceSession";
 import { Chat } from "../views/Chat";
-import { VoiceMode } from "../views/VoiceMode";
+import { Voice } from "../views/Voice";
 import { BotAudio } from "./BotAudio";
 
 export interface LiveCallProps {
@@ -58,7 +58,7 @@ export function LiveCall({ session, agentLabel, sound, onSound, onMicrophone }: 
       {state.writing ? (
         <Chat {...shared} onWrite={session.write} onSpeak={() => session.setWriting(false)} />
       ) : (
-        <VoiceMode
+        <Voice
           {...shared}
           micTrack={micTrack}
           botTrack={botTrack}

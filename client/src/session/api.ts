@@ -3,9 +3,13 @@ import { StartBotError } from "@pipecat-ai/client-js";
 import { MODES } from "./types";
 import type { Agent, Mode } from "./types";
 
-/** Absolute address of a path of the server that served this page. */
-export function serverUrl(path: string): string {
-  return new URL(path, document.baseURI).toString();
+/**
+ * Absolute address of a path of the service.
+ *
+ * @param server where it is, relative to this page; "" for the server that served it
+ */
+export function serverUrl(path: string, server = ""): string {
+  return new URL(path, new URL(server, document.baseURI)).toString();
 }
 
 export interface AgentList {

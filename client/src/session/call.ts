@@ -40,6 +40,8 @@ export class VoiceClient extends PipecatClient {
 }
 
 export interface CallOptions {
+  /** Where the service is; "" for the server that served this page. */
+  server: string;
   microphoneId: string | null;
   /** What lets into the service; null where nothing is needed. */
   key: string | null;
@@ -79,7 +81,7 @@ export interface Call {
   botTrack(): MediaStreamTrack | null;
 }
 
-export function createCall({ key, muted, ...options }: CallOptions): Call {
+export function createCall({ server, key, muted, ...options }: CallOptions): Call {
   let closed = false;
   let ready = false;
   const hungUp = (): boolean => closed;
@@ -139,11 +141,12 @@ export function createCall({ key, muted, ...options }: CallOptions): Call {
         again?.connection ??
         toConnection(
           await client.startBot({
-            endpoint: serverUrl("start"),
+            endpoint: serverUrl("start", server),
             ...(key !== null && { headers: new Headers({ "X-API-Key": key }) }),
             requestData: { transport: way, body: { bot: agent, ...(mode && { mode }) } },
             timeout: START_TIMEOUT_MS,
           }),
+          server,
         );
       if (hungUp()) return;
       keepSession({ agent, way, connection });
@@ -172,9 +175,9 @@ export function createCall({ key, muted, ...options }: CallOptions): Call {
 }
 
 /** From what the server says of a session to where its client connects. */
-function toConnection(started: unknown): unknown {
+function toConnection(started: unknown, server: string): unknown {
   const { sessionId, iceConfig } = started as { sessionId?: string; iceConfig?: unknown };
   if (sessionId === undefined) return started;
-  const endpoint = serverUrl(`sessions/${sessionId}/api/offer`);
+  const endpoint = serverUrl(`sessions/${sessionId}/api/offer`, server);
   return { webrtcRequestParams: { endpoint }, ...(iceConfig !== undefined && { iceConfig }) };
 }

@@ -14,7 +14,14 @@ function deferred() {
   return { promise, reject };
 }
 
-const SALES = { agent: "sales", mode: null, microphoneId: null, key: null, writing: false };
+const SALES = {
+  server: "https://voice.example.org/",
+  agent: "sales",
+  mode: null,
+  microphoneId: null,
+  key: null,
+  writing: false,
+};
 
 class FakeClient extends EventEmitter {
   onUnknownMessage: ((message: RTVIMessage) => void) | null = null;

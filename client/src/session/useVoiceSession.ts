@@ -30,6 +30,8 @@ const QUALITY_MS = 2000;
 
 /** What a call is placed with, and placed again. */
 export interface Wanted {
+  /** Where the service is; "" for the server that served this page. */
+  server: string;
   agent: string;
   /** How it is talked with; null for its usual way. */
   mode: Mode | null;
@@ -60,7 +62,6 @@ export interface VoiceSession {
 
 export type CreateCall = (options: CallOptions) => Call;
 
-
 /** A connection that was lost: when, and how often it was tried to come back since. */
 interface Loss {
   at: number;
@@ -79,6 +80,7 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
   const place = useCallback(
     function place(wanted: Wanted, loss: Loss | null): void {
       const call = createCall({
+        server: wanted.server,
         microphoneId: wanted.microphoneId,
         key: wanted.key,
         withMicrophone: !writing.current,

@@ -21,14 +21,19 @@ export interface ChatProps {
 }
 
 export function Chat({ state, agentLabel, ...on }: ChatProps) {
-  const main = useRef<HTMLElement>(null);
+  const view = useRef<HTMLElement>(null);
   const status = statusOf(state, agentLabel);
 
   // The button that led here is gone.
-  useEffect(() => main.current?.querySelector("textarea")?.focus({ preventScroll: true }), []);
+  useEffect(() => view.current?.querySelector("textarea")?.focus({ preventScroll: true }), []);
 
   return (
-    <main ref={main} className="chat" data-voice-state={state.voiceState}>
+    <section
+      ref={view}
+      className="chat"
+      aria-label={`Conversation with ${agentLabel}`}
+      data-voice-state={state.voiceState}
+    >
       <header className="chat__head">
         <h1 className="voice__agent">{agentLabel}</h1>
         <ConnectionSign quality={state.quality} />
@@ -82,7 +87,7 @@ export function Chat({ state, agentLabel, ...on }: ChatProps) {
           </button>
         </Composer>
       </footer>
-    </main>
+    </section>
   );
 }
 

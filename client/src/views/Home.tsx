@@ -1,16 +1,16 @@
 import { useEffect, useRef } from "react";
 import { AgentPicker } from "../components/AgentPicker";
-import { ErrorCard } from "../components/ErrorCard";
+import { FailureCard, asksForKey } from "../components/FailureCard";
 import { Grille } from "../components/Grille";
-import { KeyForm } from "../components/KeyForm";
 import { ModePicker } from "../components/ModePicker";
 import { Transcript } from "../components/Transcript";
 import { HomeLinks } from "../components/HomeLinks";
+import { UnreachableCard } from "../components/UnreachableCard";
 import { MicIcon } from "../components/icons";
 import { describeError } from "../components/problems";
 import type { AgentsState } from "../session/useAgents";
 import { STATE_LABELS, formatDuration } from "../session/labels";
-import type { Mode, SessionError, SessionState } from "../session/types";
+import type { Mode, SessionState } from "../session/types";
 
 export interface HomeProps {
   agents: AgentsState;
@@ -99,38 +99,20 @@ export function Home(props: HomeProps) {
   );
 }
 
-function asksForKey({ kind }: SessionError): boolean {
-  return kind === "key-needed" || kind === "key-refused";
-}
-
 function Problems(props: HomeProps) {
   const { agents, session, onStart, onKey, onReloadAgents, onDismissError } = props;
   if (session.error) {
-    const problem = describeError(session.error);
     return (
-      <ErrorCard title={problem.title} advice={problem.advice} detail={session.error.detail}>
-        {asksForKey(session.error) ? (
-          <KeyForm action={problem.action} onKey={onKey} />
-        ) : (
-          <button type="button" className="button" onClick={() => onStart(session.writing)}>
-            {problem.action}
-          </button>
-        )}
-        <button type="button" className="button button--plain" onClick={onDismissError}>
-          Dismiss
-        </button>
-      </ErrorCard>
+      <FailureCard
+        error={session.error}
+        problem={describeError(session.error)}
+        onTryAgain={() => onStart(session.writing)}
+        onKey={onKey}
+        onDismiss={onDismissError}
+      />
     );
   }
-  if (agents.status !== "failed") return null;
-  const problem = describeError({ kind: "server-unreachable" });
-  return (
-    <ErrorCard title={problem.title} advice={problem.advice}>
-      <button type="button" className="button" onClick={onReloadAgents}>
-        {problem.action}
-      </button>
-    </ErrorCard>
-  );
+  return agents.status === "failed" ? <UnreachableCard onTryAgain={onReloadAgents} /> : null;
 }
 
 function Summary({ session, agentLabel }: { session: SessionState; agentLabel: string }) {

@@ -1,13 +1,13 @@
 import { useEffect, useRef } from "react";
 import { AgentPicker } from "../components/AgentPicker";
 import { ErrorCard } from "../components/ErrorCard";
+import { FailureCard, asksForKey } from "../components/FailureCard";
 import { Grille } from "../components/Grille";
 import { HoldButton } from "../components/HoldButton";
-import { KeyForm } from "../components/KeyForm";
 import { Steps } from "../components/Steps";
 import { Transcript } from "../components/Transcript";
+import { UnreachableCard } from "../components/UnreachableCard";
 import { HangUpIcon, MicIcon, MicOffIcon } from "../components/icons";
-import { describeError } from "../components/problems";
 import { statusLabel } from "../protocols/labels";
 import { describeLineError, describeLineNotice } from "../protocols/problems";
 import type { Conversation } from "../protocols/conversation";
@@ -43,10 +43,10 @@ export interface ProtocolViewProps {
 export function ProtocolView(props: ProtocolViewProps) {
   const { state, agents, onEnd } = props;
   const isOff = state.voiceState === "disconnected";
-  const main = useRef<HTMLElement>(null);
+  const view = useRef<HTMLDivElement>(null);
 
   useEffect(() => {
-    if (!isOff) main.current?.focus({ preventScroll: true });
+    if (!isOff) view.current?.focus({ preventScroll: true });
   }, [isOff]);
 
   useEffect(() => {
@@ -59,63 +59,65 @@ export function ProtocolView(props: ProtocolViewProps) {
   }, [isOff, onEnd]);
 
   return (
-    <main
-      ref={main}
-      className="protocol"
-      tabIndex={-1}
-      data-voice-state={state.voiceState}
-      data-muted={state.muted}
-    >
-      <header className="protocol__head">
-        <a className="protocol__back" href="#">
-          Parlante
-        </a>
-        <h1 className="protocol__title">{props.title}</h1>
-        <p className="protocol__line">{isOff ? props.line : `With ${props.agentLabel}.`}</p>
-      </header>
+    <main className="screen">
+      <div
+        ref={view}
+        className="frame protocol"
+        tabIndex={-1}
+        data-voice-state={state.voiceState}
+        data-muted={state.muted}
+      >
+        <header className="frame__head">
+          <a className="protocol__back" href="#">
+            Parlante
+          </a>
+          <h1 className="protocol__title">{props.title}</h1>
+          <p className="protocol__line">{isOff ? props.line : `With ${props.agentLabel}.`}</p>
+        </header>
 
-      <div className="protocol__stage">
-        <Grille
-          state={isOff ? null : state.voiceState}
-          muted={state.muted}
-          micTrack={props.micTrack}
-          botTrack={props.botTrack}
-        />
-        <p className="protocol__status" role="status" aria-live="polite">
-          {statusLabel(state)}
-        </p>
-        <Hint state={state} />
-      </div>
-
-      <div className="protocol__side">
-        <Problems {...props} />
-        {!isOff && state.steps && <Steps steps={state.steps} />}
-        {(!isOff || state.transcript.length > 0) && (
-          <Transcript
-            entries={state.transcript}
-            call={{ agent: props.selected, startedAt: null, endedAt: null }}
-            agentLabel={props.agentLabel}
-            placeholder="What you and the agent say appears here."
+        <div className="frame__stage">
+          <Grille
+            state={isOff ? null : state.voiceState}
+            muted={state.muted}
+            micTrack={props.micTrack}
+            botTrack={props.botTrack}
           />
-        )}
-        {isOff && agents.status === "ready" && (
-          <AgentPicker
-            agents={agents.agents}
-            selected={props.selected}
-            onSelect={props.onSelect}
-          />
-        )}
-        {isOff && agents.status === "loading" && <p>Looking for agents…</p>}
-      </div>
+          <p className="frame__status" role="status" aria-live="polite">
+            {statusLabel(state)}
+          </p>
+          <Hint state={state} />
+        </div>
 
-      <footer className="protocol__foot">{isOff ? <Start {...props} /> : <Talk {...props} />}</footer>
+        <div className="frame__side">
+          <Problems {...props} />
+          {!isOff && state.steps && <Steps steps={state.steps} />}
+          {(!isOff || state.transcript.length > 0) && (
+            <Transcript
+              entries={state.transcript}
+              call={{ agent: props.selected, startedAt: null, endedAt: null }}
+              agentLabel={props.agentLabel}
+              placeholder="What you and the agent say appears here."
+            />
+          )}
+          {isOff && agents.status === "ready" && (
+            <AgentPicker
+              agents={agents.agents}
+              selected={props.selected}
+              onSelect={props.onSelect}
+            />
+          )}
+          {isOff && agents.status === "loading" && <p>Looking for agents…</p>}
+        </div>
+
+        <footer className="frame__foot">{isOff ? <Start {...props} /> : <Talk {...props} />}</footer>
+      </div>
     </main>
   );
 }
 
 function Start({ state, selected, onStart }: ProtocolViewProps) {
   const button = useRef<HTMLButtonElement>(null);
-  const asks = state.error !== null && asksForKey(state.error.kind);
+  const asks = state.error !== null && asksForKey(state.error);
 
   // Back from a call: go on from the button that led there, unless something is asked for.
   useEffect(() => {
@@ -191,7 +193,7 @@ function Hint({ state }: { state: Conversation }) {
   const [text, urgent] = hintOf(state);
   return (
     <p
-      className={`protocol__hint${urgent ? " protocol__hint--urgent" : ""}`}
+      className={`frame__hint${urgent ? " frame__hint--urgent" : ""}`}
       role={urgent ? "alert" : undefined}
     >
       {text}
@@ -207,27 +209,17 @@ function hintOf(state: Conversation): [text: string, urgent: boolean] {
   return ["", false];
 }
 
-function asksForKey(kind: string): boolean {
-  return kind === "key-needed" || kind === "key-refused";
-}
-
 function Problems(props: ProtocolViewProps) {
   const { agents, state } = props;
   if (state.error) {
-    const problem = describeLineError(state.error);
     return (
-      <ErrorCard title={problem.title} advice={problem.advice} detail={state.error.detail}>
-        {asksForKey(state.error.kind) ? (
-          <KeyForm action={problem.action} onKey={props.onKey} />
-        ) : (
-          <button type="button" className="button" onClick={props.onStart}>
-            {problem.action}
-          </button>
-        )}
-        <button type="button" className="button button--plain" onClick={props.onDismissError}>
-          Dismiss
-        </button>
-      </ErrorCard>
+      <FailureCard
+        error={state.error}
+        problem={describeLineError(state.error)}
+        onTryAgain={props.onStart}
+        onKey={props.onKey}
+        onDismiss={props.onDismissError}
+      />
     );
   }
   if (state.notice) {
@@ -246,13 +238,5 @@ function Problems(props: ProtocolViewProps) {
       </ErrorCard>
     );
   }
-  if (agents.status !== "failed") return null;
-  const problem = describeError({ kind: "server-unreachable" });
-  return (
-    <ErrorCard title={problem.title} advice={problem.advice}>
-      <button type="button" className="button" onClick={props.onReloadAgents}>
-        {problem.action}
-      </button>
-    </ErrorCard>
-  );
+  return agents.status === "failed" ? <UnreachableCard onTryAgain={props.onReloadAgents} /> : null;
 }

@@ -14,7 +14,7 @@ import type { SoundPreferences } from "../media/preferences";
 import { COMING_BACK_LABEL, STATE_LABELS } from "../session/labels";
 import type { SessionState } from "../session/types";
 
-export interface VoiceModeProps {
+export interface VoiceProps {
   state: SessionState;
   agentLabel: string;
   micTrack: MediaStreamTrack | null;
@@ -31,42 +31,43 @@ export interface VoiceModeProps {
   onUnblockSound: () => void;
 }
 
-export function VoiceMode(props: VoiceModeProps) {
+export function Voice(props: VoiceProps) {
   const { state, agentLabel } = props;
   const [panel, setPanel] = useState<Panel | null>(null);
-  const main = useRef<HTMLElement>(null);
+  const view = useRef<HTMLElement>(null);
 
   // The button that led here is gone: go on from the top of this view.
-  useEffect(() => main.current?.focus({ preventScroll: true }), []);
+  useEffect(() => view.current?.focus({ preventScroll: true }), []);
 
   return (
-    <main
-      ref={main}
-      className="voice"
+    <section
+      ref={view}
+      className="frame voice"
+      aria-label={`Call with ${agentLabel}`}
       tabIndex={-1}
       data-voice-state={state.voiceState}
       data-muted={state.muted}
     >
-      <header className="voice__head">
+      <header className="frame__head voice__head">
         <h1 className="voice__agent">{agentLabel}</h1>
         <ConnectionSign quality={state.quality} />
         <CallTimer startedAt={state.startedAt} />
       </header>
 
-      <div className="voice__stage">
+      <div className="frame__stage">
         <Grille
           state={state.voiceState}
           muted={state.muted}
           micTrack={props.micTrack}
           botTrack={props.botTrack}
         />
-        <p className="voice__status" role="status" aria-live="polite">
+        <p className="frame__status" role="status" aria-live="polite">
           {state.comingBack ? COMING_BACK_LABEL : STATE_LABELS[state.voiceState]}
         </p>
         <Hint state={state} />
       </div>
 
-      <div className="voice__side">
+      <div className="frame__side">
         {state.notice && (
           <Notice
             notice={state.notice}
@@ -82,7 +83,7 @@ export function VoiceMode(props: VoiceModeProps) {
         />
       </div>
 
-      <footer className="voice__foot">
+      <footer className="frame__foot">
         {panel === "times" && <ResponseTimes latencies={state.latencies} quality={state.quality} />}
         {panel === "sound" && (
           <SoundSettings
@@ -102,36 +103,36 @@ export function VoiceMode(props: VoiceModeProps) {
           onPanel={setPanel}
         />
       </footer>
-    </main>
+    </section>
   );
 }
 
 /** A second line under the state, where there is something to add. */
 function Hint({ state }: { state: SessionState }) {
   if (state.askingForMicrophone) {
-    return <p className="voice__hint">Please allow the microphone in your browser.</p>;
+    return <p className="frame__hint">Please allow the microphone in your browser.</p>;
   }
   if (state.comingBack) {
     return (
-      <p className="voice__hint voice__hint--urgent" role="alert">
+      <p className="frame__hint frame__hint--urgent" role="alert">
         The connection was lost. What was said is kept.
       </p>
     );
   }
   if (state.unstable) {
     return (
-      <p className="voice__hint voice__hint--urgent" role="alert">
+      <p className="frame__hint frame__hint--urgent" role="alert">
         The connection is interrupted. Trying to get it back…
       </p>
     );
   }
   if (state.muted) {
     return (
-      <p className="voice__hint voice__hint--urgent">
+      <p className="frame__hint frame__hint--urgent">
         <MicOffIcon />
         Your microphone is muted.
       </p>
     );
   }
-  return <p className="voice__hint" aria-hidden="true" />;
+  return <p className="frame__hint" aria-hidden="true" />;
 }

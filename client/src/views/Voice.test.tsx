@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { initialState } from "../session/reducer";
 import { VOICE_STATES } from "../session/types";
 import type { SessionState } from "../session/types";
-import { VoiceMode } from "./VoiceMode";
+import { Voice } from "./Voice";
 
 const device = (deviceId: string) => ({ deviceId, label: deviceId }) as MediaDeviceInfo;
 
@@ -28,7 +28,7 @@ const props = {
 
 function show(state: Partial<SessionState> = {}) {
   const whole: SessionState = { ...initialState, voiceState: "listening", ...state };
-  return render(<VoiceMode {...props} state={whole} />);
+  return render(<Voice {...props} state={whole} />);
 }
 
 beforeEach(() => vi.clearAllMocks());
@@ -48,7 +48,7 @@ describe("the state", () => {
     const status = screen.getByText(label);
     expect(status.getAttribute("role")).toBe("status");
     expect(status.getAttribute("aria-live")).toBe("polite");
-    expect(container.querySelector("main")?.dataset.voiceState).toBe(voiceState);
+    expect(container.querySelector("section")?.dataset.voiceState).toBe(voiceState);
   });
 
   it("has a label for every state there is", () => {
@@ -73,7 +73,7 @@ describe("the state", () => {
 describe("the controls", () => {
   it("follow the focus, which begins at the view itself", () => {
     show();
-    expect(document.activeElement).toBe(screen.getByRole("main"));
+    expect(document.activeElement).toBe(screen.getByRole("region", { name: "Call with Receptionist" }));
   });
 
   it("mute the microphone, and show that it is", () => {
@@ -84,7 +84,7 @@ describe("the controls", () => {
     expect(props.onMute).toHaveBeenCalledWith(true);
 
     rerender(
-      <VoiceMode {...props} state={{ ...initialState, voiceState: "listening", muted: true }} />,
+      <Voice {...props} state={{ ...initialState, voiceState: "listening", muted: true }} />,
     );
     const unmute = screen.getByRole("button", { name: "Unmute microphone" });
     expect(unmute.getAttribute("aria-pressed")).toBe("true");

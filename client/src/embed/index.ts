@@ -1,0 +1,2 @@
+export { VoiceMode } from "./VoiceMode";
+export type { EndedCall, VoiceModeProps } from "./VoiceMode";
