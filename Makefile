@@ -57,8 +57,8 @@ format: .venv/installed ## format the Python code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-soak: setup ## hold fifty calls and look for what they leave behind
-	$(BIN)/pytest tests/soak
+soak: setup .make/test-tools ## hold fifty calls, and one of ten minutes in a browser, and look for what they leave behind
+	$(BIN)/pytest tests/soak -s
 
 load: setup ## start a thousand sessions in ten seconds, and ten thousand that nobody joins
 	$(BIN)/pytest tests/load -s

@@ -53,6 +53,7 @@ from processors.hang_up import HangUpObserver
 from processors.interrupted_tools import InterruptedTools
 from processors.keypad import make_keypad
 from processors.latency import TurnLatency, TurnLatencyObserver
+from processors.observers import CallObservers
 from processors.output_pause import OutputPause
 from processors.protocols.socket_transport import SocketTransport
 from processors.switchboard import transfer_in
@@ -257,12 +258,16 @@ class Conversation:
             self._pipeline,
             params=PipelineParams(enable_metrics=True, enable_usage_metrics=True),
             observers=[
-                VoiceStateObserver(self._state),
-                TurnLatencyObserver(self._tell_latency),
-                self._transcript,
-                self._hang_up_observer,
-                tools,
-                metrics,
+                CallObservers(
+                    [
+                        VoiceStateObserver(self._state),
+                        TurnLatencyObserver(self._tell_latency),
+                        self._transcript,
+                        self._hang_up_observer,
+                        tools,
+                        metrics,
+                    ]
+                )
             ],
             app_resources=ToolResources(call.resources.desk, self._transfer),
             # What the model is told, knowledge included, is none of the client's business.
