@@ -115,10 +115,8 @@ class Photographer:
         await self._take(tab, "listening")
         asking = asyncio.create_task(self._ask(tab, QUESTIONS[0]))
         await tab.until_state("processing", SECS)
-        await asyncio.sleep(A_MOMENT_SECS)
         await self._take(tab, "hearing")
         await tab.until_state("speaking", SECS)
-        await asyncio.sleep(A_MOMENT_SECS)
         await self._take(tab, "speaking")
         await self._take(watching, "operator")
         await asking
@@ -130,10 +128,10 @@ class Photographer:
         await tab.page.keyboard.press("m")
         await self._take(tab, "muted")
         await tab.page.get_by_role("button", name="Go on in writing").click()
-        at = await tab.now_ms()
         await tab.page.get_by_role("textbox").fill(QUESTIONS[1])
         await tab.page.keyboard.press("Enter")
-        await tab.until_told("bot-llm-stopped", SECS, at)
+        # The greeting, and an answer to each question.
+        await tab.page.locator("[data-role=bot][data-final=true]").nth(2).wait_for()
         await self._take(tab, "chat")
         await tab.page.get_by_role("button", name="End call").click()
         await tab.page.get_by_text("Call ended").first.wait_for()
@@ -142,20 +140,19 @@ class Photographer:
     async def _protocol(self, tab: Tab, name: str) -> None:
         await tab.page.get_by_role("button", name="Start").click()
         await tab.until_state("listening", SECS)
-        if name == "push-to-talk":
+        has_button = name != "realtime"
+        if has_button:
             await tab.page.keyboard.down("Space")
         await tab.say(await self._speaker.say(QUESTIONS[0]), self._folder)
-        if name == "push-to-talk":
+        if has_button:
             await tab.page.keyboard.up("Space")
         await tab.until_state("speaking", SECS)
-        await asyncio.sleep(A_MOMENT_SECS)
         await self._take(tab, name)
 
     async def _operator(self, tab: Tab) -> None:
         recent = tab.page.get_by_role("region", name="Last calls")
         await recent.get_by_role("link").last.click()
         await tab.page.get_by_role("log").get_by_text(QUESTIONS[1]).wait_for()
-        await asyncio.sleep(A_MOMENT_SECS)
         await self._take(tab, "operator-call")
 
     @asynccontextmanager
@@ -179,6 +176,7 @@ class Photographer:
         await tab.until_bot_is_done(said.to_ms, SECS)
 
     async def _take(self, tab: Tab, name: str) -> None:
+        await asyncio.sleep(A_MOMENT_SECS)
         path = PICTURES / f"{name}-{self._look.name}.jpg"
         await tab.page.screenshot(path=path, type="jpeg", quality=80)
         print(path.relative_to(ROOT))

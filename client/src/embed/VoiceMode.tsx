@@ -58,15 +58,16 @@ function EmbeddedCall(props: VoiceModeProps) {
   const { state, client, start } = session;
   const [sound, setSound] = useState(DEFAULT_PREFERENCES.sound);
   const [microphoneId, setMicrophoneId] = useState<string | null>(null);
+  const [accessKey, setAccessKey] = useState(props.accessKey ?? null);
   const agentLabel = props.agentLabel ?? humanize(agent);
 
-  const call = (writing: boolean, key: string | null): void => {
+  const call = (writing: boolean, key = accessKey): void => {
     start({ server, agent, mode, microphoneId, key, writing });
   };
 
   const begin = useEffectEvent(() => {
     if (!wasReloaded()) forgetSession();
-    call(props.writing ?? false, props.accessKey ?? null);
+    call(props.writing ?? false);
   });
   useEffect(() => begin(), []);
 
@@ -85,8 +86,11 @@ function EmbeddedCall(props: VoiceModeProps) {
         <FailureCard
           error={state.error}
           problem={describeError(state.error)}
-          onTryAgain={() => call(state.writing, props.accessKey ?? null)}
-          onKey={(key) => call(state.writing, key)}
+          onTryAgain={() => call(state.writing)}
+          onKey={(key) => {
+            setAccessKey(key);
+            call(state.writing, key);
+          }}
           onDismiss={session.dismissError}
         />
       </div>
