@@ -35,6 +35,11 @@ def test_every_path_exists(path: str) -> None:
     assert (ROOT / path).exists()
 
 
+def test_every_picture_exists_and_none_is_left_over() -> None:
+    shown = set(re.findall(r'<img src="pictures/([\w.-]+)"', TEXT))
+    assert shown == {picture.name for picture in (ROOT / "docs/pictures").iterdir()}
+
+
 @pytest.mark.parametrize(
     "target", sorted(set(re.findall(r"(?:^|`)make ([a-z-]+)", TEXT, re.MULTILINE)))
 )
