@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bots.config import AnnouncementConfig
-from tests.browser import Span
+from tests.browser import Span, Tab
 from tests.e2e.conftest import OpenTab
 from tests.e2e.test_client import CONNECT_SECS, HANG_UP_SECS, alert, start_and_hear_greeting
 from tests.service import Service, free_port, get, run_service, until_no_session
@@ -21,15 +21,20 @@ SOON_SECS = 7
 """Less than such a pause, and the words after it."""
 
 
+async def call_by_socket(open_tab: OpenTab, service: Service) -> Tab:
+    tab = await open_tab(service.url)
+    await tab.page.context.add_init_script(NO_WEBRTC)
+    await tab.page.reload()
+    await start_and_hear_greeting(tab)
+    return tab
+
+
 async def test_a_call_over_a_websocket_comes_back_with_what_was_said_when_the_service_is_back(
     open_tab: OpenTab, tmp_path: Path
 ) -> None:
     port = str(free_port())
     with run_service(tmp_path, "--port", port) as service:
-        tab = await open_tab(service.url)
-        await tab.page.context.add_init_script(NO_WEBRTC)
-        await tab.page.reload()
-        await start_and_hear_greeting(tab)
+        tab = await call_by_socket(open_tab, service)
         assert await tab.heard("sockets.length") == 1
         service.process.kill()
         service.process.wait()
@@ -50,10 +55,7 @@ async def test_a_call_that_is_not_come_back_to_can_be_given_up(
     open_tab: OpenTab, tmp_path: Path
 ) -> None:
     with run_service(tmp_path) as service:
-        tab = await open_tab(service.url)
-        await tab.page.context.add_init_script(NO_WEBRTC)
-        await tab.page.reload()
-        await start_and_hear_greeting(tab)
+        tab = await call_by_socket(open_tab, service)
         service.process.kill()
         service.process.wait()
     status = tab.page.get_by_role("status")
@@ -68,10 +70,7 @@ async def test_without_a_network_a_call_waits_and_goes_on_as_soon_as_there_is_on
 ) -> None:
     port = str(free_port())
     with run_service(tmp_path, "--port", port) as service:
-        tab = await open_tab(service.url)
-        await tab.page.context.add_init_script(NO_WEBRTC)
-        await tab.page.reload()
-        await start_and_hear_greeting(tab)
+        tab = await call_by_socket(open_tab, service)
         await tab.page.context.set_offline(True)
         service.process.kill()
         service.process.wait()
