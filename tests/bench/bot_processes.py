@@ -25,9 +25,12 @@ sys.path.insert(0, str(ROOT))
 from bots.failover import Circuits  # noqa: E402
 from bots.resources import check_bots  # noqa: E402
 from bots.settings import DEFAULT_CONFIG, Settings, load_settings  # noqa: E402
-from runner.launchers.bot_process import BotProcess  # noqa: E402
+from runner.launchers.bot_process import BotProcess, Common  # noqa: E402
 from runner.launchers.template import Template  # noqa: E402
+from runner.launchers.turnstile import Turnstile  # noqa: E402
 from runner.launchers.worker import work  # noqa: E402
+
+START_SECS = 60
 
 VANILLA = """
 import pipecat.pipeline.worker, pipecat.workers.runner, pipecat.runner.utils
@@ -62,20 +65,17 @@ def main() -> None:
 async def _measure(
     template: Template, settings: Settings, count: int
 ) -> tuple[list[float], list[float]]:
+    common = Common(template, Circuits(), Turnstile(1, START_SECS), on_lag=lambda _: None)
     ready_secs, megabytes = [], []
     for _ in range(count):
         began = time.monotonic()
         gone = asyncio.Event()
         process = BotProcess(
-            template,
-            settings,
-            Circuits(),
-            on_lag=lambda _: None,
-            on_end=lambda *_: None,
-            on_exit=lambda _, gone=gone: gone.set(),
+            common, settings, on_end=lambda *_: None, on_exit=lambda _, gone=gone: gone.set()
         )
-        while not process.is_ready:  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.002)
+        async with asyncio.timeout(START_SECS):
+            while not process.is_ready:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.002)
         ready_secs.append(time.monotonic() - began)
         megabytes.append(psutil.Process(process.pid).memory_full_info().uss / 1e6)
         await process.close()
