@@ -29,21 +29,26 @@ class RealtimeSerializer(DialogueSerializer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Whether the client has heard of an answer that is not over.
-        self._is_heard = False
+        # Whether the client waits for the answer to what was said, and whether it hears one.
+        self._is_due = self._is_heard = False
 
     def put(self, event: Event) -> Iterable[Message]:
         """Return the messages that tell of an event."""
         match event:
             case SpeechStarted():
+                self._is_due = False
                 yield {"type": "speech_started"}
             case SpeechEnded():
+                self._is_due = True
                 yield {"type": "speech_ended"}
             case Heard(text, is_final=True):
                 yield {"type": "transcript", "text": text}
-            case Over(is_cut_off) if self._is_heard:
+            case Over(is_cut_off=True) if self._is_heard:
                 self._is_heard = False
-                yield {"type": "interrupted" if is_cut_off else "done"}
+                yield {"type": "interrupted"}
+            case Over(is_cut_off=False) if self._is_heard or self._is_due:
+                self._is_heard = self._is_due = False
+                yield {"type": "done"}
 
     def play(self, pcm: bytes) -> Iterable[Message]:
         """Return the messages with a piece of the bot's voice."""

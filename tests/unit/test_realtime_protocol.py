@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from processors.protocols.dialogue import DUE_SECS
 from tests.protocol_call import Call, Script, play, told
 
 QUESTION = "Are you open today?"
@@ -74,11 +75,28 @@ def test_who_answers_at_once_does_not_interrupt() -> None:
     assert said(script) == [*ASKED, "sound", "done"] * 2
 
 
-def test_a_noise_is_no_transcript() -> None:
+def test_a_noise_is_no_transcript_and_needs_no_answer() -> None:
     async def script(call: Call) -> None:
         await call.user_says_nothing()
 
-    assert said(script) == ["speech_started", "speech_ended"]
+    assert said(script) == ["speech_started", "speech_ended", "done"]
+
+
+def test_an_answer_that_never_comes_is_given_up() -> None:
+    async def script(call: Call) -> None:
+        await call.ask(QUESTION)
+        await call.settle(DUE_SECS + 1)
+
+    assert said(script) == [*ASKED, "done"]
+
+
+def test_who_goes_on_speaking_has_one_answer_to_all_of_it() -> None:
+    async def script(call: Call) -> None:
+        await call.ask(QUESTION)
+        await call.ask(QUESTION)
+        await call.answer("Until six.")
+
+    assert said(script) == [*ASKED, *ASKED, "sound", "done"]
 
 
 def test_an_answer_with_a_tool_is_done_once() -> None:
@@ -106,7 +124,7 @@ def test_a_service_that_fails_is_told() -> None:
         await call.ask(QUESTION)
         await call.fail("the language model has failed")
 
-    assert said(script) == [*ASKED, "SERVICE_FAILED"]
+    assert said(script) == [*ASKED, "SERVICE_FAILED", "done"]
 
 
 def test_the_sound_is_pcm_at_16_khz() -> None:
@@ -124,7 +142,7 @@ def test_what_cannot_be_taken_gets_an_error_and_the_call_goes_on() -> None:
         await call.send("stop")
         await call.ask(QUESTION)
 
-    assert said(script) == ["UNKNOWN_TYPE", "INVALID_MESSAGE", *ASKED]
+    assert said(script) == ["UNKNOWN_TYPE", "INVALID_MESSAGE", *ASKED, "done"]
 
 
 def test_a_client_that_stops_has_hung_up() -> None:

@@ -51,7 +51,6 @@ export type ConversationEvent =
   | { type: "let-go"; heldMs: number }
   | { type: "hands-free"; handsFree: boolean }
   | { type: "muted"; muted: boolean }
-  | { type: "quiet" }
   | { type: "notice"; notice: Notice | null }
   | { type: "ended"; by: "user" | "bot" }
   | { type: "failed"; error: LineError }
@@ -138,9 +137,6 @@ export function reduceConversation(
 
     case "muted":
       return { ...state, muted: event.muted };
-
-    case "quiet":
-      return state.voiceState === "thinking" ? { ...state, voiceState: "listening" } : state;
 
     case "notice":
       return { ...state, notice: event.notice };

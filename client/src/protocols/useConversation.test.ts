@@ -140,16 +140,6 @@ describe("useConversation", () => {
     expect(result.current.state).toMatchObject({ voiceState: "disconnected", endedBy: "user" });
   });
 
-  it("listens again where no answer comes", async () => {
-    const { result } = await started(REALTIME);
-    vi.useFakeTimers();
-    tell({ type: "message", message: { type: "speech_ended" }, at: 0 });
-    expect(result.current.state.voiceState).toBe("thinking");
-    act(() => void vi.advanceTimersByTime(10_000));
-    expect(result.current.state.voiceState).toBe("listening");
-    vi.useRealTimers();
-  });
-
   it("hangs up when the page is left", async () => {
     const { unmount } = await started(REALTIME);
     unmount();

@@ -8,12 +8,6 @@ import type { Conversation, ConversationEvent, Notice } from "./conversation";
 import type { LineError } from "./problems";
 import type { Protocol } from "./protocol";
 
-/**
- * An answer is given up after this time without a word of it, a little later than the service does
- * that, which does not tell in every protocol.
- */
-const QUIET_MS = 10_000;
-
 export interface ConversationHandle {
   state: Conversation;
   micTrack: MediaStreamTrack | null;
@@ -118,13 +112,6 @@ export function useConversation(
       current.current = null;
     };
   }, [actions]);
-
-  const { voiceState, transcript } = state;
-  useEffect(() => {
-    if (voiceState !== "thinking") return;
-    const timer = setTimeout(() => dispatch({ type: "quiet" }), QUIET_MS);
-    return () => clearTimeout(timer);
-  }, [voiceState, transcript]);
 
   return { state, micTrack, botTrack, start, ...actions };
 }
