@@ -26,6 +26,10 @@ DRIVERS = {
 LOCK_MS = 5000
 """How long a writer of SQLite waits for another."""
 
+SQLITE_CONNECTIONS = 3
+"""Each is a thread. Of a crowd that comes at once, few query at once: those that only have to be
+told that they cannot be served do not wait for them."""
+
 POOL_SECS = 5.0
 """How long a query waits for a connection to PostgreSQL."""
 
@@ -45,7 +49,9 @@ def connect(url: SecretStr | None, data_dir: Path) -> AsyncEngine:
     # An error would put what people said into the log.
     options = {"json_serializer": to_json, "hide_parameters": True}
     if address.get_backend_name() == "sqlite":
-        engine = create_async_engine(address, **options)
+        engine = create_async_engine(
+            address, pool_size=SQLITE_CONNECTIONS, max_overflow=0, **options
+        )
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
         return engine
     try:

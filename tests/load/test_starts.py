@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,8 +33,8 @@ NO_OTHER_LIMIT = {
 }
 FIFTY, FEW_LINES, CROWDS = 50, 10, 8
 QUICK_MS = 50
-"""How long a refusal may take; in the crowd, how much longer than an answer that takes nothing:
-what holds up both, such as calls that begin, is none of its doing."""
+"""How long a refusal may take; in the crowd of a thousand, how much longer than an answer that
+takes nothing: what holds up both, such as calls that begin, is none of its doing."""
 
 START, JSON = '{"transport": "websocket", "body": {}}', {"Content-Type": "application/json"}
 ANSWER_SECS = 10
@@ -217,7 +218,7 @@ def test_of_fifty_who_come_at_once_the_refused_are_told_at_once(tmp_path: Path) 
                 assert len(started) == FEW_LINES
                 for session_id in started:
                     http.delete(f"/voice/realtime/session/{session_id}").raise_for_status()
-    assert min(p95s) < QUICK_MS, "where nothing else holds the machine up"
+    assert median(p95s) < QUICK_MS, p95s
 
 
 async def forsake(service: Service, key: str) -> list[Answer]:
