@@ -97,6 +97,8 @@ def _address(url: str) -> URL:
         raise ServiceUnavailable(
             f"database_url: '{address.drivername}' is not supported: use postgresql or sqlite"
         )
+    if "sqlite" in driver and address.database in (None, "", ":memory:"):
+        raise ServiceUnavailable("database_url: what is kept needs a file: sqlite:///PATH")
     return address.set(drivername=driver)
 
 

@@ -202,6 +202,8 @@ async def test_a_server_that_does_not_answer_is_not_waited_for(
     [
         ("mysql://me:secret@host/db", "'mysql' is not supported"),
         ("host:secret", "cannot be read"),
+        ("sqlite://", "needs a file"),
+        ("sqlite:///:memory:", "needs a file"),
     ],
 )
 def test_a_url_of_no_use_is_refused_without_its_password(
