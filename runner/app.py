@@ -1,7 +1,6 @@
 """The service: puts routes, errors, limits and the client together."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -76,7 +75,11 @@ def create_app(
         await store.open()
         server = resources.settings.server
         app.state.gate = Gate(
-            store, server.jwt, may_be_open=is_loopback(server.host), own_key=own_key
+            store,
+            server.jwt,
+            may_be_open=is_loopback(server.host),
+            own_key=own_key,
+            allowed_origins=server.allowed_origins,
         )
         manager = app.state.sessions = SessionManager(resources, store, template)
         watchdogs = (
@@ -85,7 +88,7 @@ def create_app(
             asyncio.create_task(
                 watch_memory(
                     lambda: app.state.resources.settings.voice.realtime.worker,
-                    stop=lambda: signal.raise_signal(signal.SIGTERM),
+                    stop=manager.ask_to_drain,
                 )
             ),
         )

@@ -6,9 +6,11 @@ import ipaddress
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 import jwt
@@ -36,6 +38,9 @@ JWKS_PAUSE_SECS = 10.0
 """Until the public keys are asked for again because a token names one that is not among them."""
 
 CLOCK_SKEW_SECS = 30
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""What proxies and tunnels add to a request that they hand on."""
 
 # A key is as long as its hash and cannot be guessed: the cost of hashing protects passwords, and
 # would only take time from calls here.
@@ -117,6 +122,26 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def comes_from_here(headers: Mapping[str, str], allowed_origins: Collection[str]) -> bool:
+    """Say whether a program, or a page, of this machine asks.
+
+    Pages of elsewhere can have a browser send something to 127.0.0.1, and where a name of theirs
+    leads there (DNS rebinding) read the answer; behind a proxy or a tunnel, anybody asks.
+
+    Args:
+        headers: Of the request.
+        allowed_origins: Of pages of elsewhere that are welcome; `*` for all.
+    """
+    try:
+        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        origin = headers.get("origin")
+        page = urlsplit(origin).hostname or "" if origin else None
+    except ValueError:
+        return False
+    is_welcome = page is None or is_loopback(page) or bool({"*", origin} & {*allowed_origins})
+    return is_welcome and is_loopback(host) and not any(name in headers for name in FORWARDED)
+
+
 class Gate:
     """Lets requests in.
 
@@ -126,6 +151,7 @@ class Gate:
         may_be_open: Whether requests need nothing as long as no key was ever made: only where no
             other machine can reach the service.
         own_key: Lets in whoever has started the service; None for none.
+        allowed_origins: Of pages of elsewhere that are welcome where it is open; `*` for all.
     """
 
     def __init__(
@@ -135,28 +161,41 @@ class Gate:
         *,
         may_be_open: bool,
         own_key: str | None = None,
+        allowed_origins: Collection[str] = (),
     ) -> None:
         self._store = store
         self._may_be_open = may_be_open and jwt_config is None
         self._own_key = own_key
+        self._allowed_origins = allowed_origins
         self._tokens = _Tokens(jwt_config) if jwt_config else None
         self._trusted: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
         self._looking: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     async def is_open(self) -> bool:
-        """Say whether requests need nothing.
+        """Say whether requests of this machine need nothing.
 
         Raises:
             DatabaseUnavailable: If the database cannot be reached.
         """
         return self._may_be_open and not await self._store.has_keys()
 
-    async def admit(self, api_key: str | None, bearer: str | None) -> Principal:
+    async def is_open_to(self, headers: Mapping[str, str]) -> bool:
+        """Say whether a request with these headers needs nothing.
+
+        Raises:
+            DatabaseUnavailable: If the database cannot be reached.
+        """
+        return comes_from_here(headers, self._allowed_origins) and await self.is_open()
+
+    async def admit(
+        self, api_key: str | None, bearer: str | None, headers: Mapping[str, str]
+    ) -> Principal:
         """Say who is asking.
 
         Args:
             api_key: Of the header `X-API-Key`.
             bearer: Of the header `Authorization`; a key is good there as well.
+            headers: All of the request's.
 
         Raises:
             Unauthenticated: If the service is not open, and neither is good.
@@ -165,9 +204,11 @@ class Gate:
         """
         credential = api_key or bearer
         if credential is None:
-            if await self.is_open():
+            if await self.is_open_to(headers):
                 return LOCAL
-            raise Unauthenticated("a key is needed: send it as X-API-Key")
+            raise Unauthenticated(
+                "a key is needed: send it as X-API-Key; `python -m runner keys add NAME` makes one"
+            )
         if self._own_key and secrets.compare_digest(credential.encode(), self._own_key.encode()):
             return LOCAL
         if credential.startswith(f"{KEY_PREFIX}_"):

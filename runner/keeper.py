@@ -60,7 +60,9 @@ class Keeper:
         self._is_closed.set()
 
     async def _end_forsaken(self) -> None:
-        since = datetime.now(UTC) - timedelta(seconds=self._sessions.limits.empty_timeout)
+        # Whoever has one says so less often than a client may be gone for.
+        secs = max(self._sessions.limits.empty_timeout, LOST_SECS)
+        since = datetime.now(UTC) - timedelta(seconds=secs)
         for row in await self._store.end_forsaken(since, EndReason.FORSAKEN.value):
             self._sessions.telemetry.ended(EndReason.FORSAKEN)
             logger.warning("session {} ended: its service had died", row.id)
@@ -79,7 +81,14 @@ class Keeper:
     async def _take_up(self, row: SessionRow) -> None:
         try:
             await self._sessions.take_up_lost(row)
+            return
+        except DatabaseUnavailable as error:
+            logger.warning("session {} cannot be taken up yet: {}", row.id, error.message)
+            return
         except ParlanteError as error:
-            logger.warning("session {} cannot be taken up: {}", row.id, error.message)
+            logger.error("session {} cannot be taken up: {}", row.id, error.message)
         except Exception:  # noqa: BLE001 - a bot is anybody's code: others want to be kept
             logger.exception("session {} cannot be taken up", row.id)
+        # It would be as lost again, for ever.
+        with suppress(DatabaseUnavailable):
+            await self._sessions.end(row.id, EndReason.ERROR)

@@ -136,6 +136,16 @@ class Admission:
         if sessions and is_busy:
             raise Overloaded("this machine is busy: please try another, or again in a moment")
 
+    def check_share(self, sessions: int) -> None:
+        """Let a user have a line beside so many of theirs.
+
+        Raises:
+            SessionLimitExceeded: If they have as many as they may.
+        """
+        most = self.limits.sessions_per_user
+        if most and sessions >= most:
+            raise SessionLimitExceeded(f"you have {most} sessions: end one of them first")
+
     def check_user(self, user: str, sessions: int) -> None:
         """Let a user start a session beside so many of theirs, and count it as started.
 
@@ -143,9 +153,7 @@ class Admission:
             SessionLimitExceeded: If they have as many as they may.
             StartRateExceeded: If they have started as many within a minute as they may.
         """
-        most = self.limits.sessions_per_user
-        if most and sessions >= most:
-            raise SessionLimitExceeded(f"you have {most} sessions: end one of them first")
+        self.check_share(sessions)
         rate = self.limits.starts_per_minute
         if not rate:
             return

@@ -62,6 +62,7 @@ class Session:
         journal: Writes down what happens in it.
         bill: What it has consumed.
         room: The room at another service that it is held in; None if its client comes here.
+        is_here: Whether its client came with the wish for it, and knows no token.
         has_begun: Whether its client was ever there.
         is_empty: Whether its client was there and has left: it holds no line until it comes back.
         crashes: How often the process of its bot has died.
@@ -81,6 +82,7 @@ class Session:
     journal: Journal
     bill: Bill
     room: Room | None = None
+    is_here: bool = False
     has_begun: bool = False
     is_empty: bool = False
     crashes: int = 0

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import secrets
+import signal
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ from processors.transcript import Past
 from processors.voice_state import State
 from runner.auth import LOCAL
 from runner.errors import (
+    InvalidRequest,
     Overloaded,
     RoomUnavailable,
     ServiceDraining,
@@ -110,6 +112,7 @@ class SessionManager:
         self._admission = Admission(limits, lines(resources.settings))
         self._sessions: dict[str, Session] = {}
         self._starting = 0
+        self._is_asked_to_drain = False
         worker = resources.settings.voice.realtime.worker
         self.telemetry = Telemetry(lambda: self.count, agent_name=worker.agent_name)
         self.outbox = Outbox(resources.settings.server.webhooks, store, self.telemetry)
@@ -231,14 +234,20 @@ class SessionManager:
             self._starting -= 1
         changes = BotChanges(**{**wanted, **wish.changes.model_dump(exclude_none=True)})
         bot_name = wish.bot_name or self._settings.default_bot
-        bot = changed_bot(self._settings, bot_name, changes)
+        try:
+            bot = changed_bot(self._settings, bot_name, changes)
+        except InvalidRequest as error:
+            if not wanted:
+                raise
+            # They were for the bot, and the services, of another day.
+            logger.warning(
+                "what {} wants of every session is left out: {}", wish.user, error.message
+            )
+            changes = wish.changes
+            bot = changed_bot(self._settings, bot_name, changes)
         check_reach(bot, wish.changes)
         if wish.user != LOCAL.user and not wish.by_phone:
-            theirs = sum(
-                session.user == wish.user and not session.is_empty
-                for session in self._sessions.values()
-            )
-            self._admission.check_user(wish.user, theirs)
+            self._admission.check_user(wish.user, self._lines_of(wish.user))
         session_id, now = str(uuid.uuid4()), datetime.now(UTC)
         token = new_token(session_id)
         row = SessionRow(
@@ -253,6 +262,7 @@ class SessionManager:
             seen_at=now,
         )
         session = self._session_of(row, token, bot, Bill(session_id))
+        session.is_here = wish.is_here
         self._sessions[session.id] = session
         try:
             if maker:
@@ -386,6 +396,12 @@ class SessionManager:
         """Take late ICE candidates; see `Launcher.add_candidates`."""
         await self._launcher.add_candidates(request)
 
+    def ask_to_drain(self) -> None:
+        """Have the service stop as SIGTERM does; to ask again changes nothing."""
+        if not self._is_asked_to_drain and not self.is_draining:
+            self._is_asked_to_drain = True
+            signal.raise_signal(signal.SIGTERM)
+
     async def drain(self) -> None:
         """Start no more sessions, and wait for the end of the calls; see `Launcher.drain`.
 
@@ -444,6 +460,11 @@ class SessionManager:
         self._admission.limits = settings.voice.realtime.limits
         self._admission.lines = lines(settings)
         self._admission.load_threshold = settings.voice.realtime.worker.load_threshold
+
+    def _lines_of(self, user: str) -> int:
+        """Count the lines that a user has."""
+        theirs = [session for session in self._sessions.values() if session.user == user]
+        return sum(not session.is_empty for session in theirs)
 
     def _new_room(self, user: str) -> str:
         """Return a name that no other room has now."""
@@ -599,7 +620,7 @@ class SessionManager:
 
         Raises:
             SessionNotFound: If it does.
-            SessionLimitExceeded: If they come when all lines are busy.
+            SessionLimitExceeded: If they come when all lines are busy, or all of the user's.
             ServiceDraining: If they come when the service is about to stop.
         """
         was_empty = session.is_empty
@@ -607,6 +628,8 @@ class SessionManager:
             self._admission.check_not_draining()
         if was_empty:
             self._admission.check_line(self.count)
+            if is_client and session.user != LOCAL.user:
+                self._admission.check_share(self._lines_of(session.user))
             session.is_empty = False
         try:
             yield
@@ -618,6 +641,12 @@ class SessionManager:
                 session.is_empty = was_empty
             elif session.id in self._sessions and (was_empty or session.has_begun):
                 self._leave_empty(session, EndReason.CLIENT_LEFT)
+            elif session.is_here:
+                # Nobody knows how to come into it.
+                self._end(session.id, EndReason.ERROR)
+            elif session.id in self._sessions and not session.expiry:
+                # The call before, which nobody has joined, has made way for this one.
+                self._expect(session, self.limits.join_timeout, EndReason.NEVER_JOINED)
         if session.id not in self._sessions:
             await self._launcher.stop(session.id)
             raise not_found()
@@ -632,6 +661,9 @@ class SessionManager:
         if reason is EndReason.CRASHED:
             self.telemetry.crashed()
             session.crashes += 1
+        if reason is EndReason.NEVER_JOINED and session.has_begun:
+            # It has come back and found no way in, such as from a lift: it may try again.
+            reason = EndReason.CLIENT_LEFT
         if is_elsewhere and reason is EndReason.CRASHED and session.crashes <= MOST_CRASHES:
             self._send_another(session, reason)
         elif session.transport in PHONE_PROVIDERS:

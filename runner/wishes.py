@@ -28,6 +28,7 @@ class Wish:
         bot_name: Who answers; None for the default bot.
         changes: What is different about the bot.
         phone: The phone call that it is for, at Daily; None if it is for none.
+        is_here: Whether the client comes with it, and is told no token to come with later.
         by_phone: Whether somebody calls by phone, who is no user with a limit of their own.
     """
 
@@ -37,6 +38,7 @@ class Wish:
     changes: BotChanges = AS_IT_IS
     phone: DialinSettings | None = None
     by_phone: bool = False
+    is_here: bool = False
 
 
 def changed_bot(settings: Settings, name: str, changes: BotChanges) -> Bot:

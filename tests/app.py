@@ -37,7 +37,7 @@ async def service(**settings: Any) -> AsyncIterator[httpx.AsyncClient]:
         async with (
             AsyncExitStack() as stack,
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
         ):
             stack.push_async_callback(database.dispose)
             client.app = app  # type: ignore[attr-defined]
@@ -79,7 +79,7 @@ async def knock(http: httpx.AsyncClient, path: str, **headers: str) -> Refusal:
     received: asyncio.Queue[Any] = asyncio.Queue()
     received.put_nowait({"type": "websocket.connect"})
     path, _, query = path.partition("?")
-    named = {"host": "test", **{name.replace("_", "-"): it for name, it in headers.items()}}
+    named = {"host": "localhost", **{name.replace("_", "-"): it for name, it in headers.items()}}
     scope = {
         "type": "websocket",
         "path": path,

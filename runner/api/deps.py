@@ -24,7 +24,7 @@ async def _caller(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
 ) -> Principal:
     gate: Gate = request.app.state.gate
-    return await gate.admit(api_key, bearer.credentials if bearer else None)
+    return await gate.admit(api_key, bearer.credentials if bearer else None, request.headers)
 
 
 # FastAPI takes functions that are not async to a thread, which is two switches for each request.

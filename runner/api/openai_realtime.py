@@ -60,16 +60,16 @@ async def _session(
     if token:
         return await sessions.admit(token)
     caller = await _caller(socket)
-    return await sessions.create(Wish(caller.user, OPENAI_REALTIME, model))
+    return await sessions.create(Wish(caller.user, OPENAI_REALTIME, model, is_here=True))
 
 
 async def _caller(socket: SocketConnection) -> Principal:
     """Say who is asking. OpenAI's clients do not go without a key, even where none is needed."""
     gate: Gate = socket.app.state.gate
-    if await gate.is_open():
+    if await gate.is_open_to(socket.headers):
         return LOCAL
     scheme, _, key = socket.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         keys = [it for it in socket.scope.get("subprotocols", ()) if it.startswith(KEY_PREFIX)]
         key = keys[0].removeprefix(KEY_PREFIX) if keys else ""
-    return await gate.admit(socket.headers.get("x-api-key"), key or None)
+    return await gate.admit(socket.headers.get("x-api-key"), key or None, socket.headers)

@@ -1,6 +1,5 @@
 """What operators, load balancers and the client's home page ask."""
 
-import signal
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -119,8 +118,7 @@ async def drain(_: Operator, sessions: Sessions) -> Draining:
 
     To ask for it again changes nothing.
     """
-    if not sessions.is_draining:
-        signal.raise_signal(signal.SIGTERM)
+    sessions.ask_to_drain()
     return Draining(sessions=sessions.count)
 
 

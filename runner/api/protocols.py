@@ -141,8 +141,9 @@ async def _session(
     gate: Gate = socket.app.state.gate
     scheme, _, bearer = socket.headers.get("authorization", "").partition(" ")
     is_bearer = scheme.lower() == "bearer"
-    caller = await gate.admit(socket.headers.get("x-api-key"), bearer if is_bearer else None)
-    return await sessions.create(Wish(caller.user, transport, bot or transport))
+    key = socket.headers.get("x-api-key")
+    caller = await gate.admit(key, bearer if is_bearer else None, socket.headers)
+    return await sessions.create(Wish(caller.user, transport, bot or transport, is_here=True))
 
 
 async def _refuse(socket: SocketConnection, error: ParlanteError) -> None:

@@ -1,6 +1,7 @@
 """The routes that Pipecat's own clients expect: start, status, WebRTC offers and WebSockets."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal
 
@@ -223,8 +224,8 @@ async def open_evaluation_socket(
 
     async def start() -> Session:
         gate: Gate = websocket.app.state.gate
-        caller = await gate.admit(None, None)
-        return await sessions.create(Wish(caller.user, "eval", bot))
+        caller = await gate.admit(None, None, websocket.headers)
+        return await sessions.create(Wish(caller.user, "eval", bot, is_here=True))
 
     await _hold(websocket, sessions, start, "eval")
 
@@ -272,7 +273,7 @@ async def offer(caller: Caller, sessions: Sessions, offer: Offer) -> Answer:
     session = sessions.session_of(offer.pc_id)
     if session and not caller.may_see(session.user):
         raise not_found()
-    session = session or await sessions.create(wish)
+    session = session or await sessions.create(replace(wish, is_here=True))
     return Answer(**await sessions.offer(session, offer.to_pipecat()))
 
 

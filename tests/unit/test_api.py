@@ -8,7 +8,7 @@ import pytest
 from bots.local_models import cpu_threads
 from runner.app import MAX_BODY_BYTES
 from runner.rooms.rooms import HERE
-from tests.app import service
+from tests.app import key_of, service
 from tests.database import Postgres
 
 BROKEN_OFFER = {"sdp": "v=0\r\nm=audio nowhere RTP/AVP 0\r\n", "type": "offer"}
@@ -69,13 +69,14 @@ async def test_pipecats_clients_get_a_session(http: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("headers", "address"),
     [
-        ({}, "ws://test/ws-client/"),
+        ({}, "ws://localhost/ws-client/"),
         ({"host": "voice.example:81"}, "ws://voice.example:81/ws-client/"),
     ],
 )
 async def test_pipecats_websocket_client_gets_an_address_where_it_is_and_no_other_key(
     http: httpx.AsyncClient, headers: dict[str, str], address: str
 ) -> None:
+    headers = {**headers, "X-API-Key": await key_of(http, "ada")}
     answer = await http.post("/start", json={"transport": "websocket"}, headers=headers)
     assert set(answer.json()) == {"wsUrl"}
     assert answer.json()["wsUrl"].startswith(address)
@@ -83,8 +84,8 @@ async def test_pipecats_websocket_client_gets_an_address_where_it_is_and_no_othe
 
 
 async def test_behind_tls_the_address_is_a_secure_one(http: httpx.AsyncClient) -> None:
-    answer = await http.post("https://test/start", json={"transport": "websocket"})
-    assert answer.json()["wsUrl"].startswith("wss://test/ws-client/")
+    answer = await http.post("https://localhost/start", json={"transport": "websocket"})
+    assert answer.json()["wsUrl"].startswith("wss://localhost/ws-client/")
 
 
 async def test_status_and_health_are_told(http: httpx.AsyncClient) -> None:

@@ -26,7 +26,7 @@ from bots.settings import DEFAULT_CONFIG, load_settings
 from runner import auth, keys
 from runner.auth import OpenToOthers, check_exposure, is_loopback
 from runner.tables import ApiKeyRow
-from tests.app import key_of, service
+from tests.app import key_of, knock, service
 
 SECRET = "a secret that is thirty-two characters long"
 
@@ -46,6 +46,36 @@ async def test_without_any_key_everybody_on_this_machine_is_let_in_until_there_i
         assert refused.json()["error"]["code"] == "UNAUTHENTICATED"
         assert refused.headers["WWW-Authenticate"] == "Bearer"
         assert (await start(http, X_API_Key=key)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://127.0.0.1:5173"}, 200),
+        ({"Origin": "https://app.example.com"}, 200),
+        ({"Origin": "https://evil.example.com"}, 401),
+        ({"Origin": "null"}, 401),
+        ({"Host": "[::1]:7860"}, 200),
+        ({"Host": "evil.example.com"}, 401),
+        ({"Host": "["}, 401),
+        ({"X-Forwarded-For": "203.0.113.7"}, 401),
+        ({"Forwarded": "for=203.0.113.7"}, 401),
+    ],
+)
+async def test_without_any_key_whoever_may_be_elsewhere_is_not_let_in(
+    headers: dict[str, str], status: int
+) -> None:
+    async with service(server={"allowed_origins": ["https://app.example.com"]}) as http:
+        assert (await start(http, **headers)).status_code == status
+        key = await key_of(http, "ada")
+        assert (await start(http, **headers, X_API_Key=key)).status_code == 200
+
+
+async def test_without_any_key_no_socket_is_open_to_whoever_may_be_elsewhere() -> None:
+    async with service() as http:
+        for path in ("/ws/realtime", "/v1/realtime", "/ws"):
+            refusal = await knock(http, path, host="evil.example.com")
+            assert refusal.reason.startswith("a key is needed"), path
 
 
 async def test_where_other_machines_can_come_nobody_is_let_in_without_a_key() -> None:

@@ -114,7 +114,8 @@ async def test_a_service_that_drains_says_so_and_is_not_hurried_by_being_told_ag
     try:
         async with service() as http:
             await as_operator(http)
-            assert (await http.post("/drain")).status_code == 202
+            for _ in range(2):
+                assert (await http.post("/drain")).status_code == 202
             assert told == [signal.SIGTERM]
             await manager_of(http).drain()
             assert (await http.get("/overview")).json()["is_draining"] is True

@@ -24,7 +24,7 @@ async def start(
     assert answer.status_code == 200, answer.text
     assert list(answer.json()) == ["wsUrl"], "Pipecat's client takes no other key"
     url: str = answer.json()["wsUrl"]
-    return url.removeprefix("ws://test")
+    return url.removeprefix("ws://localhost")
 
 
 def check(refusal: Refusal, code: int, error: str, *, retryable: bool = False) -> None:

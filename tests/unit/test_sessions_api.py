@@ -39,8 +39,8 @@ async def test_a_session_comes_with_all_that_its_client_needs() -> None:
     assert re.fullmatch(r"voice-local-[0-9a-f]{8}", made["room_name"])
     assert made["room_name"] != by_socket["room_name"]
     assert made["token"].startswith(made["session_id"])
-    assert made["url"] == f"http://test/sessions/{made['token']}/api/offer"
-    assert by_socket["url"] == f"ws://test/ws-client/{by_socket['token']}"
+    assert made["url"] == f"http://localhost/sessions/{made['token']}/api/offer"
+    assert by_socket["url"] == f"ws://localhost/ws-client/{by_socket['token']}"
     assert made["ice_servers"] == servers
 
 
@@ -288,6 +288,15 @@ async def test_what_cannot_be_had_is_not_kept(wishes: Any, words: str) -> None:
         assert (await http.get(f"{BASE}/config")).json() == CONFIG
         refused = await http.post(f"{BASE}/session", json={**WISH, "agent_config": wishes or 1})
         assert refused.status_code == 422
+
+
+async def test_what_a_user_wanted_once_and_cannot_be_had_any_more_locks_nobody_out() -> None:
+    async with service() as http:
+        store = http.app.state.store  # type: ignore[attr-defined]
+        await store.configure("local", {"llm_model": "of another day"})
+        assert (await http.post("/start", json={})).status_code == 200
+        body = {"body": {"llm_model": "of another day"}}
+        assert (await http.post("/start", json=body)).status_code == 422
 
 
 async def test_pipecats_clients_may_want_the_same_of_a_session() -> None:

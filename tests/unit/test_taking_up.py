@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bots.errors import DatabaseUnavailable
 from runner import keeper, sessions
-from runner.errors import SessionTaken
+from runner.errors import ConnectionFailed, SessionTaken
 from runner.host import CallPlan
 from runner.keeper import Keeper
 from runner.lines import EndReason
 from runner.sessions import SessionManager
 from runner.store import Store
-from tests.app import service
+from tests.app import key_of, service
 from tests.database import Postgres
 from tests.rows import session_row
 from tests.standins.daily_api import run_daily_standin
@@ -129,6 +129,7 @@ async def test_a_session_that_nobody_takes_up_is_ended(
 ) -> None:
     voice = {"realtime": {"limits": {"empty_timeout": 0.3}}}
     monkeypatch.setattr(keeper, "SIGN_OF_LIFE_SECS", 0.05)
+    monkeypatch.setattr(keeper, "LOST_SECS", 0.2)
     async with service(database_url=postgres.url) as dead:
         made = await make(dead)
         session = manager_of(dead)._sessions.pop(made["session_id"])
@@ -345,6 +346,79 @@ async def test_a_client_that_is_expected_is_not_any_more_once_it_is_there(
         manager._call_ended(made["session_id"], EndReason.CLIENT_LEFT)
         assert (manager.count, len(manager.here)) == (0, 1)
         manager._launcher = host
+
+
+async def test_a_client_whose_second_offer_fails_is_not_waited_for_for_ever() -> None:
+    class Once(Line):
+        async def offer(self, plan: Any, request: Any) -> dict[str, str]:
+            if self.answered:
+                # It has made way for this one.
+                self.stopped.append(plan.session_id)
+                raise ConnectionFailed("no")
+            self.answered = True
+            return await super().offer(plan, request)
+
+        answered = False
+
+    async with service(voice={"realtime": {"limits": {"join_timeout": 0.2}}}) as http:
+        made = await make(http)
+        manager = manager_of(http)
+        host, manager._launcher = manager._launcher, Once(lambda: None)  # type: ignore[assignment]
+        path = f"/sessions/{made['token']}/api/offer"
+        assert (await http.post(path, json=OFFER)).status_code == 200
+        assert await offer(http, made["token"]) == "CONNECTION_FAILED"
+        async with asyncio.timeout(5):
+            while (await look(http, made["session_id"]))["is_active"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        manager._launcher = host
+        assert (await look(http, made["session_id"]))["end_reason"] == "never_joined"
+        assert manager.count == 0
+
+
+async def test_a_client_that_comes_back_and_finds_no_way_in_may_try_again() -> None:
+    async with service() as http:
+        made = await make(http)
+        manager = manager_of(http)
+        (await manager.admit(made["token"])).has_begun = True
+        manager._call_ended(made["session_id"], EndReason.NEVER_JOINED)
+        assert (manager.count, len(manager.here)) == (0, 1)
+
+
+async def test_who_comes_back_has_no_more_lines_than_who_starts() -> None:
+    async with service(voice={"realtime": {"limits": {"sessions_per_user": 1}}}) as http:
+        http.headers["X-API-Key"] = await key_of(http, "ada")
+        left = await make(http)
+        session = await manager_of(http).admit(left["token"])
+        session.has_begun = True
+        manager_of(http)._call_ended(session.id, EndReason.CLIENT_LEFT)
+        second = await make(http)
+        assert await offer(http, left["token"]) == "SESSION_LIMIT_EXCEEDED"
+        await http.delete(f"{BASE}/session/{second['session_id']}")
+        assert await offer(http, left["token"]) == "CONNECTION_FAILED", "so it is let in"
+
+
+async def test_a_client_that_comes_without_a_session_and_is_refused_leaves_none() -> None:
+    async with service() as http:
+        answer = await http.post("/api/offer", json=OFFER)
+        assert answer.json()["error"]["code"] == "CONNECTION_FAILED"
+        assert manager_of(http).here == []
+        [session] = (await http.get(f"{BASE}/sessions")).json()["sessions"]
+        assert (await look(http, session["session_id"]))["end_reason"] == "error"
+
+
+async def test_a_lost_session_whose_bot_is_not_there_any_more_is_ended() -> None:
+    async with run_daily_standin() as daily:
+        async with making_daily(daily) as maker:
+            await maker.make(replace(PLAN, name="room"))
+        async with service(voice={"realtime": {"daily": daily_config(daily)}}) as http:
+            begun = datetime.now(UTC) - timedelta(minutes=1)
+            lost = {"transport": "daily", "created_at": begun, "seen_at": begun}
+            await store_of(http).add(session_row("lost", bot="gone", room_name="room", **lost))
+            await Keeper(manager_of(http), store_of(http))._take_up_lost()
+            row = await store_of(http).session("lost")
+            assert row
+            assert row.end_reason == "error"
+        assert not daily.rooms
 
 
 async def test_a_client_that_comes_twice_at_once_holds_one_line() -> None:
