@@ -125,6 +125,50 @@ describe("the voice state", () => {
 });
 
 describe("the user's words", () => {
+  it("comes before the answer where that has begun before it is told", () => {
+    const answering = after(
+      ...UP,
+      { type: "user-started", at: T0 },
+      { type: "user-stopped" },
+      { type: "bot-started", at: T0 + 500 },
+      said("No, we are closed on Sundays.", "in-progress", T0 + 500, { accumulated: "No, we" }),
+    );
+    const told = reduce(answering, heard("Are you open on Sunday?", true, T0 + 800));
+    const done = reduce(told, said("No, we are closed on Sundays.", "completed", T0 + 2000));
+    expect(lines(done).slice(-2)).toEqual([
+      ["user", "Are you open on Sunday?", true, false],
+      ["bot", "No, we are closed on Sundays.", false, false],
+    ]);
+    const [question, answer] = done.transcript.slice(-2);
+    expect(answer?.sequence).toBe((question?.sequence ?? 0) + 1);
+  });
+
+  it("is answered in one entry by a service that hears and speaks, word by word", () => {
+    const words = ["No,", " we", " are", " closed."].map((word, i) =>
+      said(word, "new", T0 + 1000 + i * 200, { id: i, willBeSpoken: false }),
+    );
+    const state = after(
+      ...UP,
+      { type: "bot-thinking" },
+      { type: "bot-started", at: T0 + 900 },
+      { type: "bot-wrote", at: T0 + 950 },
+      ...words,
+      { type: "bot-stopped", at: T0 + 2000 },
+    );
+    expect(lines(state)).toEqual([["bot", "No, we are closed.", true, false]]);
+  });
+
+  it("comes behind an answer that is spoken over", () => {
+    const spokenOver = after(
+      ...UP,
+      { type: "bot-started", at: T0 },
+      said("We are open until six.", "in-progress", T0, { accumulated: "We are" }),
+      { type: "user-started", at: T0 + 500 },
+      heard("Wait", false, T0 + 900),
+    );
+    expect(lines(spokenOver).map(([role]) => role)).toEqual(["bot", "user"]);
+  });
+
   it("replace the interim words before them", () => {
     const state = after(...UP, heard("What", false), heard("What are", false));
     expect(lines(state)).toEqual([["user", "What are", false, false]]);
@@ -424,6 +468,15 @@ describe("the end of a call", () => {
     const state = after(...UP, heard("Hello.", true));
     expect(reduce(state, { type: "tick", at: T0 + 500 })).toBe(state);
     expect(reduce(state, { type: "unstable", unstable: false })).toBe(state);
+  });
+
+  it("says nothing of how good a connection is that carries nothing", () => {
+    const quality = { level: "good", roundTripMs: 40, jitterMs: 2, lossPercent: 0 } as const;
+    const broken = after(...UP, { type: "quality", quality }, { type: "unstable", unstable: true });
+    expect(broken).toMatchObject({ unstable: true, quality: null });
+    expect(reduce(broken, { type: "quality", quality }).quality).toBeNull();
+    const back = reduce(broken, { type: "unstable", unstable: false });
+    expect(reduce(back, { type: "quality", quality }).quality).toEqual(quality);
   });
 });
 

@@ -34,6 +34,7 @@ export const initialState: SessionState = {
   latencies: [],
   userStartedAt: null,
   botWrites: false,
+  botSpeaks: false,
   botStoppedAt: null,
   error: null,
   notice: null,
@@ -61,6 +62,7 @@ const NOT_CONNECTED = {
   comingBack: false,
   quality: null,
   askingForMicrophone: false,
+  botSpeaks: false,
 } satisfies Partial<SessionState>;
 
 /** The bot is there; it may have been before, in a call that was lost and is back. */
@@ -200,7 +202,8 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
       const entries = resumeBot(state.transcript, state.botStoppedAt, at);
       const transcript = addBotOutput(entries, output, at);
       // The last words of an answer that is read come behind the news that it is written.
-      const isWhole = !output.willBeSpoken && !state.botWrites;
+      // Of one service that hears and speaks, words come as they are heard, though none is to be read.
+      const isWhole = !output.willBeSpoken && !state.botWrites && !state.botSpeaks;
       return {
         ...state,
         speechRate: measureRate(entries, output, at, state.speechRate),
@@ -220,19 +223,29 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
 
     case "bot-started":
       return derive(
-        { ...state, transcript: resumeBot(state.transcript, state.botStoppedAt, event.at) },
+        {
+          ...state,
+          botSpeaks: true,
+          transcript: resumeBot(state.transcript, state.botStoppedAt, event.at),
+        },
         "speaking",
       );
 
     case "bot-stopped":
       return derive(
-        { ...state, botStoppedAt: event.at, transcript: finishBot(state.transcript, event.at) },
+        {
+          ...state,
+          botSpeaks: false,
+          botStoppedAt: event.at,
+          transcript: finishBot(state.transcript, event.at),
+        },
         state.voiceState === "speaking" ? "listening" : state.voiceState,
       );
 
     case "bot-interrupted":
       return {
         ...state,
+        botSpeaks: false,
         transcript: interruptBot(
           revealSpoken(state.transcript, event.at, state.speechRate),
           event.at,
@@ -263,10 +276,11 @@ function reduceCall(state: SessionState, event: CallEvent): SessionState {
       return { ...state, writing: event.writing };
 
     case "unstable":
-      return state.unstable === event.unstable ? state : { ...state, unstable: event.unstable };
+      if (state.unstable === event.unstable) return state;
+      return { ...state, unstable: event.unstable, quality: event.unstable ? null : state.quality };
 
     case "quality":
-      return { ...state, quality: event.quality };
+      return state.unstable ? state : { ...state, quality: event.quality };
 
     case "notice":
       return { ...state, notice: event.notice };

@@ -34,6 +34,14 @@ function append(entries: TranscriptEntry[], begun: Begun): TranscriptEntry[] {
   return [...entries, { sequence, final: false, interrupted: false, endedAt: null, ...begun }];
 }
 
+/** Where one service hears and speaks, what was heard may come when the answer has begun. */
+function insertBeforeLast(entries: TranscriptEntry[], begun: Begun): TranscriptEntry[] {
+  const answer = entries.at(-1);
+  if (!answer) return append(entries, begun);
+  const inserted = append(entries.slice(0, -1), begun);
+  return [...inserted, { ...answer, sequence: answer.sequence + 1 }];
+}
+
 function join(...parts: string[]): string {
   return parts
     .map((part) => part.trim())
@@ -58,8 +66,9 @@ export function addUserText(
 ): TranscriptEntry[] {
   if (!text.trim()) return entries;
   const last = entries.length - 1;
+  const end = hasBegunAfter(entries[last], began) ? last - 1 : last;
   const open = entries.findLastIndex((entry) => entry.role === "user" && !entry.final);
-  const index = open >= 0 ? open : isSaidByUser(entries[last]) ? last : -1;
+  const index = open >= 0 ? open : isSaidByUser(entries[end]) ? end : -1;
   const entry = entries[index];
   const whole = join(entry?.settled ?? "", text);
   const change = {
@@ -68,9 +77,14 @@ export function addUserText(
     endedAt: final ? at : null,
     ...(final && { settled: whole }),
   };
-  return entry
-    ? replace(entries, index, change)
-    : append(entries, { role: "user", at: began, ...change });
+  if (entry) return replace(entries, index, change);
+  const begun = { role: "user", at: began, ...change } as const;
+  return end < last ? insertBeforeLast(entries, begun) : append(entries, begun);
+}
+
+/** Whether this is an answer to something that was said from then on, and goes on. */
+function hasBegunAfter(entry: TranscriptEntry | undefined, began: number): boolean {
+  return entry?.role === "bot" && !entry.final && entry.at > began;
 }
 
 function isSaidByUser(entry: TranscriptEntry | undefined): boolean {

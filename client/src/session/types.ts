@@ -150,6 +150,8 @@ export interface SessionState {
   userStartedAt: number | null;
   /** The bot writes an answer. */
   botWrites: boolean;
+  /** The bot is heard. */
+  botSpeaks: boolean;
   /** When the bot last fell silent, in ms. */
   botStoppedAt: number | null;
   error: SessionError | null;
