@@ -20,7 +20,13 @@ LOUD_RMS = 300
 GREETING_VOICED_SECS = 1.5
 """The receptionist's greeting lasts 3.5 s, of which 2.0 to 2.2 s are loud: chance has a part."""
 
-ALIKE = {"dr": "doctor", "ok": "okay", "saint": "st"}
+COUNT = "one two three four five six seven eight nine ten eleven twelve"
+ALIKE = {
+    "dr": "doctor",
+    "ok": "okay",
+    "saint": "st",
+    **{str(number): word for number, word in enumerate(COUNT.split(), 1)},
+}
 
 EVEN = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
 """Nothing left to chance: by default, one of some ten sentences has a word that is mumbled."""

@@ -1,6 +1,8 @@
 """Browsers for tests, closed after each."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -66,3 +68,22 @@ async def _context(browser: Browser, microphone: Microphone) -> BrowserContext:
         await context.add_init_script(MOUTH)
     await context.add_init_script(EARS)
     return context
+
+
+@pytest.fixture(scope="module")
+def own_network() -> Iterator[list[str]]:
+    """A network of its own, which holds only this machine; the command that runs others in it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can take a program off the network")
+    holder = subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec sleep infinity"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout
+        assert holder.stderr
+        if not holder.stdout.readline():
+            pytest.skip(f"no network can be made here: {holder.stderr.read().decode()}")
+        yield ["nsenter", "--net", "--target", str(holder.pid)]
+        holder.terminate()

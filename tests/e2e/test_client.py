@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
+from playwright.async_api import expect
 
 from bots.config import AnnouncementConfig
 from tests.browser import LOUD, Microphone, Span, Tab
@@ -76,6 +77,12 @@ async def test_the_user_interrupts_the_bot_and_is_answered(
     assert not answer.is_interrupted
     assert "free" in answer.text.lower() or "behind" in answer.text.lower()
     assert await tab.voiced_secs(Span(said.to_ms, await tab.now_ms())) > 1
+
+    await tab.page.get_by_role("button", name="Response times").click()
+    times = tab.page.get_by_role("group", name="Response times")
+    for part in ("Answered after", "Noticing the silence", "Making the voice", "round trip"):
+        await expect(times).to_contain_text(part)
+    await expect(tab.page.get_by_role("img", name="Good connection")).to_be_visible()
     assert not tab.problems
 
 

@@ -75,7 +75,14 @@ async def test_an_app_elsewhere_has_a_spoken_call_in_a_corner_of_its_page(
     assert body == "rgb(240, 230, 140)", "and ours do not get out"
 
     await tab.page.get_by_label("Search").press_sequentially("mm hm")
+    await tab.page.get_by_role("button", name="Close").focus()
+    for key in ("m", "Escape"):
+        await tab.page.keyboard.press(key)
     await tab.page.get_by_role("button", name="Mute microphone").wait_for(timeout=5000)
+    await call.focus()
+    await tab.page.keyboard.press("m")
+    await tab.page.get_by_role("button", name="Unmute microphone").wait_for(timeout=5000)
+    await tab.page.keyboard.press("m")
 
     said = await tab.say(await speaker.say(QUESTION), tmp_path)
     await tab.until_transcripts(1, REPLY_SECS)

@@ -167,7 +167,7 @@ async def test_each_step_is_seen_by_touch_and_hands_free(
     await until_each_step(tab, 1)
     questions = len(await asked(tab))
 
-    tool = tab.page.locator(".tool")
+    tool = tab.page.locator("[data-step=agent] .tool")
     await expect(tool.locator(".tool__name")).to_have_text("Quote")
     assert "Team" in await tool.inner_text()
     assert "ninety" in await tab.page.locator("[data-step=agent]").inner_text()

@@ -1,8 +1,6 @@
 """The headline: with the network cable out, the page on this machine still holds a conversation."""
 
-import os
 import shlex
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,36 +19,17 @@ ENDED_SECS = 5
 
 
 @pytest.fixture(scope="module")
-def cut_off() -> Iterator[list[str]]:
-    """A network of its own that holds only this machine; the command that runs others in it."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can take a program off the network")
-    holder = subprocess.Popen(
-        ["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec sleep infinity"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    with holder:
-        assert holder.stdout
-        assert holder.stderr
-        if not holder.stdout.readline():
-            pytest.skip(f"no network can be made here: {holder.stderr.read().decode()}")
-        yield ["nsenter", "--net", "--target", str(holder.pid)]
-        holder.terminate()
-
-
-@pytest.fixture(scope="module")
-def lonely(cut_off: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def lonely(own_network: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service without a network."""
-    with run_service(tmp_path_factory.mktemp("service"), by=cut_off) as service:
+    with run_service(tmp_path_factory.mktemp("service"), by=own_network) as service:
         yield service
 
 
 @pytest.fixture
-def lonely_chromium(cut_off: list[str], tmp_path: Path) -> str:
+def lonely_chromium(own_network: list[str], tmp_path: Path) -> str:
     """Chromium without a network."""
     script = tmp_path / "chromium"
-    script.write_text(f'#!/bin/sh\nexec {shlex.join([*cut_off, CHROMIUM])} "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec {shlex.join([*own_network, CHROMIUM])} "$@"\n')
     script.chmod(0o755)
     return str(script)
 

@@ -28,7 +28,7 @@ LEFT_BYTES = 512 * 1024
 
 MAX_LISTENERS = 20
 
-LATE_MS, STREAK = 100, 3
+LATE_MS, STREAK = 50, 3
 """A streak is so many frames one after another that come so late: the eye sees it stop."""
 
 QUESTIONS = (

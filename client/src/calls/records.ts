@@ -100,7 +100,7 @@ export function toEntry(entry: ServerEntry): TranscriptEntry {
     };
   }
   const { speaker, heard, spoken, interrupted } = entry;
-  const unheard = spoken.startsWith(heard) ? spoken.slice(heard.length).trim() : "";
+  const unheard = spoken.startsWith(heard) ? spoken.slice(heard.length).trimEnd() : "";
   return {
     ...common,
     role: speaker,

@@ -1,4 +1,4 @@
-import { useEffect } from "react";
+import { useEffect, useRef } from "react";
 import { HangUpIcon, KeyboardIcon, MicIcon, MicOffIcon, SlidersIcon, StopwatchIcon } from "./icons";
 
 export interface ControlsProps {
@@ -25,15 +25,23 @@ function isTyping(event: Event): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || target.matches(TEXT_FIELDS));
 }
 
-/** The call's buttons, and the keys M and Escape for the whole page. */
+/** Whether a key was pressed elsewhere on the page of another app, to which it belongs then. */
+function isElsewhere(event: Event, element: HTMLElement | null): boolean {
+  const root = element?.getRootNode();
+  return root instanceof ShadowRoot && !event.composedPath().includes(root);
+}
+
+/** The call's buttons, and the keys M and Escape for the whole page that is ours. */
 export function Controls(props: ControlsProps) {
   const { muted, ending, panel, onMute, onWrite, onEnd, onPanel } = props;
+  const group = useRef<HTMLDivElement>(null);
   const toggle = (one: Panel): void => onPanel(panel === one ? null : one);
 
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const modified = event.ctrlKey || event.metaKey || event.altKey;
       if (event.defaultPrevented || event.repeat || modified || isTyping(event)) return;
+      if (isElsewhere(event, group.current)) return;
       if (event.key === "m" || event.key === "M") onMute(!muted);
       else if (event.key === "Escape" && panel) onPanel(null);
       else if (event.key === "Escape") onEnd();
@@ -43,7 +51,7 @@ export function Controls(props: ControlsProps) {
   }, [muted, panel, onMute, onEnd, onPanel]);
 
   return (
-    <div className="controls" role="group" aria-label="Call controls">
+    <div ref={group} className="controls" role="group" aria-label="Call controls">
       <button
         type="button"
         className="control control--mute"

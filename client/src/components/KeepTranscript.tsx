@@ -60,11 +60,17 @@ function DownloadMenu({ entries, call }: KeepTranscriptProps) {
       // Not the target: where this is embedded, that is the whole of it.
       if (menu.current && !event.composedPath().includes(menu.current)) setOpen(false);
     };
-    document.addEventListener("pointerdown", onOutside);
-    document.addEventListener("focusin", onOutside);
+    // Where this is embedded, the page is not told of the focus as it goes from part to part.
+    const roots = [document, menu.current?.getRootNode() ?? document];
+    for (const root of roots) {
+      root.addEventListener("pointerdown", onOutside);
+      root.addEventListener("focusin", onOutside);
+    }
     return () => {
-      document.removeEventListener("pointerdown", onOutside);
-      document.removeEventListener("focusin", onOutside);
+      for (const root of roots) {
+        root.removeEventListener("pointerdown", onOutside);
+        root.removeEventListener("focusin", onOutside);
+      }
     };
   }, [open]);
 

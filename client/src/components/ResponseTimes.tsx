@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { describe } from "./ConnectionSign";
 import { STAGE_LABELS, humanize } from "../session/labels";
 import type { Quality } from "../session/quality";
@@ -10,15 +11,43 @@ export interface ResponseTimesProps {
   quality: Quality | null;
 }
 
-/** How long the agent took to answer, and what that time went into. */
+/** How long the agent took to answer, and what that time went into; of each of the last answers. */
 export function ResponseTimes({ latencies, quality }: ResponseTimesProps) {
-  const last = latencies.at(-1);
+  const [chosen, setChosen] = useState<TurnLatency | null>(null);
+  const newest = latencies.length - 1;
+  const found = chosen ? latencies.indexOf(chosen) : -1;
+  const index = found >= 0 ? found : newest;
+  const shown = latencies[index];
+  const show = (at: number): void => setChosen(at < newest ? (latencies[at] ?? null) : null);
   return (
     <div className="panel times" role="group" aria-label="Response times">
-      {last ? <Waterfall latency={last} /> : <p>Ask something: the time is taken.</p>}
+      {shown ? <Waterfall latency={shown} /> : <p>Ask something: the time is taken.</p>}
+      {latencies.length > 1 && (
+        <p className="times__turns">
+          <button
+            type="button"
+            className="quiet-button"
+            aria-label="Earlier"
+            disabled={index === 0}
+            onClick={() => show(index - 1)}
+          >
+            ‹
+          </button>
+          Answer {index + 1} of the last {latencies.length}
+          <button
+            type="button"
+            className="quiet-button"
+            aria-label="Later"
+            disabled={index === newest}
+            onClick={() => show(index + 1)}
+          >
+            ›
+          </button>
+        </p>
+      )}
       {latencies.length > 1 && (
         <p className="times__before">
-          Half of the last {latencies.length} answers came within {medianMs(latencies)} ms.
+          Half of them came within {medianMs(latencies)} ms.
         </p>
       )}
       {quality && <p className="times__connection">The connection: {describe(quality)}.</p>}

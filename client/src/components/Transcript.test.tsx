@@ -75,6 +75,19 @@ describe("what was said", () => {
     expect(said()).toBe("Book: failed");
   });
 
+  it("is told to screen readers no second time where an entry goes on", () => {
+    const said = (): string | null | undefined =>
+      document.querySelector("[aria-live=polite].visually-hidden")?.textContent;
+    const hello = entry({ sequence: 1, role: "bot", text: "Hello." });
+    const wish = entry({ sequence: 2, text: "I'd like" });
+    const { rerender } = show(hello, wish);
+    expect(said()).toBe("You: I'd like");
+    rerender(view(hello, { ...wish, text: "I'd like to book", final: false }));
+    expect(said()).toBe("You: I'd like");
+    rerender(view(hello, { ...wish, text: "I'd like to book a visit." }));
+    expect(said()).toBe("You: to book a visit.");
+  });
+
   it("is not rendered again where it has not changed", () => {
     const rendered: number[] = [];
     const many = Array.from({ length: 120 }, (_, i) => ({

@@ -129,18 +129,36 @@ function hasSameEntries(before: GroupProps, after: GroupProps): boolean {
   return true;
 }
 
+/** What screen readers were told last. */
+interface Told {
+  sequence: number;
+  /** What the entry said then: it may go on. */
+  text: string;
+  words: string;
+}
+
 /** Tells screen readers each entry once, when it is over: as it grows, it would be read in bits. */
 function Announcement({ entries, agentLabel }: Pick<TranscriptProps, "entries" | "agentLabel">) {
-  const last = entries.findLast((entry) => entry.final && (entry.text || entry.tool));
+  const [told, setTold] = useState<Told>({ sequence: 0, text: "", words: "" });
+  const next = announce(told, entries, agentLabel);
+  if (next !== told) setTold(next);
   return (
     <p className="visually-hidden" aria-live="polite">
-      {last && announce(last, agentLabel)}
+      {told.words}
     </p>
   );
 }
 
-function announce(entry: TranscriptEntry, agentLabel: string): string {
-  if (entry.tool) return `${describeTool(entry.text)}: ${toolState(entry.tool, entry.final)}`;
-  const who = entry.role === "user" ? "You" : agentLabel;
-  return `${who}${entry.interrupted ? ", interrupted" : ""}: ${entry.text}`;
+/** What is to be told now; `told` where that is nothing new. */
+function announce(told: Told, entries: TranscriptEntry[], agentLabel: string): Told {
+  const last = entries.findLast((entry) => entry.final && (entry.text || entry.tool));
+  if (!last || last.sequence < told.sequence) return told;
+  const { sequence, interrupted } = last;
+  const text = last.tool ? toolState(last.tool, true) : last.text;
+  const before = sequence === told.sequence ? told.text : "";
+  if (text === before) return told;
+  const added = text.startsWith(before) ? text.slice(before.length).trim() : text;
+  const speaker = last.role === "user" ? "You" : agentLabel;
+  const who = last.tool ? describeTool(last.text) : speaker;
+  return { sequence, text, words: `${who}${interrupted ? ", interrupted" : ""}: ${added}` };
 }

@@ -44,12 +44,13 @@ describe("the grille", () => {
       "processing",
       "thinking",
       "speaking",
+      "disconnecting",
     ];
     const pictures = states.map((state) => picture(state as "listening", 1, 0.6).join());
     expect(new Set(pictures).size).toBe(states.length);
   });
 
-  it.each(["connecting", "initializing", "listening", "thinking"] as const)(
+  it.each(["connecting", "initializing", "listening", "thinking", "disconnecting"] as const)(
     "moves: %s",
     (state) => {
       expect(picture(state, 1)).not.toEqual(picture(state, 1.4));

@@ -111,6 +111,10 @@ const bars: Pattern = ({ x, y, column }, _seconds, { bands }) => {
 export const rest: Pattern = ({ x, y, radius }, seconds) =>
   (0.24 + 0.2 * Math.sin(seconds * 0.7 + x * 2.2 + y * 1.4)) * (1 - 0.45 * radius);
 
+/** The light draws back, and hardly shines. */
+const leave: Pattern = ({ radius }, seconds) =>
+  bell(radius, 0.4) * (0.35 + 0.15 * Math.sin(seconds * 3));
+
 const dark: Pattern = () => 0;
 
 export const PATTERNS: Record<VoiceState, Pattern> = {
@@ -120,7 +124,7 @@ export const PATTERNS: Record<VoiceState, Pattern> = {
   processing: oscilloscope,
   thinking: orbit,
   speaking: bars,
-  disconnecting: dark,
+  disconnecting: leave,
   disconnected: dark,
 };
 

@@ -81,7 +81,7 @@ const PROBLEMS: Record<SessionErrorKind, Problem> = {
   "connection-failed": {
     title: "No connection could be made.",
     advice:
-      "The server was found, but the sound could not get through. A firewall may be in the way.",
+      "The server was found, but the sound could not get through. A firewall may be in the way: the next try goes another way.",
     action: "Try again",
   },
   "connection-lost": {

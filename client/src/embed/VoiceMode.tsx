@@ -31,7 +31,10 @@ export interface VoiceModeProps {
   mode?: Mode;
   /** Whether the conversation begins in writing, without a microphone. */
   writing?: boolean;
-  /** The call is over, and the user has seen why: take the element off the page. */
+  /**
+   * The call is over, and the user has seen why: take the element off the page. Without it, they
+   * can call again.
+   */
   onEnd?: (call: EndedCall) => void;
 }
 
@@ -93,6 +96,15 @@ function EmbeddedCall(props: VoiceModeProps) {
           }}
           onDismiss={session.dismissError}
         />
+      </div>
+    );
+  }
+  if (isOver && !onEnd) {
+    return (
+      <div className="trouble">
+        <button type="button" className="button" onClick={() => call(state.writing)}>
+          Call {agentLabel} again
+        </button>
       </div>
     );
   }

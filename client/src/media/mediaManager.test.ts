@@ -57,6 +57,7 @@ class FakeDevices extends EventTarget {
 }
 
 let devices: FakeDevices;
+const back = vi.fn();
 const replaced = vi.fn(() => Promise.resolve());
 const lost = vi.fn();
 
@@ -73,6 +74,7 @@ function setUp(microphoneId: string | null = null, withMicrophone = true) {
     withMicrophone,
     onMicrophoneReplaced: replaced,
     onMicrophoneLost: lost,
+    onMicrophoneBack: back,
   });
   media.setClientOptions({ transport: {} as never, callbacks });
   return { media, callbacks };
@@ -190,6 +192,34 @@ describe("BrowserMediaManager", () => {
     expect(lost).toHaveBeenCalledWith(expect.objectContaining({ problem: "missing" }));
   });
 
+  it("goes on with a microphone that is plugged in again", async () => {
+    const { media } = setUp();
+    await media.initialize();
+    devices.failure = "NotFoundError";
+    devices.opened[0]?.unplug();
+    await settle();
+    devices.failure = null;
+    devices.dispatchEvent(new Event("devicechange"));
+    await settle();
+    expect(replaced).toHaveBeenCalledWith(devices.opened[1]);
+    expect(back).toHaveBeenCalledOnce();
+    devices.dispatchEvent(new Event("devicechange"));
+    await settle();
+    expect(devices.opened).toHaveLength(2);
+  });
+
+  it("asks for another in the place of one that is gone", async () => {
+    const { media } = setUp();
+    await media.initialize();
+    devices.failure = "NotFoundError";
+    devices.opened[0]?.unplug();
+    await settle();
+    await expect(media.addMicrophone()).rejects.toThrow(MicrophoneError);
+    devices.failure = null;
+    await media.addMicrophone();
+    expect(replaced).toHaveBeenCalledWith(devices.opened[1]);
+  });
+
   it("tells the client of a new device", async () => {
     const { media, callbacks } = setUp();
     await media.initialize();
@@ -293,10 +323,24 @@ describe("the browser's error", () => {
 });
 
 describe("VoiceTransport", () => {
+  it.each([
+    ["connected", "open", false],
+    ["completed", "open", false],
+    ["disconnected", "open", true],
+    ["failed", "open", true],
+    ["checking", "connecting", true],
+    ["connected", "connecting", true],
+  ])("with ICE %s and its channel %s: unstable is %s", (iceConnectionState, readyState, told) => {
+    const { media } = setUp();
+    const transport = new VoiceTransport({ mediaManager: media });
+    Object.assign(transport, { pc: { iceConnectionState }, dc: { readyState } });
+    expect(transport.isUnstable).toBe(told);
+  });
+
   it("finds the private parts of the stock class that it relies on", () => {
     const { media } = setUp();
     const stock = new SmallWebRTCTransport({ mediaManager: media });
-    expect(Object.keys(stock)).toEqual(expect.arrayContaining(["pc", "_connectFailed"]));
+    expect(Object.keys(stock)).toEqual(expect.arrayContaining(["pc", "dc", "_connectFailed"]));
     expect(stock).toHaveProperty("closePeerConnection");
   });
 

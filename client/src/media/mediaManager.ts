@@ -45,6 +45,8 @@ export interface MediaManagerOptions {
   onMicrophoneReplaced: (track: MediaStreamTrack) => Promise<void>;
   /** The microphone went away in mid-call and no other could be opened. */
   onMicrophoneLost: (error: MicrophoneError) => void;
+  /** One that was lost is there again. */
+  onMicrophoneBack: () => void;
 }
 
 export class BrowserMediaManager implements MediaManager {
@@ -58,9 +60,12 @@ export class BrowserMediaManager implements MediaManager {
   private sendSound: (pcm: ArrayBuffer) => void = () => undefined;
   /** The call is over: no microphone is opened any more. */
   private released = false;
-  private wantedId: string | null;
+  /** The microphone that was chosen; null for the browser's default. */
+  wantedId: string | null;
   private withMicrophone: boolean;
   private track: MediaStreamTrack | null = null;
+  /** It was told that there is none any more. */
+  private isLost = false;
   private microphone: Device = {};
   private speaker: Device = {};
   /** Counts releases, so that a microphone that opens after one is closed again. */
@@ -97,7 +102,12 @@ export class BrowserMediaManager implements MediaManager {
 
   /** Ask for a microphone in a call that began without one. Throws MicrophoneError. */
   async addMicrophone(): Promise<void> {
-    if (this.track) return;
+    if (this.track?.readyState === "live") return;
+    if (this.track) {
+      await this.open();
+      await this.handOn();
+      return;
+    }
     this.withMicrophone = true;
     await this.connect();
     const { audio } = this.tracks().local;
@@ -219,10 +229,19 @@ export class BrowserMediaManager implements MediaManager {
       await this.open();
     } catch (error) {
       if (error instanceof MicrophoneError && this.track.readyState === "ended") {
+        this.isLost = true;
         this.options.onMicrophoneLost(error);
       }
       return;
     }
+    await this.handOn();
+  }
+
+  /** Have the call go on with the microphone that was opened in the place of another. */
+  private async handOn(): Promise<void> {
+    if (!this.track) return;
+    if (this.isLost) this.options.onMicrophoneBack();
+    this.isLost = false;
     this.sound?.listenTo(this.track);
     await this.options.onMicrophoneReplaced(this.track);
   }
@@ -239,7 +258,8 @@ export class BrowserMediaManager implements MediaManager {
   }
 
   private readonly onDeviceChange = (): void => {
-    if (this.track) void this.announceDevices(this.track);
+    if (this.isLost) void this.reopen();
+    else if (this.track) void this.announceDevices(this.track);
   };
 
   /** Unplugged, or taken away by the system: go on with the default. */

@@ -96,6 +96,7 @@ function setUp() {
     withMicrophone: true,
     onMicrophoneReplaced: () => Promise.resolve(),
     onMicrophoneLost: vi.fn(),
+    onMicrophoneBack: vi.fn(),
   });
   const connect = vi.spyOn(media, "connect").mockResolvedValue(undefined);
   const disconnect = vi.spyOn(media, "disconnect");

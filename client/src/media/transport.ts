@@ -5,6 +5,7 @@ import { SmallWebRTCTransport } from "@pipecat-ai/small-webrtc-transport";
 /** Private parts of the stock class, version 1.10. A test fails when they are renamed. */
 interface Internals {
   pc: RTCPeerConnection | null;
+  dc: RTCDataChannel | null;
   _connectFailed: ((reason?: unknown) => void) | null;
 }
 
@@ -12,7 +13,7 @@ interface Internals {
 export interface VoiceLine extends Transport {
   /** The bot's voice, once the connection is up. */
   readonly botTrack: MediaStreamTrack | null;
-  /** Whether the network carries nothing at the moment. */
+  /** Of a connection that was up: whether it carries nothing at the moment. */
   readonly isUnstable: boolean;
   /** Whether the session may be come back to; not where another connection has it. */
   readonly canComeBack: boolean;
@@ -33,8 +34,10 @@ export class VoiceTransport extends SmallWebRTCTransport implements VoiceLine {
   }
 
   get isUnstable(): boolean {
-    const state = this.internals.pc?.iceConnectionState;
-    return state === "disconnected" || state === "failed";
+    // The stock class makes another connection in the place of one that is broken.
+    const { pc, dc } = this.internals;
+    const isUp = pc?.iceConnectionState === "connected" || pc?.iceConnectionState === "completed";
+    return !isUp || dc?.readyState !== "open";
   }
 
   /**

@@ -46,6 +46,14 @@ describe("chooseWay", () => {
     expect(await way).toBe("webrtc");
   });
 
+  it("takes the WebSocket once WebRTC did not get through", async () => {
+    vi.resetModules();
+    const page = await import("./way");
+    page.giveUpWebRtc();
+    expect(await page.chooseWay()).toBe("websocket");
+    expect(FakePeerConnection.made).toEqual([]);
+  });
+
   it("takes the WebSocket when there is no address after half a second", async () => {
     const way = chooseWay();
     const told = vi.fn();

@@ -5,6 +5,14 @@ export type Way = "webrtc" | "websocket";
 /** How long the browser may look for the first address of its own. It takes milliseconds. */
 const LOOK_MS = 500;
 
+/** WebRTC was tried from this page, and did not get through. */
+let isBlocked = false;
+
+/** Go another way from now on: what lets no WebRTC through, such as a firewall, does not change. */
+export function giveUpWebRtc(): void {
+  isBlocked = true;
+}
+
 /**
  * Try whether the browser finds an address to be reached at. Without a network it finds none,
  * not even for a server on the same machine, and WebRTC would wait for ever.
@@ -12,7 +20,7 @@ const LOOK_MS = 500;
  * To be asked once the microphone is allowed: before, addresses are hidden, which takes longer.
  */
 export async function chooseWay(): Promise<Way> {
-  if (typeof RTCPeerConnection === "undefined") return "websocket";
+  if (isBlocked || typeof RTCPeerConnection === "undefined") return "websocket";
   let connection: RTCPeerConnection | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {

@@ -65,6 +65,7 @@ export function createCall(options: CallOptions, makeSound = makeRealSound): Cal
       return Promise.resolve();
     },
     onMicrophoneLost: () => tell({ type: "notice", notice: { kind: "microphone-lost" } }),
+    onMicrophoneBack: () => tell({ type: "notice", notice: null }),
   });
 
   function hear(message: ServerMessage): void {

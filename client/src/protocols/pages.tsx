@@ -52,6 +52,7 @@ function Page({ protocol, title, line }: PageProps) {
   const [agents, reloadAgents] = useAgents();
   const [preferences, setPreferences] = useState(loadPreferences);
   const [attempt, setAttempt] = useState(0);
+  const [called, setCalled] = useState<string | null>(null);
   const conversation = useConversation(protocol);
   const { state, start, setNotice } = conversation;
 
@@ -71,7 +72,9 @@ function Page({ protocol, title, line }: PageProps) {
 
   const onBlocked = useCallback(() => setNotice({ kind: "sound-blocked" }), [setNotice]);
   const startWith = (key: string | null): void => {
-    if (selected !== null) start(selected, preferences.microphoneId, key);
+    if (selected === null) return;
+    setCalled(selected);
+    start(selected, preferences.microphoneId, key);
   };
 
   return (
@@ -90,7 +93,7 @@ function Page({ protocol, title, line }: PageProps) {
         state={state}
         agents={agents}
         selected={selected}
-        agentLabel={humanize(selected ?? "agent")}
+        agentLabel={humanize(called ?? "agent")}
         micTrack={conversation.micTrack}
         botTrack={conversation.botTrack}
         onSelect={(agent) => setPreferences({ ...preferences, agent })}

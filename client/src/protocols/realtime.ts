@@ -4,8 +4,6 @@ import type { Conversation } from "./conversation";
 import type { ServerMessage } from "./messages";
 import type { Protocol } from "./protocol";
 
-const SPEAKING = "Speaking…";
-
 function reduce(state: Conversation, message: ServerMessage, at: number): Conversation {
   switch (message.type) {
     case "speech_started":
@@ -14,16 +12,13 @@ function reduce(state: Conversation, message: ServerMessage, at: number): Conver
       return state.voiceState === "speaking" ? state : goTo(state, "thinking");
     case "transcript":
       return hear(state, message.text, true, at);
-    case "audio": {
-      const last = state.transcript.at(-1);
-      const isTold = last?.role === "bot" && !last.final;
+    case "audio":
       // It takes up the voice again after a cough.
-      return goTo(isTold ? state : say(state, SPEAKING, at), "speaking");
-    }
+      return goTo(tellLength(state, at), "speaking");
     case "done":
-      return rest(finish(tellLength(state, at)));
+      return rest(finish(state));
     case "interrupted":
-      return goTo(cutOff(tellLength(state, at)), "processing");
+      return goTo(cutOff(state), "processing");
     case "error":
       return tellError(state, message);
     default:
@@ -33,12 +28,15 @@ function reduce(state: Conversation, message: ServerMessage, at: number): Conver
 
 /** This protocol tells no words of the bot's. Its voice comes as fast as it is heard. */
 function tellLength(state: Conversation, at: number): Conversation {
-  const transcript = state.transcript.map((entry) =>
-    entry.role === "bot" && !entry.final
-      ? { ...entry, text: `Spoke for ${Math.max(1, Math.round((at - entry.at) / 1000))} s` }
-      : entry,
-  );
-  return { ...state, transcript };
+  const last = state.transcript.at(-1);
+  if (last?.role !== "bot" || last.final) return say(state, length(0), at);
+  const text = length(at - last.at);
+  if (text === last.text) return state;
+  return { ...state, transcript: [...state.transcript.slice(0, -1), { ...last, text }] };
+}
+
+function length(ms: number): string {
+  return `Spoke for ${Math.max(1, Math.round(ms / 1000))} s`;
 }
 
 export const REALTIME: Protocol = {

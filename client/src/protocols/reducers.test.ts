@@ -231,7 +231,14 @@ describe("realtime", () => {
     ]);
     expect(lines(after(REALTIME, ...told))).toEqual([
       ["user", "Are you open?", true, false],
-      ["bot", "Spoke for 2 s", true, false],
+      ["bot", "Spoke for 1 s", true, false],
+    ]);
+  });
+
+  it("keeps how long the agent spoke when the call ends meanwhile", () => {
+    const spoken: Told[] = Array.from({ length: 4 }, () => ({ type: "audio", data: "AAAA" }));
+    expect(lines(after(REALTIME, ...spoken, { type: "ended", by: "user" }))).toEqual([
+      ["bot", "Spoke for 3 s", true, true],
     ]);
   });
 
@@ -248,7 +255,7 @@ describe("realtime", () => {
       { type: "interrupted" },
     );
     expect(state.voiceState).toBe("processing");
-    expect(lines(state)).toEqual([["bot", "Spoke for 2 s", true, true]]);
+    expect(lines(state)).toEqual([["bot", "Spoke for 1 s", true, true]]);
     expect(REALTIME.sounding({ type: "interrupted" })).toBe("silence");
     expect(REALTIME.sounding({ type: "done" })).toBeNull();
   });

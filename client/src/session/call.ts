@@ -1,11 +1,17 @@
 /** One call: a Pipecat client with its transport and its microphone, made anew each time. */
-import { LogLevel, PipecatClient, RTVIEvent, logger } from "@pipecat-ai/client-js";
+import {
+  LogLevel,
+  PipecatClient,
+  RTVIEvent,
+  TransportStartError,
+  logger,
+} from "@pipecat-ai/client-js";
 import type { RTVIMessage, Transport } from "@pipecat-ai/client-js";
 import { BrowserMediaManager } from "../media/mediaManager";
 import type { MicrophoneError } from "../media/microphone";
 import { VoiceTransport } from "../media/transport";
 import type { VoiceLine } from "../media/transport";
-import { chooseWay } from "../media/way";
+import { chooseWay, giveUpWebRtc } from "../media/way";
 import type { Way } from "../media/way";
 import { serverUrl } from "./api";
 import { BotSilentError } from "./errors";
@@ -50,6 +56,8 @@ export interface CallOptions {
   /** Whether the microphone is off to begin with. */
   muted: boolean;
   onMicrophoneLost: (error: MicrophoneError) => void;
+  /** One that was lost is there again. */
+  onMicrophoneBack: () => void;
 }
 
 export interface Call {
@@ -71,12 +79,14 @@ export interface Call {
   close(): Promise<void>;
   /** Leave without hanging up: the session may be come back to. */
   leave(): Promise<void>;
-  /** Whether the network carries nothing at the moment. */
+  /** Of a call that was up: whether the network carries nothing at the moment. */
   isUnstable(): boolean;
   /** Whether the session may be come back to, once its connection is lost. */
   canComeBack(): boolean;
   /** What the browser measures of the connection; null where it measures nothing. */
   stats(): Promise<RTCStatsReport | null>;
+  /** The microphone that the call has now; null for the browser's default. */
+  microphoneId(): string | null;
   /** The bot's voice, once the connection is up. A reconnect brings another track. */
   botTrack(): MediaStreamTrack | null;
 }
@@ -150,7 +160,12 @@ export function createCall({ server, key, muted, ...options }: CallOptions): Cal
         );
       if (hungUp()) return;
       keepSession({ agent, way, connection });
-      await connect(connection);
+      try {
+        await connect(connection);
+      } catch (error) {
+        if (way === "webrtc" && error instanceof TransportStartError) giveUpWebRtc();
+        throw error;
+      }
       ready = true;
     },
 
@@ -166,6 +181,7 @@ export function createCall({ server, key, muted, ...options }: CallOptions): Cal
 
     leave: disconnect,
     addMicrophone: () => media.addMicrophone(),
+    microphoneId: () => media.wantedId,
 
     isUnstable: () => line.isUnstable,
     canComeBack: () => line.canComeBack,

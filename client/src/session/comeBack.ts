@@ -13,6 +13,9 @@ const PASSING: readonly SessionErrorKind[] = [
   "connection-failed",
   "connection-lost",
   "bot-silent",
+  // Behind a lid that was shut, devices are found one after the other.
+  "microphone-missing",
+  "microphone-busy",
 ];
 
 /**

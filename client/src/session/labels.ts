@@ -15,6 +15,9 @@ export const STATE_LABELS: Record<VoiceState, string> = {
 /** While a connection that was lost is tried again. */
 export const COMING_BACK_LABEL = "Coming back to the call…";
 
+/** While a connection carries nothing, and is not given up. */
+export const INTERRUPTED_LABEL = "The connection is interrupted. Trying to get it back…";
+
 /** Pipecat's names for what the time until an answer goes into, in the order they come. */
 export const STAGE_LABELS: Readonly<Record<string, string | undefined>> = {
   endpointing_wait: "Noticing the silence",

@@ -42,6 +42,7 @@ class FakeCall implements Call {
   stats = vi.fn(() => Promise.resolve(null));
   addMicrophone = vi.fn(() => Promise.resolve());
   botTrack = vi.fn(() => null);
+  microphoneId = vi.fn((): string | null => this.options.microphoneId);
 
   constructor(readonly options: CallOptions) {}
 
@@ -263,6 +264,50 @@ describe("useVoiceSession", () => {
     connect();
     emit(RTVIEvent.TransportStateChanged, "error");
     expect(session.current.state.comingBack).toBe(true);
+  });
+
+  it("waits longer each time that a connection breaks before the bot is there", async () => {
+    vi.useFakeTimers();
+    const session = setUp();
+    act(() => session.current.start(SALES));
+    connect();
+    emit(RTVIEvent.TransportStateChanged, "error");
+    await act(() => vi.advanceTimersByTimeAsync(0));
+    for (const pauseMs of [1000, 2000, 4000]) {
+      const before = calls.length;
+      emit(RTVIEvent.TransportStateChanged, "connected");
+      emit(RTVIEvent.TransportStateChanged, "error");
+      await act(() => vi.advanceTimersByTimeAsync(pauseMs - 1));
+      expect(calls).toHaveLength(before);
+      await act(() => vi.advanceTimersByTimeAsync(1));
+      expect(calls).toHaveLength(before + 1);
+    }
+  });
+
+  it("comes back with the microphone that was chosen meanwhile", async () => {
+    vi.useFakeTimers();
+    const session = setUp();
+    act(() => session.current.start({ ...SALES, microphoneId: "built-in" }));
+    connect();
+    call().microphoneId.mockReturnValue("headset");
+    emit(RTVIEvent.TransportStateChanged, "error");
+    await act(() => vi.advanceTimersByTimeAsync(0));
+    expect(call().options.microphoneId).toBe("headset");
+  });
+
+  it("waits for devices that are not found yet behind a lid that was shut", async () => {
+    vi.useFakeTimers();
+    const session = setUp();
+    act(() => session.current.start(SALES));
+    connect();
+    emit(RTVIEvent.TransportStateChanged, "error");
+    await act(() => vi.advanceTimersByTimeAsync(0));
+    await act(async () => {
+      call().opened.reject(new MicrophoneError("missing"));
+      await vi.advanceTimersByTimeAsync(1000);
+    });
+    expect(calls).toHaveLength(3);
+    expect(session.current.state).toMatchObject({ comingBack: true, error: null });
   });
 
   it("comes back to a call whose connection was lost, with what was said", async () => {

@@ -86,8 +86,10 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
         withMicrophone: !writing.current,
         muted: muted.current || writing.current,
         onMicrophoneLost: () => send({ type: "notice", notice: { kind: "microphone-lost" } }),
+        onMicrophoneBack: () => send({ type: "notice", notice: null }),
       });
       let over = false;
+      let ready = false;
       current.current = call;
       setClient(call.client);
       setBotTrack(null);
@@ -117,13 +119,20 @@ export function useVoiceSession(createCall: CreateCall = createRealCall): VoiceS
         dispatch({ type: "lost", at: Date.now() });
         over = true;
         queueMicrotask(() => void call.leave());
-        const goOn = (): void => place(wanted, { ...since, tries: since.tries + 1 });
+        const again = { ...wanted, microphoneId: call.microphoneId() };
+        const goOn = (): void => place(again, { ...since, tries: since.tries + 1 });
         callOffPause.current = pauseBefore(goOn, pause);
       }
 
       bind(call.client, send, finish, () => {
-        if (call.canComeBack()) fail({ kind: "connection-lost" }, { at: Date.now(), tries: 0 });
+        // One that breaks before the bot is there is a try that has failed.
+        const before = ready ? null : loss;
+        const since = before ?? { at: Date.now(), tries: 0 };
+        if (call.canComeBack()) fail({ kind: "connection-lost" }, since);
         else fail({ kind: "session-taken" }, null);
+      });
+      call.client.on(RTVIEvent.BotReady, () => {
+        ready = true;
       });
       call.open(wanted.agent, wanted.mode).catch((error: unknown) => {
         fail(toSessionError(error, wanted.key), loss);

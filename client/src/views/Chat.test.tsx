@@ -54,6 +54,7 @@ describe("a message", () => {
   it.each([
     ["nothing", UP, "  "],
     ["nobody there yet", { voiceState: "connecting" }, "Hello"],
+    ["the connection interrupted", { ...UP, unstable: true }, "Hello"],
     ["the connection lost", { ...UP, connected: false, comingBack: true }, "Hello"],
   ] as const)("is not sent with %s, and stays", (_, state, text) => {
     show(state);

@@ -6,7 +6,7 @@ import { Composer } from "../components/Composer";
 import { Notice } from "../components/Notice";
 import { Transcript } from "../components/Transcript";
 import { HangUpIcon, MicIcon } from "../components/icons";
-import { COMING_BACK_LABEL, STATE_LABELS } from "../session/labels";
+import { COMING_BACK_LABEL, INTERRUPTED_LABEL, STATE_LABELS } from "../session/labels";
 import type { SessionState } from "../session/types";
 
 export interface ChatProps {
@@ -72,7 +72,7 @@ export function Chat({ state, agentLabel, ...on }: ChatProps) {
         </p>
         <Composer
           label={`Message to ${agentLabel}`}
-          ready={state.connected && state.startedAt !== null}
+          ready={state.connected && !state.unstable && state.startedAt !== null}
           onWrite={on.onWrite}
         >
           <button
@@ -93,6 +93,7 @@ export function Chat({ state, agentLabel, ...on }: ChatProps) {
 
 function statusOf(state: SessionState, agentLabel: string): string {
   if (state.comingBack) return COMING_BACK_LABEL;
+  if (state.unstable) return INTERRUPTED_LABEL;
   if (state.askingForMicrophone) return "Please allow the microphone in your browser.";
   switch (state.voiceState) {
     case "processing":

@@ -66,7 +66,8 @@ describe("the state", () => {
 
   it("says that the connection is interrupted", () => {
     show({ unstable: true });
-    expect(screen.getByRole("alert").textContent).toMatch(/interrupted/);
+    expect(screen.getByRole("status").textContent).toMatch(/interrupted/);
+    expect(screen.getByRole("alert").textContent).toMatch(/not heard/);
   });
 });
 
@@ -171,6 +172,24 @@ describe("the response times", () => {
     expect(times.getByText("Writing the answer").nextSibling?.textContent).toBe("100 ms");
     expect(times.getByText(/1 thrown away/)).toBeTruthy();
     expect(times.getByText(/within 650 ms/)).toBeTruthy();
+  });
+
+  it("can be looked at for each of the last answers", () => {
+    const answer = (totalMs: number) => ({
+      totalMs,
+      stages: [],
+      madeAhead: false,
+      withdrawn: 0,
+    });
+    show({ latencies: [answer(900), answer(400)] });
+    open();
+    expect(screen.getByText("400 ms")).toBeTruthy();
+    expect(screen.getByRole("button", { name: "Later" })).toHaveProperty("disabled", true);
+    fireEvent.click(screen.getByRole("button", { name: "Earlier" }));
+    expect(screen.getByText("900 ms")).toBeTruthy();
+    expect(screen.getByText(/Answer 1 of the last 2/)).toBeTruthy();
+    fireEvent.click(screen.getByRole("button", { name: "Later" }));
+    expect(screen.getByText("400 ms")).toBeTruthy();
   });
 
   it("wait for the first answer", () => {

@@ -11,7 +11,7 @@ import type { DeviceChoice } from "../components/SoundSettings";
 import { Transcript } from "../components/Transcript";
 import { MicOffIcon } from "../components/icons";
 import type { SoundPreferences } from "../media/preferences";
-import { COMING_BACK_LABEL, STATE_LABELS } from "../session/labels";
+import { COMING_BACK_LABEL, INTERRUPTED_LABEL, STATE_LABELS } from "../session/labels";
 import type { SessionState } from "../session/types";
 
 export interface VoiceProps {
@@ -62,7 +62,7 @@ export function Voice(props: VoiceProps) {
           botTrack={props.botTrack}
         />
         <p className="frame__status" role="status" aria-live="polite">
-          {state.comingBack ? COMING_BACK_LABEL : STATE_LABELS[state.voiceState]}
+          {statusOf(state)}
         </p>
         <Hint state={state} />
       </div>
@@ -107,6 +107,11 @@ export function Voice(props: VoiceProps) {
   );
 }
 
+function statusOf(state: SessionState): string {
+  if (state.comingBack) return COMING_BACK_LABEL;
+  return state.unstable ? INTERRUPTED_LABEL : STATE_LABELS[state.voiceState];
+}
+
 /** A second line under the state, where there is something to add. */
 function Hint({ state }: { state: SessionState }) {
   if (state.askingForMicrophone) {
@@ -122,7 +127,7 @@ function Hint({ state }: { state: SessionState }) {
   if (state.unstable) {
     return (
       <p className="frame__hint frame__hint--urgent" role="alert">
-        The connection is interrupted. Trying to get it back…
+        What you say now is not heard.
       </p>
     );
   }
