@@ -4,11 +4,12 @@
     .venv/bin/python tests/bench/latency.py --calls 2
     .venv/bin/python tests/bench/latency.py --profile tiny --itself
 
-A caller asks both by WebRTC, as a browser does. A latency is the time from the last voiced sample
-that the caller sends to the first one that it receives. Both answer the same questions, in blocks
-in the order A-B-B-A, so that a machine that becomes slower makes both slower; each block is a
-call of its own. The bot is measured against itself first, question by question: where that ratio is
-not nearly 1, the machine is too restless for a comparison, and there is none.
+A caller asks both by WebRTC, as a browser does, but without a browser's jitter buffer; the facts
+were not written for what it asks (`held_out_2` of questions.toml). A latency is the time from the
+last voiced sample that the caller sends to the first one that it receives. Both answer the same
+questions, in blocks in the order A-B-B-A, so that a machine that becomes slower makes both slower;
+each block is a call of its own. The bot is measured against itself first, question by question:
+where that ratio is not nearly 1, the machine is too restless for a comparison, and there is none.
 
 The vanilla bot is compared with ours without its facts (plain_receptionist.py): both have the same
 models, prompt and questions, and nothing else to go by.
@@ -18,9 +19,12 @@ import argparse
 import asyncio
 import json
 import os
+import random
+import re
 import statistics
 import sys
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -52,50 +56,21 @@ MAX_STRAY = 0.05
 WARM_UP = "Do you have a swimming pool?"
 """Asked first and not counted: a vanilla bot loads some things with its first answer."""
 
-# The language model answers all of these itself: none is an emergency, a wish to book or small
-# talk, for which the receptionist has fixed words.
-QUESTIONS = (
-    "Are you open on Sunday?",
-    "Where can I park my car?",
-    "How much is a flu shot?",
-    "Do you accept Medicaid?",
-    "Can I eat before the blood test?",
-    "Who is the doctor for children?",
-    "What time do you close on Friday?",
-    "Is there a cancellation fee?",
-    "Can I pay by credit card?",
-    "Which bus stops at the clinic?",
-    "When are you open on Monday?",
-    "How long is the usual wait?",
-    "Do you have a dentist?",
-    "What is your address?",
-    "Can I see a female doctor?",
-    "How much is a blood test?",
-    "Can my daughter come alone?",
-    "Are you taking new patients?",
-    "Is anyone there on Saturday morning?",
-    "What documents should I bring?",
-    "Is the clinic wheelchair accessible?",
-    "When do I get my test results?",
-    "Does anyone there speak Spanish?",
-    "How much is a general check-up?",
-    "Can I just walk in?",
-    "Are you open during lunch?",
-    "Which days does Doctor Raman work?",
-    "Can I get a sick note for work?",
-    "What is your email address?",
-    "Do you take checks?",
-    "How late are you open on Thursday?",
-    "What services do you offer?",
-    "Can I come without insurance?",
-    "How much is a skin check?",
-    "Are you open on Christmas Day?",
-    "Who is your skin doctor?",
-    "What does a travel vaccination cost?",
-    "Can I get a refill of my prescription?",
-    "How long is a physiotherapy session?",
-    "Can I come on Wednesday afternoon?",
-)
+OF_FACTS = ("hours", "place", "money", "doctors", "services", "visit", "unknown")
+"""Categories of questions that the language model answers itself: the others are emergencies,
+wishes to book and small talk, for which the receptionist has fixed words."""
+
+
+def held_out_questions() -> list[str]:
+    """Return questions of one sentence that facts were not written for, in mixed order."""
+    text = (Path(__file__).parent / "questions.toml").read_text("utf-8")
+    of_facts = [
+        entry["turns"][0]
+        for entry in tomllib.loads(text)["held_out_2"]
+        if entry["category"] in OF_FACTS and len(entry["turns"]) == 1
+    ]
+    short = [question for question in of_facts if len(re.findall("[.?!]", question)) == 1]
+    return random.Random(1).sample(short, len(short))
 
 
 @dataclass(frozen=True)
@@ -247,7 +222,7 @@ async def measure(
         The results of all sides, two or four, and whether the machine was at rest.
     """
     with open_speaker() as speaker:
-        asked = [await utter(speaker, text) for text in islice(cycle(QUESTIONS), turns)]
+        asked = [await utter(speaker, text) for text in islice(cycle(held_out_questions()), turns)]
         warm_up = [await utter(speaker, WARM_UP)]
     for side in compared or [ours]:
         await ask_block(side, warm_up)
