@@ -64,6 +64,9 @@ async def test_every_page_and_a_call_fit_screens_from_320_pixels(
     await tab.page.get_by_role("button", name="Start conversation").click()
     await tab.until_bot_is_done(0, CONNECT_SECS)
     assert not await fits(tab), "by voice"
+    watching = await open_tab(f"{line.url}/#/operator", beside=tab)
+    await watching.page.locator("[data-session]").first.wait_for()
+    assert not await fits(watching), "for who looks after the calls"
     await tab.page.get_by_role("button", name="Sound settings").click()
     assert not await fits(tab), "with the sound settings"
     await tab.page.get_by_role("button", name="Go on in writing").click()

@@ -35,7 +35,7 @@ export function ActiveCalls({ sessions, ending, onEnd }: ActiveCallsProps) {
                 <th scope="col" className="op-number">
                   Time
                 </th>
-                <th scope="col" className="op-number">
+                <th scope="col" className="op-number op-roomy">
                   Answer
                 </th>
                 <th scope="col">
@@ -86,7 +86,7 @@ function Row({ session, ending, onEnd }: RowProps) {
       <td className="op-wide">{humanize(bot)}</td>
       <td className="op-wide">{transport}</td>
       <td className="op-number">{formatDuration(session.duration_seconds * 1000)}</td>
-      <td className="op-number">{wait === null ? "–" : formatMs(wait)}</td>
+      <td className="op-number op-roomy">{wait === null ? "–" : formatMs(wait)}</td>
       <td className="op-number">
         <button
           type="button"
