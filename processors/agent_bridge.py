@@ -46,6 +46,7 @@ from processors.text_agent import (
     ToolStarted,
 )
 from processors.usage import on_behalf
+from processors.withdrawn import HeedsWithdrawals
 
 FIRST_SECS = 15.0
 """How long an agent may take to begin: an answer, or what it says behind a tool."""
@@ -119,7 +120,7 @@ class _Stream:
         await self._read.put(end)
 
 
-class AgentLLMService(LLMService[Any]):
+class AgentLLMService(HeedsWithdrawals, LLMService[Any]):
     """An agent as Pipecat's language model.
 
     Its tool calls are shown as any language model's are, though it runs them itself.
@@ -171,6 +172,9 @@ class AgentLLMService(LLMService[Any]):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Answer a context; pass on everything else."""
+        self.note_withdrawal(frame)
+        if isinstance(frame, LLMContextFrame) and self.is_withdrawn(frame):
+            return
         await super().process_frame(frame, direction)
         if not isinstance(frame, LLMContextFrame):
             await self.push_frame(frame, direction)

@@ -243,13 +243,15 @@ def with_context(
 ) -> LLMContextFrame:
     """Return a copy of a frame that carries another context.
 
+    It has the number of the frame: who withdraws that, withdraws it.
+
     Args:
         frame: To be copied.
         context: That it is to carry.
         speculation: Whether the turn may still go on that is answered; None keeps that.
     """
     changed = LLMContextFrame(context, frame.speculation if speculation is None else speculation)
-    changed.pts, changed.metadata = frame.pts, frame.metadata
+    changed.id, changed.pts, changed.metadata = frame.id, frame.pts, frame.metadata
     return changed
 
 

@@ -29,6 +29,7 @@ from pipecat.utils.errors import ErrorCategory
 
 from processors.estimates import estimated
 from processors.failover import StageFailedFrame, Watch, failure
+from processors.withdrawn import HeedsWithdrawals
 
 LLM = TypeVar("LLM", bound=LLMService[Any])
 
@@ -91,12 +92,13 @@ class _Attempt:
     error: ErrorFrame | None = None
 
 
-class WatchedLLM(LLMService[Any]):
+class WatchedLLM(HeedsWithdrawals, LLMService[Any]):
     """Goes before a service's class among the parents of one that is watched; see `watched_llm`.
 
     Of an answer that is held until its turn is confirmed, nothing has left: it is dropped, and
     asked for again as the same. Otherwise the successor's answer continues the one that was begun,
-    so that there is one beginning and one end, whoever answers.
+    so that there is one beginning and one end, whoever answers. What is withdrawn before it is
+    begun is not answered.
 
     Attributes:
         watch: How it is watched; None for not at all.
@@ -129,6 +131,9 @@ class WatchedLLM(LLMService[Any]):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Answer, or see to it that somebody does."""
+        self.note_withdrawal(frame)
+        if isinstance(frame, LLMContextFrame) and self.is_withdrawn(frame):
+            return
         if self.watch and isinstance(frame, LLMContextFrame):
             await self._answer(self.watch, frame, direction)
         else:

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Any, Protocol, cast
 
 from pipecat.frames.frames import (
-    EagerEndOfTurnCancelFrame,
     Frame,
     LLMContextFrame,
     LLMFullResponseEndFrame,
@@ -17,12 +16,13 @@ from pipecat.processors.aggregators.llm_context import (
     LLMContextMessage,
     standard_message_text,
 )
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.turns.speculation_gate import SpeculationGate
 
 from processors.facts import Example, Fact
 from processors.knowledge import Knowledge, asked_in, with_context
 from processors.rehearsal import Rehearsal
+from processors.withdrawn import HeedsWithdrawals
 
 ANSWER_FORM = "The answer is: {}\n\n"
 QUESTION_FORM = "The caller says: {}"
@@ -41,7 +41,7 @@ class Reader(Protocol):
         """Be as if `opening` had just been read, with another end of its last message."""
 
 
-class OfflineKnowledgeProcessor(FrameProcessor):
+class OfflineKnowledgeProcessor(HeedsWithdrawals):
     """Answers with a fixed fact itself, and has the LLM answer with any other.
 
     Stands between the user aggregator and the LLM. The LLM is shown the examples, the user's last
@@ -89,11 +89,11 @@ class OfflineKnowledgeProcessor(FrameProcessor):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Answer a context on its way to the LLM, or make it short; pass on everything else."""
         await super().process_frame(frame, direction)
-        if isinstance(frame, EagerEndOfTurnCancelFrame):
-            # It overtakes the question that it withdraws, which may be here still.
-            await self._start_interruption()
+        self.note_withdrawal(frame)
         if isinstance(frame, LLMContextFrame) and direction is FrameDirection.DOWNSTREAM:
             fact = await asyncio.to_thread(self.find, frame.context)
+            if self.is_withdrawn(frame):
+                return
             if fact and fact.fixed:
                 self._gate.begin_speculation(frame.speculation)
                 await self._say(fact.text)

@@ -42,6 +42,7 @@ from pipecat.utils.types import is_given
 
 from processors.knowledge import asked_in, with_context
 from processors.text_agent import AgentFailed, Handoff
+from processors.withdrawn import HeedsWithdrawals
 
 TOOL = "put_through"
 """The tool; under the same key its result tells to whom the caller was put through."""
@@ -138,7 +139,7 @@ class _ByName(ServiceSwitcherStrategy):
         await self._set_active_if_available(line)
 
 
-class Switchboard(ServiceSwitcher[_ByName]):
+class Switchboard(HeedsWithdrawals, ServiceSwitcher[_ByName]):
     """Stands in the place of facts and language model, and has one line answer at a time.
 
     What one says is a turn of its own; the next thinks while it is spoken, and answers behind it.
@@ -196,15 +197,17 @@ class Switchboard(ServiceSwitcher[_ByName]):
                 waiting, self._waiting = self._waiting, None
                 if waiting:
                     await self.queue_frame(waiting)
-            case EagerEndOfTurnCancelFrame() if self._find:
-                # It overtakes the question that it withdraws, which may be here still.
+            case EagerEndOfTurnCancelFrame():
+                self.note_withdrawal(frame)
                 self._waiting = None
-                await self._start_interruption()
         await super().process_frame(frame, direction)
 
     async def _ask(self, frame: LLMContextFrame) -> None:
         self._context, self._waiting = frame.context, None
-        if to := await self._somebody_else():
+        to = await self._somebody_else()
+        if self.is_withdrawn(frame):
+            return
+        if to:
             if frame.speculation and not self._turn_is_over:
                 # It cannot be taken back: it is seen to when the turn has ended.
                 self._waiting = frame

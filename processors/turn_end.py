@@ -13,6 +13,7 @@ from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
     InterimTranscriptionFrame,
+    InterruptionFrame,
     LLMRunFrame,
     MetricsFrame,
     STTMetadataFrame,
@@ -25,6 +26,7 @@ from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
+from pipecat.utils.utils import obj_id
 
 from engines.reading import Ending, Reading
 from processors.eager_turn import Holds, hold_secs, over_probability
@@ -133,6 +135,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         # What is answered ahead, or was before the answer was withdrawn.
         self._ahead_of: str | None = None
         self._speculation: UserTurnSpeculation | None = None
+        # Frames with lower numbers are older than it.
+        self._speculated_at = 0
         # Whether the answer made ahead is that of the turn which has ended.
         self._is_confirmed = False
         self._reading: asyncio.Task[None] | None = None
@@ -203,7 +207,11 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                 noticed_secs = time.time() - frame.timestamp
                 self._silent_since = self._last_sound(_now() - noticed_secs - frame.stop_secs)
                 await self._start_ending()
-            case EagerEndOfTurnCancelFrame():
+            case InterruptionFrame():
+                # By what the client has written, in the midst of the turn.
+                self._speculation = None
+                self._is_confirmed = False
+            case EagerEndOfTurnCancelFrame() if frame.id > self._speculated_at:
                 # Others have withdrawn the answer made ahead, and told everybody: the speech goes
                 # on, or the answer calls a tool. The same words are not answered ahead again.
                 self._speculation = None
@@ -261,6 +269,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         await self._stop_reading()
         self._ahead_of = said
         self._speculation = UserTurnSpeculation(text=said)
+        self._speculated_at = obj_id()
         await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
 
     def _read_on(self, text: str) -> None:

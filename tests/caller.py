@@ -33,7 +33,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMUserAggregator,
     LLMUserAggregatorParams,
 )
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
 from pipecat.services.llm_service import LLMService
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
@@ -43,6 +43,7 @@ from engines.reading import Ending, Reading
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import Holds
 from processors.failover import FailoverSwitcher
+from processors.llm_failover import watched_llm
 from processors.push_to_talk import FinalAudioFrame
 from processors.turn_end import EagerTurnStopStrategy
 from tests import virtual_time
@@ -113,6 +114,20 @@ class Parrot(LLMService[Any]):
             await self.push_frame(LLMFullResponseEndFrame())
         else:
             await self.push_frame(frame, direction)
+
+
+class SlowLookup(FrameProcessor):
+    """Keeps each question for a while on its way to the LLM; what withdraws it overtakes it."""
+
+    def __init__(self, secs: Callable[[], float]) -> None:
+        super().__init__()
+        self._secs = secs
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame):
+            await asyncio.sleep(self._secs())
+        await self.push_frame(frame, direction)
 
 
 @dataclass(eq=False)
@@ -238,11 +253,13 @@ def play(
     ahead_from: float = 0.0,
     min_delay: float = 0.0,
     max_delay: float = 3.0,
-    make_llms: Callable[[], Sequence[LLMService[Any]]] = lambda: [Parrot()],
+    make_llms: Callable[[], Sequence[LLMService[Any]]] = lambda: [watched_llm(Parrot)()],
+    lookup_secs: Callable[[], float] = lambda: 0.0,
 ) -> tuple[Caller, LLMContext]:
     """Run a script of frames through a user aggregator, an LLM and an assistant aggregator.
 
-    With several LLMs, each stands in for those before it.
+    With several LLMs, each stands in for those before it. Questions come to them `lookup_secs`
+    late.
     """
 
     async def main() -> tuple[Caller, LLMContext]:
@@ -268,7 +285,7 @@ def play(
         turns = LLMContextAggregatorPair(context, user_params=params)
         spoken = Spoken(llms)
         worker = PipelineWorker(
-            Pipeline([turns.user(), llm, turns.assistant()]),
+            Pipeline([turns.user(), SlowLookup(lookup_secs), llm, turns.assistant()]),
             observers=[spoken],
             idle_timeout_secs=None,
         )

@@ -5,7 +5,9 @@ import asyncio
 import pytest
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
+    InterruptionFrame,
 )
+from pipecat.processors.frame_processor import FrameDirection
 
 from tests.caller import HOLDS, READING_SECS, VAD_SECS, Caller, play, said_by
 
@@ -133,6 +135,45 @@ class TestAnAnswerMadeAhead:
 
         caller, _ = play(script)
         assert caller.llm.asked == ["Book me in."]
+        assert len(caller.spoken.answers) == 1
+
+    @pytest.mark.parametrize("lookup_secs", [0.0, 0.1, 0.3])
+    def test_is_never_begun_if_its_withdrawal_overtakes_the_question(
+        self, lookup_secs: float
+    ) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.eager("When do you")
+            await caller.stop()
+            await caller.final("When do you open?")
+
+        caller, context = play(script, lookup_secs=lambda: lookup_secs)
+        assert [text for _, text in caller.spoken.answers] == ["You said: When do you open?"]
+        assert said_by(context, "assistant") == ["You said: When do you open?"]
+        if lookup_secs > VAD_SECS:
+            assert caller.llm.asked == ["When do you open?"]
+
+    def test_is_kept_if_what_the_llm_takes_back_is_an_older_one(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            older = EagerEndOfTurnCancelFrame()
+            await caller.stop()
+            await caller.final("When do you open?")
+            await caller.llm.push_frame(older, FrameDirection.UPSTREAM)
+
+        caller, _ = play(script)
+        assert caller.llm.asked == ["When do you open?"]
+        assert len(caller.spoken.answers) == 1
+
+    def test_is_made_anew_if_the_client_writes_something_meanwhile(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.stop()
+            await caller.final("When do you open?")
+            await caller.send(InterruptionFrame())
+
+        caller, _ = play(script)
+        assert caller.llm.asked == ["When do you open?"] * 2
         assert len(caller.spoken.answers) == 1
 
     def test_is_not_made_for_what_was_coughed_over_the_bot(self) -> None:
