@@ -11,6 +11,7 @@ from pipecat.frames.frames import (
     EagerTranscriptionFrame,
     EndFrame,
     Frame,
+    FunctionCallFromLLM,
     InputAudioRawFrame,
     InterimTranscriptionFrame,
     LLMContextFrame,
@@ -35,7 +36,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.processors.frameworks.rtvi.frames import RTVIServerMessageFrame
-from pipecat.services.llm_service import LLMService
+from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
@@ -52,9 +53,11 @@ from tests.loudspeaker import Tongue
 HOLDS = Holds(sure=0.4, likely=0.8, cut=1.5)
 DOWN = FrameDirection.DOWNSTREAM
 VAD_SECS = 0.2
+MIN_SPEECH_SECS = 0.5
 THINKING_SECS = 0.3
 READING_SECS = 0.1
 SETTLED_SECS = 5.0
+TOOL_WORD = "book"
 
 
 class Judge:
@@ -97,23 +100,33 @@ class Reader:
 
 
 class Parrot(LLMService[Any]):
-    """Answers with the user's last words, after a while."""
+    """Answers with the user's last words, after a while; where these want a tool, behind that."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[str] = []
+        self.looked_up: list[str] = []
+        self.register_function("look_up", self._look_up)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if isinstance(frame, LLMContextFrame):
-            said = str(frame.context.messages[-1]["content"])
+            said = said_by(frame.context, "user")[-1]
             self.asked.append(said)
             await self.push_frame(LLMFullResponseStartFrame())
             await asyncio.sleep(THINKING_SECS)
-            await self.push_frame(LLMTextFrame(f"You said: {said}"))
+            if TOOL_WORD in said and frame.context.messages[-1]["role"] == "user":
+                call = FunctionCallFromLLM("look_up", said, {"what": said}, frame.context)
+                await self.run_function_calls([call])
+            else:
+                await self.push_frame(LLMTextFrame(f"You said: {said}"))
             await self.push_frame(LLMFullResponseEndFrame())
         else:
             await self.push_frame(frame, direction)
+
+    async def _look_up(self, params: FunctionCallParams) -> None:
+        self.looked_up.append(params.arguments["what"])
+        await params.result_callback({"found": True})
 
 
 class SlowLookup(FrameProcessor):
@@ -277,7 +290,7 @@ def play(
         )
         params = LLMUserAggregatorParams(
             user_turn_strategies=UserTurnStrategies(
-                start=[BargeInStartStrategy(output, min_speech_secs=0.5)],
+                start=[BargeInStartStrategy(output, min_speech_secs=MIN_SPEECH_SECS)],
                 stop=[strategy],
             ),
             empty_user_turn=None,
@@ -304,4 +317,4 @@ def play(
 
 
 def said_by(context: LLMContext, role: str) -> list[str]:
-    return [str(m["content"]) for m in context.messages if m["role"] == role]
+    return [str(m["content"]) for m in context.messages if m["role"] == role and "content" in m]
