@@ -1,8 +1,8 @@
 """How often the running service answers callers who only pause in the middle of a sentence.
 
-    .venv/bin/python tests/bench/half_way.py [--pause 700] [--preset balanced] [--count 60]
+    .venv/bin/python tests/bench/half_way.py [--pause 700] [--preset balanced] [--count 64]
 
-The sentences are those of corpus/held_out.toml, on which nothing is tuned, by synthetic voices in
+The sentences are those of corpus/fresh.toml, on which nothing is tuned, by synthetic voices in
 turn, over WebRTC, each with one pause at a place where people hesitate. One is answered half-way if
 its turn has ended, or the bot is heard, before the caller has. The bot answers with a few words and
 has no facts: only when it answers is of interest.
@@ -31,6 +31,7 @@ from runner.clients.client import FRAME_SAMPLES, Pcm  # noqa: E402
 from runner.peer import Peer, connect  # noqa: E402
 from tests.bench.calling import REPLY_SECS, SPEECH_SECS, Ear  # noqa: E402
 from tests.bench.speech_corpus import (  # noqa: E402
+    CORPORA,
     TURN_VOICES,
     Studio,
     load,
@@ -165,8 +166,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pause", type=int, default=700, metavar="MS", help="its length")
     parser.add_argument("--preset", choices=get_args(Preset), default="balanced")
-    parser.add_argument("--corpus", choices=["tuning", "held_out"], default="held_out")
-    parser.add_argument("--count", type=int, default=60, help="sentences, at most")
+    parser.add_argument("--corpus", choices=CORPORA, default="fresh")
+    parser.add_argument("--count", type=int, default=64, help="sentences, at most")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write everything here, as JSON")
     args = parser.parse_args()
     environment = {

@@ -1,6 +1,6 @@
 """How long a pause of 700 ms lasts for who listens, by the level of the sound and by Silero.
 
-    .venv/bin/python tests/bench/silences.py [tuning|held_out] [--pause 700] [--count 170]
+    .venv/bin/python tests/bench/silences.py [tuning|held_out|fresh] [--pause 700] [--count 170]
 
 The sentences of half_way.py go through Opus, in packets of 20 ms, without a network and without a
 clock: a busy machine does not change what comes out. A silence lasts from what is taken for the
@@ -27,7 +27,7 @@ from processors.speech_pause import PauseDetector  # noqa: E402
 from runner.clients.client import FRAME_SAMPLES, Pcm  # noqa: E402
 from runner.clients.client import SAMPLE_RATE_HZ as SENT_HZ  # noqa: E402
 from tests.bench.half_way import hesitations  # noqa: E402
-from tests.bench.speech_corpus import SAMPLE_RATE_HZ  # noqa: E402
+from tests.bench.speech_corpus import CORPORA, SAMPLE_RATE_HZ  # noqa: E402
 from tests.bench.stats import percentile  # noqa: E402
 
 PACKET_SECS = FRAME_SAMPLES / SENT_HZ
@@ -82,7 +82,7 @@ def silence_ms(models: SpeechModels, pcm: Pcm, goes_on_secs: float) -> tuple[flo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("corpus", choices=["tuning", "held_out"], nargs="?", default="held_out")
+    parser.add_argument("corpus", choices=CORPORA, nargs="?", default="held_out")
     parser.add_argument("--pause", type=int, default=700, metavar="MS", help="its length")
     parser.add_argument("--count", type=int, default=170, help="sentences, at most")
     args = parser.parse_args()

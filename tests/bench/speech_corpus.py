@@ -27,6 +27,7 @@ SAMPLE_RATE_HZ = 16_000
 """Of everything here, unless it is said otherwise."""
 
 CORPUS = Path(__file__).parent / "corpus"
+CORPORA = ("tuning", "held_out", "fresh")
 CACHE = Path(tempfile.gettempdir()) / "parlante-speech"
 
 LEAD_SECS = 0.3
@@ -151,7 +152,7 @@ class Sound:
 
 
 def load(name: str) -> list[Utterance]:
-    """Read `tuning` or `held_out`."""
+    """Read one of `CORPORA`."""
     groups = tomllib.loads((CORPUS / f"{name}.toml").read_text("utf-8"))
     return [parse(entry["text"]) for group in groups.values() for entry in group]
 

@@ -25,6 +25,7 @@ from engines.whisper import Samples, WhisperEngine, pcm_to_samples  # noqa: E402
 from processors.shared_vad import SpeechModels  # noqa: E402
 from processors.speech_pause import PAUSE_SECS  # noqa: E402
 from tests.bench.speech_corpus import (  # noqa: E402
+    CORPORA,
     LEAD_SECS,
     SAMPLE_RATE_HZ,
     TURN_VOICES,
@@ -116,7 +117,7 @@ class Signals:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpus", choices=["tuning", "held_out"])
+    parser.add_argument("corpus", choices=CORPORA)
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
     signals = Signals()
