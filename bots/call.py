@@ -45,6 +45,7 @@ from bots.sounds import make_background
 from bots.speech_to_speech import SpeechToSpeech
 from bots.telephony import is_phone_call
 from bots.tools.desk import ToolResources
+from bots.tracing import trace_answer
 from bots.transports import make_transport, room_lost_event
 from processors.background_audio import BackgroundAudio
 from processors.call_transfer import CallTransfer, PutThrough
@@ -280,6 +281,7 @@ class Conversation:
                 },
             ),
             conversation_id=call.session_id,
+            enable_tracing=call.resources.settings.voice.realtime.traces.endpoint is not None,
             # Calls are ended by whoever started them, who knows why.
             idle_timeout_secs=None,
         )
@@ -401,6 +403,8 @@ class Conversation:
             ", made ahead" if latency.made_ahead else "",
             ", ".join(f"{name} {ms:.0f}" for name, ms in latency.stages_ms.items()),
         )
+        if tracer := self._worker.turn_trace_observer:
+            trace_answer(latency, tracer.get_current_turn_context())
         await self._tell_client(client_messages.turn_latency(latency))
 
     async def _tell_client(self, message: dict[str, Any]) -> None:

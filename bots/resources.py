@@ -26,6 +26,7 @@ from bots.registry import Bot, load_bot
 from bots.settings import Settings
 from bots.sounds import check_sounds
 from bots.tools.desk import Desk
+from bots.tracing import start_tracing
 from processors.knowledge import Encoder
 from processors.shared_vad import SpeechModels
 
@@ -83,6 +84,8 @@ async def open_resources(
         await asyncio.to_thread(check_sounds, settings.voice.realtime.audio)
     bots = check_bots(settings)
     async with AsyncExitStack() as stack:
+        if tracing := await asyncio.to_thread(start_tracing, settings.voice.realtime):
+            stack.push_async_callback(asyncio.to_thread, tracing.shutdown)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = connect(settings.database_url, settings.data_dir)
         stack.push_async_callback(database.dispose)
@@ -207,6 +210,7 @@ def _fixed(settings: Settings) -> dict[str, object]:
         "the offline models": find_local_files(settings),
         "voice.realtime.daily": settings.voice.realtime.daily,
         "voice.realtime.livekit": settings.voice.realtime.livekit,
+        "voice.realtime.traces": settings.voice.realtime.traces,
         "voice.realtime.worker.port": settings.voice.realtime.worker.port,
         "voice.realtime.limits.lost_peer_timeout": settings.voice.realtime.limits.lost_peer_timeout,
     }

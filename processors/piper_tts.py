@@ -5,6 +5,7 @@ from typing import Any
 
 from pipecat.frames.frames import Frame, TTSAudioRawFrame
 from pipecat.services.settings import TTSSettings
+from pipecat.utils.tracing.service_decorators import traced_tts
 
 from engines.piper import PiperEngine, Speech
 from processors.first_clause import FirstClauseAggregator, first_clause_of
@@ -64,6 +65,7 @@ class PiperTTS(TimedTTS):
         """Have the first clause of a reply made and kept, so that it is heard at once later on."""
         await self._engine.keep(await first_clause_of(reply), speed=self._speed)
 
+    @traced_tts
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
         """Speak `text`: the first clause of a reply, or a sentence."""
         await self.start_tts_usage_metrics(text)

@@ -18,6 +18,7 @@ from pipecat.services.stt_service import SegmentedSTTService
 from pipecat.transcriptions.language import Language
 from pipecat.turns.eager_end_of_turn_mixin import EagerEndOfTurnSTTServiceMixin
 from pipecat.utils.time import time_now_iso8601
+from pipecat.utils.tracing.service_decorators import traced_stt
 
 from engines.reading import Reading
 from engines.whisper import SAMPLE_RATE_HZ, WhisperEngine, pcm_to_samples
@@ -116,6 +117,7 @@ class WhisperSTT(EagerEndOfTurnSTTServiceMixin, SegmentedSTTService):
         ):
             await self._read_so_far()
 
+    @traced_stt
     async def run_stt(self, audio: bytes) -> AsyncGenerator[Frame | None, None]:
         """Transcribe a finished segment of 16-bit PCM, mono, 16 kHz."""
         await self.start_processing_metrics()

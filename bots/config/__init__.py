@@ -31,6 +31,7 @@ from bots.config.service import (
     LiveKitConfig,
     LoggingConfig,
     ServerConfig,
+    TracesConfig,
     WebhookConfig,
     WorkerConfig,
 )
@@ -105,6 +106,7 @@ __all__ = [
     "TelephonyConfig",
     "TelnyxConfig",
     "TimeoutConfig",
+    "TracesConfig",
     "TranscriptConfig",
     "Transport",
     "TurnConfig",

@@ -119,7 +119,8 @@ class WorkerConfig(Section):
     Attributes:
         idle: Processes that are kept ready for calls that have one each.
         port: Where probes and metrics are answered, and nothing else; 0 for a free one.
-        agent_name: Names this installation where several are watched: in `/status` and `/metrics`.
+        agent_name: Names this installation where several are watched: in `/status`, `/metrics`
+            and traces.
         load_threshold: Share of all cores of the machine that may be busy, on average of 10 s,
             for `/ready` to have more sessions sent here beside others; 1 for any.
         memory_warn: MB (of 1,000,000 bytes) that a process takes for its calls, beside what it had
@@ -176,6 +177,19 @@ class LoggingConfig(Section):
     """
 
     level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class TracesConfig(Section):
+    """Where traces are sent by OpenTelemetry, over HTTP.
+
+    They hold what people say. What else the exporter is to know (headers, certificates) it reads
+    from the environment: `OTEL_EXPORTER_OTLP_HEADERS` and others.
+
+    Attributes:
+        endpoint: The collector, without `/v1/traces`; None for nowhere.
+    """
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^/]")] | None = None
 
 
 class IceServerConfig(Section):

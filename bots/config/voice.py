@@ -22,6 +22,7 @@ from bots.config.service import (
     IceServerConfig,
     LiveKitConfig,
     LoggingConfig,
+    TracesConfig,
     WorkerConfig,
 )
 from bots.config.telephony import TelephonyConfig
@@ -168,6 +169,7 @@ class RealtimeConfig(Section):
     announcements: AnnouncementConfig = AnnouncementConfig()
     worker: WorkerConfig = WorkerConfig()
     logging: LoggingConfig = LoggingConfig()
+    traces: TracesConfig = TracesConfig()
 
 
 class VoiceConfig(Section):
