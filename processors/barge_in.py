@@ -23,6 +23,10 @@ WORDLESS_SECS = 0.7
 """Who has spoken over the bot for so much longer than it takes interrupts it, whatever they say:
 not every speech recognition has words before the end."""
 
+LAST_WORDS_SECS = 1.0
+"""Who speaks so shortly before the bot has finished answers what it says: longer than its paused
+last word takes, and the silence until it is known to have been the last."""
+
 LISTENING = {
     *("mm", "mmm", "mhm", "hm", "hmm", "uh", "huh", "um", "ah", "aha", "oh"),
     *("ok", "okay", "right", "yeah", "i", "see"),
@@ -41,7 +45,8 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
     The bot is paused at once. What is shorter than `min_speech_secs`, or holds no words but those
     of a listener, interrupts nothing: the bot goes on where it was, and the transcript is dropped.
     Words that were said before the bot spoke, and come late, are none of these: they interrupt it,
-    since it has answered without them.
+    since it has answered without them. Nor is a short word over the bot's last ones: the turn
+    starts with it when the bot has finished.
 
     Args:
         output: What the bot is paused by.
@@ -61,10 +66,14 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
         self._long_enough = False
         self._has_words = False
         self._pending: asyncio.Task[None] | None = None
+        # What was too short to interrupt the bot, and until when the bot's end makes it count.
+        self._last_words: TranscriptionFrame | None = None
+        self._last_words_until = 0.0
 
     async def handle_user_turn_started(self) -> None:
         """Forget what was pending: the turn has begun."""
         self._in_turn = True
+        self._last_words = None
         self._words_due = int(self._user_speaking)
         await self._forget()
 
@@ -88,6 +97,7 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
                 self._output.drop()
                 if self._user_speaking and not self._in_turn:
                     return await self._start()
+                await self._take_last_words()
             case VADUserStartedSpeakingFrame():
                 self._user_speaking = True
                 self._words_due += self._in_turn
@@ -125,7 +135,9 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
         self._has_words = self._has_words or not only_listens(frame.text)
         if self._has_words and (self._long_enough or come_late):
             return await self._start()
-        if is_final and not self._user_speaking:
+        if isinstance(frame, TranscriptionFrame) and not self._user_speaking:
+            if self._has_words:
+                self._last_words, self._last_words_until = frame, _now() + LAST_WORDS_SECS
             await self.trigger_reset_aggregation()
             await self._forget()
         return ProcessFrameResult.CONTINUE
@@ -134,6 +146,12 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
         await self._forget()
         await self.trigger_user_turn_started()
         return ProcessFrameResult.STOP
+
+    async def _take_last_words(self) -> None:
+        """Have what was said over the bot's last words come again, now that it is silent."""
+        words, self._last_words = self._last_words, None
+        if words and _now() <= self._last_words_until:
+            await self.push_frame(words)
 
     async def _start_after(self, secs: float) -> None:
         """Start the turn once the speech over the bot's interrupts it."""
@@ -152,3 +170,7 @@ class BargeInStartStrategy(BaseUserTurnStartStrategy):
         if self._pending:
             task, self._pending = self._pending, None
             await self.task_manager.cancel_task(task)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -48,6 +48,10 @@ be heard, 60 ms before it is noticed here, and the answer leaves 30 ms after the
 HELD_BACK_SECS = 0.3
 """Longest time for which sound alone holds the answer back: speech is known by then."""
 
+STIRRING_SECS = 0.5
+"""Longest time for which sound alone holds up the end of a turn: speech that begins softly is known
+by then, and a room in which others talk is never quiet."""
+
 
 class TurnJudge(Protocol):
     """Judges by the sound whether a turn is complete; Smart Turn does."""
@@ -310,8 +314,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         await asyncio.sleep(max(0.0, silent_since + min(hold, self._max_delay_secs) - _now()))
         with suppress(TimeoutError):
             # The user may have begun to speak again, but not for long enough to be noticed.
-            longest = max(0.0, silent_since + self._max_delay_secs - _now())
-            await asyncio.wait_for(self._quiet.wait(), longest)
+            left = max(0.0, silent_since + self._max_delay_secs - _now())
+            await asyncio.wait_for(self._quiet.wait(), min(left, STIRRING_SECS))
         # From here on the end is not to be stopped, only to be found refused.
         self._ending = None
         await self._stop_turn()

@@ -160,6 +160,22 @@ class TestBargeIn:
         )
         assert not times.of(UserStartedSpeakingFrame)
 
+    @pytest.mark.parametrize(("goes_on", "starts"), [(2, 1), (12, 0)])
+    async def test_a_short_word_over_the_last_ones_of_the_bot_is_heard_and_no_other(
+        self, goes_on: int, starts: int
+    ) -> None:
+        times = await play(
+            BotStartedSpeakingFrame(),
+            user_starts(),
+            wait(2),
+            user_stops(),
+            transcript("No."),
+            wait(goes_on),
+            BotStoppedSpeakingFrame(),
+            wait(1),
+        )
+        assert len(times.of(UserStartedSpeakingFrame)) == starts
+
     @pytest.mark.parametrize("is_slow", [True, False])
     async def test_words_of_the_turn_before_that_come_late_stop_the_bot(
         self, is_slow: bool
