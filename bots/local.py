@@ -9,7 +9,6 @@ from pipecat.transcriptions.language import Language
 
 from bots.local_models import LocalModels
 from bots.tools.desk import TOOL_SECS
-from processors.llm_failover import watched_llm
 from processors.local_llm import LocalLLM, Slot
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ class LocalServices:
         assert self._models.llama
         assert self._client
         settings["model"] = self._models.llama.model
-        return watched_llm(LocalLLM)(
+        return LocalLLM(
             self._client,
             slot=self._slot_of_call or self._least_used(),
             kept=self._models.llama.read,

@@ -1,5 +1,6 @@
 """What thinks in a call: facts and a language model, an agent, or several of them by turns."""
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
+from pipecat.services.openai.base_llm import BaseOpenAILLMService
 
 from bots import providers
 from bots.agents.factory import AgentCall, agent_of, make_agent
@@ -21,8 +23,10 @@ from bots.toolbox import names_of, tools_of
 from processors.agent_bridge import AgentLLMService
 from processors.eager_turn import WORTH_ASKING
 from processors.knowledge import KnowledgeProcessor
+from processors.llm_failover import WatchedLLM
 from processors.local_llm import LocalLLM
 from processors.offline_knowledge import OfflineKnowledgeProcessor
+from processors.read_ahead import read_ahead
 
 Read = Callable[[LLMContext], Awaitable[None]]
 
@@ -38,7 +42,8 @@ class Mind:
         ahead_from: The probability of the end of a turn from which on it answers ahead.
         context_tokens: The longest conversation that it is given; a longer one is summarised. None
             for one that nobody is to summarise.
-        read: Has a local model read a conversation before it is asked; None where there is none.
+        read: Has a model that costs nothing read a conversation before it is asked; None where
+            there is none.
         holders: Those of `processors` that hold answers made ahead, which a voice may rehearse.
         agent: What answers in the place of a language model; None for a language model.
     """
@@ -49,7 +54,7 @@ class Mind:
     ahead_from: float
     context_tokens: int | None
     read: Read | None = None
-    holders: Sequence[LocalLLM | OfflineKnowledgeProcessor] = ()
+    holders: Sequence[WatchedLLM | OfflineKnowledgeProcessor] = ()
     agent: AgentLLMService | None = None
 
 
@@ -100,7 +105,7 @@ def _with_language_model(
             retries=len(choices) == 1,
         ),
     )
-    llm = llms[0]
+    llm, is_free = llms[0], isinstance(llms[0], LocalLLM) or choices[0][1].free
     knowledge = make_knowledge(bot, resources.encoder)
     # Small models call tools for a mere greeting: they get none.
     is_small = resources.settings.has_small_llm
@@ -109,10 +114,10 @@ def _with_language_model(
         _in_place(knowledge, in_turn(llms)),
         tools,
         names_of(tools),
-        0.0 if isinstance(llm, LocalLLM) else WORTH_ASKING,
+        0.0 if is_free else WORTH_ASKING,
         None if isinstance(llm, LocalLLM) else min(config.context_tokens for _, config in choices),
-        _reading(llm, knowledge),
-        [it for it in (llm, knowledge) if isinstance(it, LocalLLM | OfflineKnowledgeProcessor)],
+        _reading(llm, knowledge) if is_free else None,
+        [it for it in (*llms, knowledge) if isinstance(it, WatchedLLM | OfflineKnowledgeProcessor)],
     )
 
 
@@ -125,10 +130,22 @@ def _in_place(
 def _reading(
     llm: LLMService[Any], knowledge: KnowledgeProcessor | OfflineKnowledgeProcessor | None
 ) -> Read | None:
-    """Have a local model read ahead, by the facts that it will be given, where they are few."""
-    if not isinstance(llm, LocalLLM):
+    """Have a model read ahead, by the facts that it will be given; None where it cannot."""
+    if isinstance(llm, LocalLLM):
+        if isinstance(knowledge, OfflineKnowledgeProcessor):
+            knowledge.reader = llm
+            return knowledge.read_along
+        return llm.read
+    if not isinstance(llm, BaseOpenAILLMService):
         return None
-    if isinstance(knowledge, OfflineKnowledgeProcessor):
-        knowledge.reader = llm
-        return knowledge.read_along
-    return llm.read
+
+    async def read(context: LLMContext) -> None:
+        match knowledge:
+            case KnowledgeProcessor():
+                context = knowledge.inform(context)
+            case OfflineKnowledgeProcessor():
+                fact = await asyncio.to_thread(knowledge.find, context)
+                context = knowledge.shorten(context, fact)
+        await read_ahead(llm, context)
+
+    return read

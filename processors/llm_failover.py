@@ -29,6 +29,7 @@ from pipecat.utils.errors import ErrorCategory
 
 from processors.estimates import estimated
 from processors.failover import StageFailedFrame, Watch, failure
+from processors.rehearsal import Rehearsal
 from processors.withdrawn import HeedsWithdrawals
 
 LLM = TypeVar("LLM", bound=LLMService[Any])
@@ -103,9 +104,11 @@ class WatchedLLM(HeedsWithdrawals, LLMService[Any]):
     Attributes:
         watch: How it is watched; None for not at all.
         words: What is said where it fails.
+        rehearsal: Follows answers while they are held; None where nobody does.
     """
 
     watch: Watch | None = None
+    rehearsal: Rehearsal | None = None
     words = Words("", "")
     _attempt: _Attempt | None = None
 
@@ -156,6 +159,8 @@ class WatchedLLM(HeedsWithdrawals, LLMService[Any]):
                     self._go_on(attempt)
                     if isinstance(frame, LLMTextFrame):
                         attempt.text.append(frame.text)
+        if self.rehearsal and self._speculation_gate.is_speculating:
+            await self.rehearsal.follow(frame)
         await super().push_frame(frame, direction)
 
     async def push_error_frame(

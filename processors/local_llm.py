@@ -13,14 +13,12 @@ from loguru import logger
 from openai import APIStatusError, AsyncOpenAI, AsyncStream, OpenAIError
 from openai.types.chat import ChatCompletionChunk
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
-from pipecat.frames.frames import Frame
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
-from pipecat.processors.frame_processor import FrameDirection
 from pipecat.services.openai.llm import OpenAILLMService
 
 from processors.first_clause import draft_of
+from processors.llm_failover import WatchedLLM
 from processors.recent import estimate_tokens, recent
-from processors.rehearsal import Rehearsal
 
 SURE_SHARE = 0.75
 """Of what the model can read, because tokens are estimated: figures and JSON are more than that."""
@@ -52,7 +50,7 @@ class Slot:
             self.last, self.recalled = user, ""
 
 
-class LocalLLM(OpenAILLMService):
+class LocalLLM(WatchedLLM, OpenAILLMService):
     """Pipecat's OpenAI service on the server in this process.
 
     Args:
@@ -62,9 +60,6 @@ class LocalLLM(OpenAILLMService):
         context_tokens: How much the model can read at once, its instructions and its reply
             included. Of a conversation that is longer, it is given the end.
         **kwargs: Passed to `OpenAILLMService`.
-
-    Attributes:
-        rehearsal: Follows replies while they are held; None where nobody does.
     """
 
     # The chat templates of small models drop messages of a role that they do not know.
@@ -85,7 +80,6 @@ class LocalLLM(OpenAILLMService):
         self._kept = kept
         self._context_tokens = context_tokens
         self._expected = ""
-        self.rehearsal: Rehearsal | None = None
         super().__init__(**kwargs)
 
     def create_client(self, *args: Any, **kwargs: Any) -> AsyncOpenAI:
@@ -146,14 +140,6 @@ class LocalLLM(OpenAILLMService):
         async with await super().get_chat_completions(rest) as chunks:
             async for chunk in chunks:
                 yield chunk
-
-    async def push_frame(
-        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
-    ) -> None:
-        """Push a frame, unless it waits for the end of the turn that it answers."""
-        if self.rehearsal and self._speculation_gate.is_speculating:
-            await self.rehearsal.follow(frame)
-        await super().push_frame(frame, direction)
 
     async def cleanup(self) -> None:
         """Give the slot back."""

@@ -53,6 +53,8 @@ class ServiceConfig(Section):
             everything, and forgets the older half.
         small: For an LLM: whether it is too small for tools and for a long conversation. It is then
             given one fact a turn, and what must be right is said without it.
+        free: For an LLM: whether it may be asked in vain, as one of your own may (vLLM, Ollama). It
+            then answers ahead at every pause, and reads along while the user speaks.
         pipecat: The folder of pipecat/services that it is in; None for the provider's name. So that
             `openai` may be the protocol of several providers.
         service: Pipecat class to use where a folder has several (`ElevenLabsHttpTTSService`).
@@ -69,6 +71,7 @@ class ServiceConfig(Section):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     context_tokens: Annotated[int, Field(ge=500)] = 16_000
     small: bool = False
+    free: bool = False
     pipecat: str | None = None
     service: str | None = None
     options: dict[str, Any] = Field(default={})
