@@ -100,7 +100,8 @@ accuracy: setup .make/voices ## measure words misheard, signals for the end of a
 	done
 	$(BIN)/python tests/bench/turn_signals.py .make/turn_features_{tuning,held_out}.csv
 	$(BIN)/python tests/bench/silences.py
-	$(BIN)/python tests/bench/half_way.py --count 100
+	$(BIN)/python tests/bench/half_way.py
+	$(BIN)/python tests/bench/half_way.py --preset patient
 
 migration: .venv/installed ## write a migration after a change of runner/tables.py (NAME=what_it_does)
 	$(BIN)/python scripts/migration.py $(NAME)

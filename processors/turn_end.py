@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol, TypeAlias
 
+from loguru import logger
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     EagerTranscriptionFrame,
@@ -311,6 +312,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             # It may be under way, unless a noise has withdrawn it.
             await self._speculate("")
         hold = max(hold_secs(self._holds, over), self._min_delay_secs)
+        logger.debug("the turn is over with {:.2f}: it ends after {:.2f} s of silence", over, hold)
         await asyncio.sleep(max(0.0, silent_since + min(hold, self._max_delay_secs) - _now()))
         with suppress(TimeoutError):
             # The user may have begun to speak again, but not for long enough to be noticed.
