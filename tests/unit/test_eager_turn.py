@@ -48,6 +48,11 @@ def test_what_would_be_written_and_how_it_sounds_decide_together(
     assert hold_secs(HOLD, over_probability("whatever", ending=ending, sound=sound)) == hold
 
 
+def test_a_turn_is_cut_behind_a_word_that_others_have_to_follow_however_it_sounds() -> None:
+    ending = Ending(stops=0.99, trails=0.001)
+    assert hold_secs(HOLD, over_probability("Do I need a", ending=ending, sound=0.95)) == HOLD.cut
+
+
 @pytest.mark.parametrize(
     ("text", "sound", "hold"),
     [
