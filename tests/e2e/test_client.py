@@ -98,7 +98,6 @@ async def test_a_muted_user_is_not_heard_and_the_keyboard_is_enough_for_a_call(
     await tab.page.keyboard.press("m")
     mute = tab.page.get_by_role("button", name="Unmute microphone")
     await mute.wait_for(timeout=5000)
-    assert await mute.get_attribute("aria-pressed") == "true"
     secret = await speaker.say("What would I have to pay for a flu shot?")
     muted = await tab.say(np.concatenate([secret, silence(1)]), tmp_path)
 
@@ -106,7 +105,6 @@ async def test_a_muted_user_is_not_heard_and_the_keyboard_is_enough_for_a_call(
     await tab.page.keyboard.press("Space")
     mute = tab.page.get_by_role("button", name="Mute microphone", exact=True)
     await mute.wait_for(timeout=5000)
-    assert await mute.get_attribute("aria-pressed") == "false"
     assert not await tab.messages("user-transcription")
     assert not await tab.messages("user-started-speaking")
 

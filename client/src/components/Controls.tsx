@@ -56,7 +56,6 @@ export function Controls(props: ControlsProps) {
         type="button"
         className="control control--mute"
         aria-label={muted ? "Unmute microphone" : "Mute microphone"}
-        aria-pressed={muted}
         aria-keyshortcuts="M"
         title={muted ? "Unmute (M)" : "Mute (M)"}
         disabled={ending}

@@ -156,7 +156,6 @@ function Talk(props: ProtocolViewProps) {
         <button
           type="button"
           className="button talk__mute"
-          aria-pressed={state.muted}
           onClick={() => props.onMute(!state.muted)}
         >
           {state.muted ? <MicOffIcon /> : <MicIcon />}
