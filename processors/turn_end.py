@@ -54,6 +54,10 @@ STIRRING_SECS = 0.5
 by then, and a room in which others talk is never quiet."""
 
 
+LATE_SOUND_SECS = 0.2
+"""Longest wait for sound that ought to be here: the line, or this machine, may be late with it."""
+
+
 class TurnJudge(Protocol):
     """Judges by the sound whether a turn is complete; Smart Turn does."""
 
@@ -150,6 +154,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._paused_since: float | None = None
         self._quiet = asyncio.Event()
         self._quiet.set()
+        self._has_heard = asyncio.Event()
         self._sound: asyncio.Task[float | None] | None = None
         self._transcribed = asyncio.Event()
         self._ending: asyncio.Task[None] | None = None
@@ -312,8 +317,10 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             # It may be under way, unless a noise has withdrawn it.
             await self._speculate("")
         hold = max(hold_secs(self._holds, over), self._min_delay_secs)
+        hold = min(hold, self._max_delay_secs)
         logger.debug("the turn is over with {:.2f}: it ends after {:.2f} s of silence", over, hold)
-        await asyncio.sleep(max(0.0, silent_since + min(hold, self._max_delay_secs) - _now()))
+        await asyncio.sleep(max(0.0, silent_since + hold - _now()))
+        await self._until_heard(silent_since + hold)
         with suppress(TimeoutError):
             # The user may have begun to speak again, but not for long enough to be noticed.
             left = max(0.0, silent_since + self._max_delay_secs - _now())
@@ -322,11 +329,21 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._ending = None
         await self._stop_turn()
 
+    async def _until_heard(self, at: float) -> None:
+        """Wait until the sound of that time has been heard: the user may speak again in it."""
+        assert self._pause
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LATE_SOUND_SECS):
+                while self._paused_since and self._paused_since + self._pause.paused_secs < at:
+                    self._has_heard.clear()
+                    await self._has_heard.wait()
+
     async def _hear(self, audio: bytes) -> None:
         """Notice where a silence begins and ends, and have the sound judged at its beginning."""
         assert self._pause
         was_paused, was_quiet = self._pause.paused, self._quiet.is_set()
         self._pause.hear(audio)
+        self._has_heard.set()
         if self._pause.paused and not self._pause.stirs:
             self._quiet.set()
         else:

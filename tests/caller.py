@@ -184,6 +184,7 @@ class Caller:
         self.spoken = spoken
         self.llm = llm
         self._worker = worker
+        self._has_microphone = False
 
     async def send(self, *frames: Frame) -> None:
         for frame in frames:
@@ -200,6 +201,7 @@ class Caller:
 
     async def hear(self, secs: float, *, loud: bool) -> None:
         """Send what the microphone hears, in real time."""
+        self._has_microphone = True
         level = 8000 if loud else 0
         audio = np.full(320, level, np.int16).tobytes()
         for _ in range(round(secs / 0.02)):
@@ -254,7 +256,10 @@ class Caller:
             await asyncio.sleep(0.001)
 
     async def settle(self) -> None:
-        await asyncio.sleep(SETTLED_SECS)
+        if self._has_microphone:
+            await self.hear(SETTLED_SECS, loud=False)
+        else:
+            await asyncio.sleep(SETTLED_SECS)
 
 
 Script = Callable[[Caller], Awaitable[None]]

@@ -13,7 +13,7 @@ from pipecat.frames.frames import (
 )
 
 from engines.reading import Ending
-from processors.turn_end import SECOND_THOUGHT_SECS, STIRRING_SECS
+from processors.turn_end import LATE_SOUND_SECS, SECOND_THOUGHT_SECS, STIRRING_SECS
 from processors.words_due import NothingSaidFrame
 from tests.caller import HOLDS, MIN_SPEECH_SECS, TOOL_WORD, VAD_SECS, Caller, play, said_by
 
@@ -132,6 +132,24 @@ class TestTheEndOfATurn:
         _, context = play(script)
         assert ends == [0, 0]
         assert said_by(context, "user") == ["When do you open? On Sunday?"]
+
+    @pytest.mark.parametrize(
+        ("late_secs", "silence"), [(0.1, HOLDS.sure + 0.1), (1.0, HOLDS.sure + LATE_SOUND_SECS)]
+    )
+    def test_waits_for_sound_that_is_late_but_not_for_ever(
+        self, late_secs: float, silence: float
+    ) -> None:
+        silences: list[float] = []
+
+        async def script(caller: Caller) -> None:
+            await caller.ask("When do you open?")
+            silent_since = asyncio.get_running_loop().time() - VAD_SECS
+            await asyncio.sleep(late_secs)
+            await caller.settle()
+            silences.append(caller.spoken.ends[0] - silent_since)
+
+        play(script)
+        assert silences == [pytest.approx(silence, abs=0.03)]
 
     def test_is_not_put_off_for_long_by_sounds_that_are_no_speech(self) -> None:
         silences: list[float] = []
