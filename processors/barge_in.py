@@ -24,8 +24,8 @@ WORDLESS_SECS = 0.7
 not every speech recognition has words before the end."""
 
 LAST_WORDS_SECS = 1.0
-"""Who speaks so shortly before the bot has finished answers what it says: longer than its paused
-last word takes, and the silence until it is known to have been the last."""
+"""Words that are understood so shortly before the bot has finished answer what it says: longer than
+its paused last word takes, and the silence until that is known to have been the last."""
 
 LISTENING = {
     *("mm", "mmm", "mhm", "hm", "hmm", "uh", "huh", "um", "ah", "aha", "oh"),

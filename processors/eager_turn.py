@@ -92,8 +92,8 @@ def is_cut(text: str) -> bool:
 def over_probability(text: str, *, ending: Ending | None, sound: float | None) -> float:
     """Return how probable it is that a turn is over.
 
-    It is not where its last word is one that others have to follow: what a speech recognition makes
-    of half a word is no end, however well it sounds.
+    Where the last word is one that others have to follow, it is hardly over, however much it sounds
+    so.
 
     Args:
         text: What was said in it so far.

@@ -1,5 +1,6 @@
 """A language model on a server of one's own reads a conversation before it is to answer."""
 
+from httpx import TransportError
 from loguru import logger
 from openai import OpenAIError
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -16,5 +17,5 @@ async def read_ahead(llm: BaseOpenAILLMService, context: LLMContext) -> None:
         async with await llm.get_chat_completions(context) as chunks:
             async for _ in chunks:
                 break
-    except OpenAIError as error:
+    except (OpenAIError, TransportError) as error:
         logger.warning("the language model cannot read ahead: {}", error)

@@ -53,7 +53,6 @@ STIRRING_SECS = 0.5
 """Longest time for which sound alone holds up the end of a turn: speech that begins softly is known
 by then, and a room in which others talk is never quiet."""
 
-
 LATE_SOUND_SECS = 0.2
 """Longest wait for sound that ought to be here: the line, or this machine, may be late with it."""
 
@@ -331,12 +330,18 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
 
     async def _until_heard(self, at: float) -> None:
         """Wait until the sound of that time has been heard: the user may speak again in it."""
-        assert self._pause
         with suppress(TimeoutError):
             async with asyncio.timeout(LATE_SOUND_SECS):
-                while self._paused_since and self._paused_since + self._pause.paused_secs < at:
+                while self._paused_since is not None and self._heard_until < at:
                     self._has_heard.clear()
                     await self._has_heard.wait()
+
+    @property
+    def _heard_until(self) -> float:
+        """When the last sound was that has been heard, if it came as soon as the pause did."""
+        assert self._pause
+        assert self._paused_since is not None
+        return self._paused_since + self._pause.paused_secs
 
     async def _hear(self, audio: bytes) -> None:
         """Notice where a silence begins and ends, and have the sound judged at its beginning."""
