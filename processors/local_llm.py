@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 from loguru import logger
 from openai import APIStatusError, AsyncOpenAI, AsyncStream, OpenAIError
 from openai.types.chat import ChatCompletionChunk
+from openai.types.chat.chat_completion_chunk import Choice, ChoiceDelta
 from pipecat.adapters.llm.services.open_ai_adapter import OpenAILLMInvocationParams
 from pipecat.processors.aggregators.llm_context import LLMContext, LLMContextMessage
 from pipecat.services.openai.llm import OpenAILLMService
@@ -79,7 +80,8 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         slot.users += 1
         self._kept = kept
         self._context_tokens = context_tokens
-        self._expected = ""
+        self._beginning = ""
+        self._is_whole = False
         super().__init__(**kwargs)
 
     def create_client(self, *args: Any, **kwargs: Any) -> AsyncOpenAI:
@@ -95,47 +97,34 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         self._merge_extra_body(params, {"id_slot": self._slot.number})
         return params
 
-    async def expect(self, reply: str) -> None:
-        """Have the first clause of the next reply taken from `reply`, if it begins like it.
+    async def begin_with(self, reply: str) -> None:
+        """Have the next reply begin with the first clause of `reply`.
 
-        The model is asked for its first word. Where that is the same, the words up to the end of
-        the clause are taken as they stand, and the model reads them, in a quarter of the time that
-        it takes to write them, and goes on. What is one clause in all is the whole reply.
+        The model reads it, in a quarter of the time that it takes to write it, and goes on. What is
+        one clause in all is the whole reply, and the model is not asked.
 
         Args:
-            reply: What the model is likely to say; "" if that is not known.
+            reply: What is to be said; "" if that is left to the model.
         """
-        self._expected = reply.strip()
-        if self.rehearsal:
-            await self.rehearsal.expect(reply)
+        self._beginning = await draft_of(reply)
+        self._is_whole = self._beginning == reply.strip()
 
     async def get_chat_completions(self, context: LLMContext) -> AsyncStream[ChatCompletionChunk]:
         """Return what the model writes, piece by piece."""
         context = self._recent(context)
-        expected, self._expected = self._expected, ""
-        chunks = await super().get_chat_completions(context)
-        return cast(Any, self._follow(expected, chunks, context)) if expected else chunks
+        beginning, self._beginning = self._beginning, ""
+        if not beginning:
+            return await super().get_chat_completions(context)
+        return cast(Any, self._with_beginning(context, beginning, is_whole=self._is_whole))
 
-    async def _follow(
-        self, expected: str, chunks: AsyncStream[ChatCompletionChunk], context: LLMContext
+    async def _with_beginning(
+        self, context: LLMContext, beginning: str, *, is_whole: bool
     ) -> AsyncIterator[ChatCompletionChunk]:
-        """Give out the reply to `context`, whose `chunks` come; see `expect`."""
-        draft = await draft_of(expected)
-        async with chunks:
-            async for chunk in chunks:
-                begun = (chunk.choices[0].delta.content if chunk.choices else None) or ""
-                if draft and begun.strip():
-                    if draft.startswith(begun.strip()):
-                        chunk.choices[0].delta.content = draft
-                        yield chunk
-                        break
-                    draft = ""
-                yield chunk
-            else:
-                return
-        if draft == expected:
+        """Give out the reply to `context` of which the beginning is known, and that first."""
+        yield _chunk(beginning)
+        if is_whole:
             return
-        said: LLMContextMessage = {"role": "assistant", "content": draft}
+        said: LLMContextMessage = {"role": "assistant", "content": beginning}
         rest = LLMContext([*context.messages, said], context.tools, context.tool_choice)
         async with await super().get_chat_completions(rest) as chunks:
             async for chunk in chunks:
@@ -259,6 +248,17 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
     async def _forget(self, name: str) -> None:
         assert self._kept
         await asyncio.to_thread((self._kept / name).unlink, missing_ok=True)
+
+
+def _chunk(text: str) -> ChatCompletionChunk:
+    """Return a piece of a reply as a server sends it."""
+    return ChatCompletionChunk(
+        id="",
+        choices=[Choice(index=0, delta=ChoiceDelta(content=text))],
+        created=0,
+        model="",
+        object="chat.completion.chunk",
+    )
 
 
 def _name_of(messages: Any) -> str:

@@ -31,8 +31,8 @@ QUESTION_FORM = "The caller says: {}"
 class Reader(Protocol):
     """Reads ahead what it is going to answer; where that fails, it only answers later."""
 
-    async def expect(self, reply: str) -> None:
-        """Take the beginning of the next answer from `reply`, where it begins like it."""
+    async def begin_with(self, reply: str) -> None:
+        """Have the next answer begin with the first clause of `reply`."""
 
     async def read(self, context: LLMContext) -> None:
         """Read a conversation."""
@@ -80,6 +80,15 @@ class OfflineKnowledgeProcessor(HeedsWithdrawals):
                 {"role": "assistant", "content": example.answer},
             ]
 
+    def beginning(self, context: LLMContext, fact: Fact | None) -> str:
+        """Return what the LLM's answer with `fact` begins like; "" where nobody has asked.
+
+        A small model says a fact as it stands, or goes wrong: of 337 answers of the receptionist,
+        the 0.5B began none otherwise, and the 135M was wrong in 46 with the first clause given, and
+        in 92 without (tests/bench/receptionist_offline.py).
+        """
+        return self._text(fact) if asked_in(context.get_messages()) else ""
+
     @property
     def openings(self) -> list[LLMContext]:
         """What requests to the LLM start with: one for each fact that it may be shown, and none."""
@@ -99,8 +108,7 @@ class OfflineKnowledgeProcessor(HeedsWithdrawals):
                 await self._say(fact.text)
                 return
             if self.reader:
-                # A small model mostly says a fact as it stands.
-                await self.reader.expect(fact.text if fact else "")
+                await self.reader.begin_with(self.beginning(frame.context, fact))
                 await self.reader.recall(self._opening(self._text(fact)))
             frame = with_context(frame, self.shorten(frame.context, fact))
         await self.push_frame(frame, direction)

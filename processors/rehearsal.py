@@ -9,7 +9,7 @@ from pipecat.frames.frames import (
     LLMTextFrame,
 )
 
-from processors.first_clause import FirstClauseAggregator, first_clause_of
+from processors.first_clause import FirstClauseAggregator
 
 
 class Rehearsal:
@@ -22,15 +22,7 @@ class Rehearsal:
     def __init__(self, prepare: Callable[[str], None]) -> None:
         self._prepare = prepare
         self._aggregator = FirstClauseAggregator()
-        self._expected = ""
         self._over = False
-
-    async def expect(self, reply: str) -> None:
-        """Have the first clause of the next reply prepared as soon as it begins like `reply`.
-
-        No sooner: until then the language model reads, and needs the processor for itself.
-        """
-        self._expected = await first_clause_of(reply)
 
     async def follow(self, frame: Frame) -> None:
         """Take the next frame of the reply."""
@@ -39,9 +31,6 @@ class Rehearsal:
                 await self._aggregator.reset()
                 self._over = False
             case LLMTextFrame() if not self._over:
-                expected, self._expected = self._expected, ""
-                if frame.text.strip() and expected.startswith(frame.text.strip()):
-                    self._prepare(expected)
                 async for clause in self._aggregator.aggregate(frame.text):
                     self._begin(clause.text)
                     break

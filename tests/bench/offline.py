@@ -23,6 +23,7 @@ from bots.models import ModelStore, default_models_dir, load_manifest  # noqa: E
 from bots.receptionist import BOT  # noqa: E402
 from engines.fast_weights import fast_weights  # noqa: E402
 from engines.minilm import MiniLM  # noqa: E402
+from processors.first_clause import draft_of  # noqa: E402
 from processors.offline_knowledge import OfflineKnowledgeProcessor  # noqa: E402
 
 PERSONA = BOT.system_instruction(small=True)
@@ -59,8 +60,13 @@ class Llm:
         url = self._server.listening_address + "/v1"
         self._client = openai.OpenAI(base_url=url, api_key="none", timeout=120)
 
-    def ask(self, messages: list[Any], temperature: float, **extra: Any) -> Reply:
-        start, first, parts, tokens = time.monotonic(), 0.0, [], 0
+    def ask(
+        self, messages: list[Any], temperature: float, *, begun: str = "", **extra: Any
+    ) -> Reply:
+        """Have the last message answered, with a reply that has `begun`."""
+        start, first, parts, tokens = time.monotonic(), 0.0, [begun], 0
+        if begun:
+            messages = [*messages, {"role": "assistant", "content": begun}]
         for chunk in self._client.chat.completions.create(
             model="offline",
             messages=messages,
@@ -100,6 +106,7 @@ class Receptionist:
     def answer(self, turns: Sequence[str], temperature: float) -> Reply:
         """Answer the last of the caller's and the bot's turns; the greeting came before them."""
         said = zip(("user", "assistant") * len(turns), turns, strict=False)
+        begun = ""
         context = LLMContext([{"role": "assistant", "content": BOT.greeting}])
         for role, text in said:
             context.add_message({"role": role, "content": text})
@@ -107,8 +114,12 @@ class Receptionist:
             fact = self._knowledge.find(context)
             if fact and fact.fixed:
                 return Reply(fact.text)
+            beginning = self._knowledge.beginning(context, fact)
+            begun = asyncio.run(draft_of(beginning))
+            if begun == beginning:
+                return Reply(begun)
             context = self._knowledge.shorten(context, fact)
-        return self._llm.ask(wire(context, PERSONA), temperature)
+        return self._llm.ask(wire(context, PERSONA), temperature, begun=begun)
 
 
 def wire(context: LLMContext, system: str) -> list[Any]:

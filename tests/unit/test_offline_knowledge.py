@@ -169,10 +169,10 @@ class Notes:
 
     def __init__(self) -> None:
         self.read_ahead: list[tuple[str, list]] = []
-        self.expected: list[str] = []
+        self.beginnings: list[str] = []
 
-    async def expect(self, reply: str) -> None:
-        self.expected.append(reply)
+    async def begin_with(self, reply: str) -> None:
+        self.beginnings.append(reply)
 
     async def read(self, context: LLMContext) -> None:
         self.read_ahead.append(("read", context.messages))
@@ -213,11 +213,20 @@ class TestReadingAhead:
         assert opening == opening_again
         assert text(read).startswith(text(opening))
 
-    async def test_the_model_is_expected_to_say_a_fact_as_it_stands(self, processor, reader):
+    async def test_an_answer_begins_as_the_fact_does_or_as_where_nothing_is_known(
+        self, processor, reader
+    ):
         for asked in ("When do you open?", "Who built the pyramids?"):
             await down(processor, LLMContextFrame(LLMContext([user(asked)])))
 
-        assert reader.expected == ["We open at nine.", ""]
+        assert reader.beginnings == ["We open at nine.", UNKNOWN]
+
+    async def test_where_nobody_has_asked_the_model_answers_in_its_own_words(
+        self, processor, reader
+    ):
+        await down(processor, LLMContextFrame(LLMContext([bot("Good day, this is Grace.")])))
+
+        assert reader.beginnings == [""]
 
     async def test_it_does_not_read_fixed_words_which_it_will_not_be_asked_for(
         self, processor, reader

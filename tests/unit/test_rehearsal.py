@@ -41,25 +41,3 @@ async def test_each_reply_begins_anew() -> None:
         await rehearsal.follow(LLMTextFrame(reply))
     await rehearsal.follow(LLMFullResponseEndFrame())
     assert prepared == ["Yes."]
-
-
-async def expecting(reply: str, *texts: str) -> list[str]:
-    prepared: list[str] = []
-    rehearsal = Rehearsal(prepared.append)
-    await rehearsal.expect(reply)
-    await rehearsal.follow(LLMFullResponseStartFrame())
-    for text in texts:
-        await rehearsal.follow(LLMTextFrame(text))
-    return prepared
-
-
-async def test_the_first_clause_of_a_reply_that_is_expected_is_prepared_at_its_first_word() -> None:
-    assert await expecting("On Saturday, we are open from nine.") == []
-    assert await expecting("On Saturday, we are open from nine.", "On") == ["On Saturday,"]
-    assert await expecting("Parking is free.", "Parking", " is") == ["Parking is free."]
-
-
-async def test_what_is_expected_is_not_prepared_where_the_reply_begins_otherwise() -> None:
-    assert await expecting("Parking is free.", "You") == []
-    assert await expecting("Parking is free.", "You ", "Parking") == []
-    assert await expecting("", "You") == []
