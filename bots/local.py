@@ -10,6 +10,7 @@ from pipecat.transcriptions.language import Language
 from bots.local_models import LocalModels
 from bots.tools.desk import TOOL_SECS
 from processors.local_llm import LocalLLM, Slot
+from processors.words_judge import LlamaWords, WordsJudge
 
 if TYPE_CHECKING:
     # Their packages are an extra: import them only where they are used.
@@ -102,6 +103,13 @@ class LocalServices:
             function_call_timeout_secs=TOOL_SECS,
             settings=LocalLLM.Settings(**settings),
         )
+
+    def make_words_judge(self) -> WordsJudge | None:
+        """Make what judges the words of one caller; None without a language model of its own."""
+        llama, client = self._models.llama, self._client
+        if not llama or not client:
+            return None
+        return WordsJudge(LlamaWords(client, slot=llama.words_slot).ask)
 
     def make_tts(self, speed: float) -> "PiperTTS":
         """Make the voice of one session, at 1 as fast as it is."""

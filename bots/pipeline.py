@@ -56,6 +56,7 @@ from processors.shared_vad import SpeechModels
 from processors.stray_speech import StraySpeechProcessor
 from processors.transcript import ToolCall
 from processors.turn_end import EagerTurnStopStrategy, ReadAlong
+from processors.words_judge import WordsJudge
 
 MESSAGES_NOT_SUMMARISED = 8
 SUMMARY_SHARE = 0.2
@@ -191,6 +192,7 @@ def make_chained(
             resources.speech,
             output,
             own_turns=stt.service_metadata_frame().user_turn_strategies,
+            words_judge=local.make_words_judge(),
             read_along=partial(_read_along, mind.read, context) if mind.read else None,
             ahead_from=mind.ahead_from,
             vad=realtime.vad,
@@ -249,6 +251,7 @@ def user_params(
     output: OutputPause,
     *,
     own_turns: UserTurnStrategies | None,
+    words_judge: WordsJudge | None,
     read_along: ReadAlong | None,
     ahead_from: float,
     vad: VadConfig,
@@ -289,6 +292,7 @@ def user_params(
                 EagerTurnStopStrategy(
                     output,
                     judge=smart_turn,
+                    words_judge=words_judge,
                     read_along=read_along,
                     holds=HOLDS[turn.preset],
                     ahead_from=ahead_from,

@@ -39,6 +39,7 @@ class LlamaServer:
     Attributes:
         model: The name to ask for.
         slots: How many conversations it remembers.
+        words_slot: The number of one slot more, for words without a conversation.
         context_tokens: How long each can be, instructions and reply included.
         read: Directory of what was read and is kept; None if nothing can be.
         base_url: Where OpenAI's API is, as OpenAI's clients want it.
@@ -54,7 +55,7 @@ class LlamaServer:
         self, path: Path, *, kept: Path, threads: int, chat_template: Path | None = None
     ) -> None:
         self.key = secrets.token_urlsafe()
-        self.slots = PARALLEL_SESSIONS
+        self.slots = self.words_slot = PARALLEL_SESSIONS
         self.context_tokens = CONTEXT_TOKENS
         weights = fast_weights(path, kept)
         params = xllamacpp.CommonParams()
@@ -64,8 +65,8 @@ class LlamaServer:
             params.slot_save_path = f"{self.read}{os.sep}"
         if chat_template:
             params.chat_template = chat_template.read_text("utf-8")
-        params.n_ctx = CONTEXT_TOKENS * PARALLEL_SESSIONS
-        params.n_parallel = PARALLEL_SESSIONS
+        params.n_parallel = PARALLEL_SESSIONS + 1
+        params.n_ctx = CONTEXT_TOKENS * params.n_parallel
         # Threads that write a word together wait for each other: with one for every core, any
         # other work brings 40 words a second down to one. Reading a prompt can bear it.
         params.cpuparams.n_threads = max(1, threads - 1)

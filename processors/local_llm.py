@@ -115,7 +115,8 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         beginning, self._beginning = self._beginning, ""
         if not beginning:
             return await super().get_chat_completions(context)
-        return cast(Any, self._with_beginning(context, beginning, is_whole=self._is_whole))
+        chunks = self._with_beginning(context, beginning, is_whole=self._is_whole)
+        return cast(AsyncStream[ChatCompletionChunk], chunks)
 
     async def _with_beginning(
         self, context: LLMContext, beginning: str, *, is_whole: bool

@@ -35,6 +35,7 @@ from processors.output_pause import OutputPause
 from processors.push_to_talk import NOTHING_SAID, FinalAudioFrame
 from processors.speech_pause import PauseDetector
 from processors.words_due import NothingSaidFrame, words_due_after
+from processors.words_judge import WordsJudge
 
 VAD_LATE_SECS = 0.15
 """How much later than it was the voice activity detector may take the last sound to be: Silero
@@ -99,6 +100,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         output: What the bot is paused by where the user goes on at the very moment at which the
             turn has ended, before the bot is heard.
         judge: Judges the sound of the user's last words.
+        words_judge: Judges the words themselves; None where nothing can.
         read_along: Reads what the user says meanwhile; None where nothing can.
         holds: The silences to choose from.
         ahead_from: Probability that the turn is over from which its answer is made ahead. 0 is for
@@ -112,6 +114,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         output: OutputPause,
         *,
         judge: TurnJudge,
+        words_judge: WordsJudge | None,
         read_along: ReadAlong | None,
         holds: Holds,
         ahead_from: float,
@@ -121,6 +124,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         super().__init__()
         self._output = output
         self._judge = judge
+        self._words_judge = words_judge
         self._read_along = read_along
         self._holds = holds
         self._ahead_from = ahead_from
@@ -162,6 +166,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         """Get ready for a call."""
         await super().setup(setup)
         self._judge.set_sample_rate(setup.audio_in_sample_rate)
+        if self._words_judge:
+            self._words_judge.setup(self.task_manager)
         self._pause = PauseDetector(setup.audio_in_sample_rate)
 
     async def cleanup(self) -> None:
@@ -171,6 +177,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         await self._stop_ending()
         await self._stop_reading()
         await self._stop_sound()
+        await self._stop_words()
         await self._judge.cleanup()
 
     async def handle_user_turn_started(self) -> None:
@@ -228,12 +235,19 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
                     # What answers has found that it calls a tool, before it knew of the end.
                     self._is_confirmed = False
                     await self.push_frame(LLMRunFrame())
-            case InterimTranscriptionFrame():
-                self._read_on(frame.text)
+            case InterimTranscriptionFrame() if self._open:
+                said = self._said_with(frame.text)
+                if self._words_judge:
+                    self._words_judge.hear(said)
+                self._read_on(said)
             case EagerTranscriptionFrame():
                 if not self._speculation:
                     self._ahead_of = None
                 self._speech_ending = _ending_in(frame.result)
+                if self._words_judge and self._open:
+                    # Before the answer, which takes the language model longer, and is not held up
+                    # where it begins with what is known.
+                    await self._words_judge.hear_out(self._said_with(frame.text))
                 if not self._ahead_from:
                     await self._speculate(frame.text)
             case TranscriptionFrame():
@@ -269,7 +283,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
 
     async def _speculate(self, text: str) -> None:
         """Have the turn so far, and `text` behind it, answered ahead of its end."""
-        said = " ".join([*self._segments, text]).strip()
+        said = self._said_with(text)
         if not self._open or not said:
             return
         if self._ahead_of and self._match.matches(self._ahead_of, said):
@@ -281,10 +295,13 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._speculated_at = obj_id()
         await self.trigger_user_turn_inference_triggered(speculation=self._speculation)
 
-    def _read_on(self, text: str) -> None:
+    def _said_with(self, text: str) -> str:
+        """Return what was said in this turn, and `text` behind it."""
+        return " ".join([*self._segments, text]).strip()
+
+    def _read_on(self, said: str) -> None:
         """Have the words read while the user speaks, so that few are left to read at the end."""
-        if self._read_along and self._open and not self._speculation and not self._reading:
-            said = " ".join([*self._segments, text])
+        if self._read_along and not self._speculation and not self._reading:
             self._reading = self.task_manager.create_task(
                 self._read_along(said), f"{self}::reading"
             )
@@ -310,8 +327,10 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             # There is nothing to answer. Words may still come, and end the turn then.
             self._ending = None
             return
+        said = self._said_with("")
         sound = await self._judged_sound()
-        over = over_probability(" ".join(self._segments), ending=self._speech_ending, sound=sound)
+        words = await self._judged_words(said, silent_since)
+        over = over_probability(said, ending=self._speech_ending, words=words, sound=sound)
         if over >= self._ahead_from:
             # It may be under way, unless a noise has withdrawn it.
             await self._speculate("")
@@ -402,6 +421,13 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         # It is stopped where the user goes on.
         return judging.result() if judging.done() and not judging.cancelled() else None
 
+    async def _judged_words(self, said: str, silent_since: float) -> float | None:
+        """Return how the words are judged, if that is known before a doubtful turn would end."""
+        if not self._words_judge:
+            return None
+        left = max(0.0, silent_since + self._holds.likely - _now())
+        return await self._words_judge.judged(said, timeout_secs=left)
+
     async def _judge_sound(self) -> float | None:
         judgement = await self._judge.judge()
         if not judgement:
@@ -424,7 +450,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         if self._speaking:
             return
         speculation = self._speculation
-        if not speculation or not self._match.matches(speculation.text, " ".join(self._segments)):
+        if not speculation or not self._match.matches(speculation.text, self._said_with("")):
             await self._withdraw()
             await self.trigger_user_turn_stopped()
             return
@@ -449,6 +475,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
     async def _forget(self) -> None:
         await self._stop_ending()
         await self._stop_sound()
+        await self._stop_words()
         self._segments = []
         self._speech_ending = None
         self._ahead_of = None
@@ -464,6 +491,10 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         if self._sound:
             task, self._sound = self._sound, None
             await self.task_manager.cancel_task(task)
+
+    async def _stop_words(self) -> None:
+        if self._words_judge:
+            await self._words_judge.stop()
 
     async def _stop_ending(self) -> None:
         if self._ending:

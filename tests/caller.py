@@ -47,6 +47,7 @@ from processors.failover import FailoverSwitcher
 from processors.llm_failover import watched_llm
 from processors.push_to_talk import FinalAudioFrame
 from processors.turn_end import EagerTurnStopStrategy
+from processors.words_judge import WordsJudge
 from tests import virtual_time
 from tests.loudspeaker import Tongue
 
@@ -55,6 +56,7 @@ DOWN = FrameDirection.DOWNSTREAM
 VAD_SECS = 0.2
 MIN_SPEECH_SECS = 0.5
 THINKING_SECS = 0.3
+JUDGING_SECS = 0.06
 READING_SECS = 0.1
 SETTLED_SECS = 5.0
 TOOL_WORD = "book"
@@ -97,6 +99,20 @@ class Reader:
         self.begun.append(said)
         await asyncio.sleep(READING_SECS)
         self.read.append(said)
+
+
+class Linguist:
+    """A language model's place that judges words, slowly, as the test chooses."""
+
+    def __init__(self) -> None:
+        self.probability: float | None = None
+        self.secs = JUDGING_SECS
+        self.asked: list[str] = []
+
+    async def ask(self, said: str) -> float | None:
+        self.asked.append(said)
+        await asyncio.sleep(self.secs)
+        return self.probability
 
 
 class Parrot(LLMService[Any]):
@@ -173,6 +189,7 @@ class Caller:
         self,
         worker: PipelineWorker,
         judge: Judge,
+        linguist: Linguist,
         reader: Reader,
         spoken: Spoken,
         llm: Any,
@@ -180,6 +197,7 @@ class Caller:
     ) -> None:
         self.tongue = tongue
         self.judge = judge
+        self.linguist = linguist
         self.reader = reader
         self.spoken = spoken
         self.llm = llm
@@ -281,12 +299,14 @@ def play(
     """
 
     async def main() -> tuple[Caller, LLMContext]:
-        judge, reader, llms, context = Judge(), Reader(), make_llms(), LLMContext()
+        judge, linguist, reader = Judge(), Linguist(), Reader()
+        llms, context = make_llms(), LLMContext()
         llm = llms[0] if len(llms) == 1 else FailoverSwitcher(list(llms))
         output = Tongue()
         strategy = EagerTurnStopStrategy(
             output,
             judge=judge,
+            words_judge=WordsJudge(linguist.ask),
             read_along=reader,
             holds=HOLDS,
             ahead_from=ahead_from,
@@ -310,7 +330,7 @@ def play(
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(worker)
         running = asyncio.create_task(runner.run())
-        caller = Caller(worker, judge, reader, spoken, llms[0], output)
+        caller = Caller(worker, judge, linguist, reader, spoken, llms[0], output)
         await caller.send(STTMetadataFrame(service_name="stt", ttfs_p99_latency=0.8))
         await script(caller)
         await caller.settle()

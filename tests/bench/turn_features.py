@@ -7,6 +7,7 @@ other. Policies are tuned on these lines and measured on those of `held_out`.
 """
 
 import argparse
+import asyncio
 import csv
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,15 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from openai import AsyncOpenAI
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from bots.models import ModelStore, default_models_dir, load_manifest  # noqa: E402
+from engines.llama import LlamaServer  # noqa: E402
 from engines.reading import Ending  # noqa: E402
 from engines.whisper import Samples, WhisperEngine, pcm_to_samples  # noqa: E402
 from processors.shared_vad import SpeechModels  # noqa: E402
 from processors.speech_pause import PAUSE_SECS  # noqa: E402
+from processors.words_judge import LlamaWords  # noqa: E402
 from tests.bench.speech_corpus import (  # noqa: E402
     CORPORA,
     LEAD_SECS,
@@ -37,6 +41,9 @@ from tests.bench.speech_corpus import (  # noqa: E402
     room_tone,
     with_pause,
 )
+
+LLM = "qwen2.5-coder-0.5b"
+"""Which language model judges the words: that of the offline profile."""
 
 VOICES_EACH = 2
 """How many voices say each utterance."""
@@ -88,11 +95,14 @@ class Signals:
     """Computes what a predictor could go by."""
 
     def __init__(self) -> None:
-        store = ModelStore(default_models_dir(), load_manifest())
+        store, models_dir = ModelStore(default_models_dir(), load_manifest()), default_models_dir()
         self._whisper = WhisperEngine(store.path("whisper-tiny.en"), threads=1)
         self._smart_turn = SpeechModels().smart_turn()
+        self._llama = LlamaServer(store.file(LLM), kept=models_dir / "kept", threads=2)
+        client = AsyncOpenAI(base_url=self._llama.base_url, api_key=self._llama.key)
+        self._words = LlamaWords(client, slot=self._llama.words_slot)
 
-    def row(self, corpus: str, moment: Moment) -> dict[str, Any]:
+    async def row(self, corpus: str, moment: Moment) -> dict[str, Any]:
         reading = self._whisper._transcribe(moment.heard(PAUSE_SECS), "en")
         ending = reading.ending or NOTHING_READ
         return {
@@ -106,6 +116,7 @@ class Signals:
             "whisper_text": reading.text,
             "stops": round(ending.stops, 6),
             "trails": round(ending.trails, 6),
+            "words": round(await self._words.ask(reading.text) or 0.0, 6),
             "smart_turn_100ms": self._turn(moment.heard(0.1)),
             "smart_turn_200ms": self._turn(moment.heard(0.2)),
             "smart_turn_400ms": self._turn(moment.heard(0.4)),
@@ -115,21 +126,26 @@ class Signals:
         return round(float(self._smart_turn._predict_endpoint(samples)["probability"]), 4)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpus", choices=CORPORA)
-    parser.add_argument("out", type=Path)
-    args = parser.parse_args()
+async def write(corpus: str, out: Path) -> None:
+    """Write a line for each moment of a corpus."""
     signals = Signals()
-    with args.out.open("w", newline="") as file:
+    with out.open("w", newline="") as file:
         writer = None
-        for moment in moments(Studio(), load(args.corpus)):
-            row = signals.row(args.corpus, moment)
+        for moment in moments(Studio(), load(corpus)):
+            row = await signals.row(corpus, moment)
             writer = writer or csv.DictWriter(file, list(row))
             if file.tell() == 0:
                 writer.writeheader()
             writer.writerow(row)
             file.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus", choices=CORPORA)
+    parser.add_argument("out", type=Path)
+    args = parser.parse_args()
+    asyncio.run(write(args.corpus, args.out))
 
 
 if __name__ == "__main__":

@@ -37,16 +37,24 @@ SIGNALS: dict[str, Callable[[Row], float]] = {
     "Smart Turn after 400 ms": lambda row: _log_odds(row["smart_turn_400ms"]),
     "Whisper: full stop": lambda row: _log_odds(row["stops"]),
     "Whisper: ellipsis": lambda row: math.log(max(float(row["trails"]), LEAST)),
+    "language model: words end": lambda row: _log_odds(row["words"]),
     "the last word": lambda row: -float(is_cut(str(row["whisper_text"]))),
 }
 
 TOGETHER = {
     "the last word + Smart Turn": ("the last word", "Smart Turn after 100 ms"),
+    "words + Smart Turn": ("language model: words end", "Smart Turn after 100 ms"),
     "Whisper": ("Whisper: full stop", "Whisper: ellipsis"),
     "Whisper + Smart Turn": (
         "Whisper: full stop",
         "Whisper: ellipsis",
         "Smart Turn after 100 ms",
+    ),
+    "Whisper + Smart Turn + words": (
+        "Whisper: full stop",
+        "Whisper: ellipsis",
+        "Smart Turn after 100 ms",
+        "language model: words end",
     ),
 }
 
@@ -130,8 +138,9 @@ def print_presets(moments: Moments) -> None:
 
 def _hold_secs(row: Row, holds: Holds) -> float:
     ending = Ending(float(row["stops"]), float(row["trails"]))
-    sound = float(row["smart_turn_100ms"])
-    return hold_secs(holds, over_probability(str(row["whisper_text"]), ending=ending, sound=sound))
+    words, sound = float(row["words"]), float(row["smart_turn_100ms"])
+    over = over_probability(str(row["whisper_text"]), ending=ending, words=words, sound=sound)
+    return hold_secs(holds, over)
 
 
 def main() -> None:

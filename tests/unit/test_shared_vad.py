@@ -24,6 +24,7 @@ async def vad() -> AsyncIterator[VADAnalyzer]:
         SpeechModels(),
         OutputPause(),
         own_turns=None,
+        words_judge=None,
         read_along=None,
         ahead_from=0.0,
         vad=VadConfig(),

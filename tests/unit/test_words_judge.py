@@ -1,0 +1,93 @@
+"""What a language model says of a caller's words, and when it is asked."""
+
+import asyncio
+
+import pytest
+
+from processors.words_judge import end_probability, last_sentence
+from tests.caller import HOLDS, JUDGING_SECS, Caller, play
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("When do you open?", "When do you open"),
+        ("I would like to...", "I would like to"),
+        ("Hello. My name is", "My name is"),
+        ("Is that so? I see. ", "I see"),
+        ("At 5.30 on Tuesday,", "At 5.30 on Tuesday"),
+        ("...", ""),
+        ("", ""),
+    ],
+)
+def test_the_last_sentence_is_judged_without_the_mark_behind_it(said: str, words: str) -> None:
+    assert last_sentence(said) == words
+
+
+def test_a_sentence_ends_with_any_mark_but_an_ellipsis() -> None:
+    likeliest = [
+        {"token": token, "logprob": -2.0} for token in ("?", ".\n", " !", "...", " and", "", ",")
+    ]
+    assert end_probability(likeliest) == pytest.approx(3 * 0.1353, abs=1e-3)
+
+
+class TestInACall:
+    @pytest.mark.parametrize(
+        ("words", "hold"), [(0.9, HOLDS.sure), (0.01, HOLDS.likely), (None, HOLDS.sure)]
+    )
+    def test_the_end_of_a_turn_goes_by_the_words_too(
+        self, words: float | None, hold: float
+    ) -> None:
+        silences: list[float] = []
+
+        async def script(caller: Caller) -> None:
+            caller.linguist.probability = words
+            silent_since = await caller.say("When do you open?")
+            await caller.settle()
+            silences.append(caller.spoken.ends[0] - silent_since)
+
+        play(script)
+        assert silences == [pytest.approx(hold, abs=0.02)]
+
+    def test_the_words_are_judged_as_soon_as_the_caller_pauses_and_once(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.eager("When do you open?")
+            asked.extend(caller.linguist.asked)
+            await caller.stop()
+            await caller.final("When do you open?")
+
+        asked: list[str] = []
+        caller, _ = play(script)
+        assert asked == caller.linguist.asked == ["When do you open?"]
+
+    def test_words_that_may_not_be_the_last_are_judged_where_no_others_are(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.interim("When")
+            await caller.interim("When do")
+            await asyncio.sleep(2 * JUDGING_SECS)
+            await caller.interim("When do you")
+
+        caller, _ = play(script)
+        assert caller.linguist.asked == ["When", "When do you"]
+
+    def test_all_words_of_a_turn_are_judged_together(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.say("I would like to")
+            await caller.say("come on Tuesday.")
+
+        caller, _ = play(script)
+        assert caller.linguist.asked[-1] == "I would like to come on Tuesday."
+
+    def test_a_judgement_that_is_late_is_not_waited_for_beyond_a_doubtful_end(self) -> None:
+        silences: list[float] = []
+
+        async def script(caller: Caller) -> None:
+            caller.linguist.secs = 10
+            silent_since = await caller.say("When do you open?")
+            await caller.settle()
+            silences.append(caller.spoken.ends[0] - silent_since)
+
+        play(script)
+        assert silences == [pytest.approx(HOLDS.likely, abs=0.02)]
