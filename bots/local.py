@@ -51,6 +51,7 @@ class LocalServices:
         self._models = models
         self._client: AsyncOpenAI | None = None
         self._http: DefaultAsyncHttpxClient | None = None
+        self._words: LlamaWords | None = None
         self._slots: list[Slot] = []
         self._slot_of_call: Slot | None = None
         if models.llama:
@@ -64,6 +65,7 @@ class LocalServices:
                 timeout=REPLY_TIMEOUT_SECS,
                 http_client=self._http,
             )
+            self._words = LlamaWords(self._client, slot=models.llama.words_slot)
 
     @property
     def llm_server(self) -> LlmServer:
@@ -94,22 +96,21 @@ class LocalServices:
         """
         assert self._models.llama
         assert self._client
+        assert self._words
         settings["model"] = self._models.llama.model
         return LocalLLM(
             self._client,
             slot=self._slot_of_call or self._least_used(),
             kept=self._models.llama.read,
             context_tokens=self._models.llama.context_tokens,
+            words=self._words,
             function_call_timeout_secs=TOOL_SECS,
             settings=LocalLLM.Settings(**settings),
         )
 
     def make_words_judge(self) -> WordsJudge | None:
         """Make what judges the words of one caller; None without a language model of its own."""
-        llama, client = self._models.llama, self._client
-        if not llama or not client:
-            return None
-        return WordsJudge(LlamaWords(client, slot=llama.words_slot).ask)
+        return WordsJudge(self._words.ask) if self._words else None
 
     def make_tts(self, speed: float) -> "PiperTTS":
         """Make the voice of one session, at 1 as fast as it is."""

@@ -20,6 +20,7 @@ from pipecat.services.openai.llm import OpenAILLMService
 from processors.first_clause import draft_of
 from processors.llm_failover import WatchedLLM
 from processors.recent import estimate_tokens, recent
+from processors.words_judge import LlamaWords
 
 SURE_SHARE = 0.75
 """Of what the model can read, because tokens are estimated: figures and JSON are more than that."""
@@ -60,6 +61,7 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         kept: Directory where the server keeps what was read; None if it keeps nothing.
         context_tokens: How much the model can read at once, its instructions and its reply
             included. Of a conversation that is longer, it is given the end.
+        words: Judges the words of callers on the same server, and goes first.
         **kwargs: Passed to `OpenAILLMService`.
     """
 
@@ -73,6 +75,7 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         slot: Slot,
         kept: Path | None,
         context_tokens: int,
+        words: LlamaWords,
         **kwargs: Any,
     ) -> None:
         self._shared_client = client
@@ -80,6 +83,7 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         slot.users += 1
         self._kept = kept
         self._context_tokens = context_tokens
+        self._words = words
         self._beginning = ""
         self._is_whole = False
         super().__init__(**kwargs)
@@ -114,6 +118,7 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         context = self._recent(context)
         beginning, self._beginning = self._beginning, ""
         if not beginning:
+            await self._words.let_pass()
             return await super().get_chat_completions(context)
         chunks = self._with_beginning(context, beginning, is_whole=self._is_whole)
         return cast(AsyncStream[ChatCompletionChunk], chunks)
@@ -125,6 +130,7 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         yield _chunk(beginning)
         if is_whole:
             return
+        await self._words.let_pass()
         said: LLMContextMessage = {"role": "assistant", "content": beginning}
         rest = LLMContext([*context.messages, said], context.tools, context.tool_choice)
         async with await super().get_chat_completions(rest) as chunks:

@@ -54,6 +54,10 @@ STIRRING_SECS = 0.5
 """Longest time for which sound alone holds up the end of a turn: speech that begins softly is known
 by then, and a room in which others talk is never quiet."""
 
+STILL_SECS = 0.1
+"""So long nothing stirs behind a sound that has held up the end of a turn: words that begin softly
+come and go at first."""
+
 LATE_SOUND_SECS = 0.2
 """Longest wait for sound that ought to be here: the line, or this machine, may be late with it."""
 
@@ -339,13 +343,18 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         logger.debug("the turn is over with {:.2f}: it ends after {:.2f} s of silence", over, hold)
         await asyncio.sleep(max(0.0, silent_since + hold - _now()))
         await self._until_heard(silent_since + hold)
-        with suppress(TimeoutError):
-            # The user may have begun to speak again, but not for long enough to be noticed.
-            left = max(0.0, silent_since + self._max_delay_secs - _now())
-            await asyncio.wait_for(self._quiet.wait(), min(left, STIRRING_SECS))
+        await self._until_still(max(0.0, silent_since + self._max_delay_secs - _now()))
         # From here on the end is not to be stopped, only to be found refused.
         self._ending = None
         await self._stop_turn()
+
+    async def _until_still(self, longest_secs: float) -> None:
+        """Wait while the user may have begun to speak, but not for long enough to be noticed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(longest_secs, STIRRING_SECS)):
+                while not self._quiet.is_set():
+                    await self._quiet.wait()
+                    await asyncio.sleep(STILL_SECS)
 
     async def _until_heard(self, at: float) -> None:
         """Wait until the sound of that time has been heard: the user may speak again in it."""

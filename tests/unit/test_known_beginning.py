@@ -7,6 +7,7 @@ from openai import AsyncOpenAI
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 from processors.local_llm import LocalLLM, Slot
+from processors.words_judge import LlamaWords
 from tests.standins.openai_server import OpenAIStandin, always, run_openai_standin
 
 WRITTEN = "Parking is free."
@@ -22,7 +23,14 @@ async def standin() -> AsyncIterator[OpenAIStandin]:
 
 def make_llm(client: AsyncOpenAI) -> LocalLLM:
     settings = LocalLLM.Settings(model="any", max_tokens=100)
-    return LocalLLM(client, slot=Slot(0), kept=None, context_tokens=1000, settings=settings)
+    return LocalLLM(
+        client,
+        slot=Slot(0),
+        kept=None,
+        context_tokens=1000,
+        words=LlamaWords(client, slot=1),
+        settings=settings,
+    )
 
 
 async def answer(standin: OpenAIStandin, *beginnings: str | None) -> str:
