@@ -60,13 +60,15 @@ class LlamaServer:
         weights = fast_weights(path, kept)
         params = xllamacpp.CommonParams()
         params.model.path = str(weights)
-        self.read = open_folder(kept, weights, "read", version("xllamacpp"))
-        if self.read:
-            params.slot_save_path = f"{self.read}{os.sep}"
         if chat_template:
             params.chat_template = chat_template.read_text("utf-8")
         params.n_parallel = PARALLEL_SESSIONS + 1
         params.n_ctx = CONTEXT_TOKENS * params.n_parallel
+        # A server with other slots cannot load what this one saves.
+        maker = f"{version('xllamacpp')}-{params.n_parallel}"
+        self.read = open_folder(kept, weights, "read", maker)
+        if self.read:
+            params.slot_save_path = f"{self.read}{os.sep}"
         # Threads that write a word together wait for each other: with one for every core, any
         # other work brings 40 words a second down to one. Reading a prompt can bear it.
         params.cpuparams.n_threads = max(1, threads - 1)

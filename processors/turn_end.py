@@ -340,7 +340,10 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             await self._speculate("")
         hold = max(hold_secs(self._holds, over), self._min_delay_secs)
         hold = min(hold, self._max_delay_secs)
-        logger.debug("the turn is over with {:.2f}: it ends after {:.2f} s of silence", over, hold)
+        logger.debug(
+            "the turn is over with {:.2f} ({}, words {}, sound {}): it ends after {:.2f} s of silence",
+            *(over, self._speech_ending, words, sound, hold),
+        )
         await asyncio.sleep(max(0.0, silent_since + hold - _now()))
         await self._until_heard(silent_since + hold)
         await self._until_still(max(0.0, silent_since + self._max_delay_secs - _now()))

@@ -19,7 +19,8 @@ PRECEDENCE_SECS = 0.2
 """How long others let the judging of words pass; beside nothing else it takes 60 to 130 ms."""
 
 _MARKS = re.compile(r"[\s.?!,…-]+$")
-_SENTENCES = re.compile(r"(?<=[.?!])\s+")
+# No sentence ends with "Dr."
+_SENTENCES = re.compile(r"(?<=\w{4}[.?!])\s+")
 
 AskWords: TypeAlias = Callable[[str], Awaitable[float | None]]
 """Returns how probable it is that a sentence ends behind the words so far; None if unknown."""
