@@ -52,6 +52,21 @@ class Slot:
             self.last, self.recalled = user, ""
 
 
+@dataclass(frozen=True)
+class _Beginning:
+    """What is known of a reply before the model is asked.
+
+    Attributes:
+        text: Its first words; "" for none.
+        is_all: Whether there are no others.
+        opening: What the conversation begins with that it replies to.
+    """
+
+    text: str
+    is_all: bool
+    opening: LLMContext
+
+
 class LocalLLM(WatchedLLM, OpenAILLMService):
     """Pipecat's OpenAI service on the server in this process.
 
@@ -84,8 +99,7 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         self._kept = kept
         self._context_tokens = context_tokens
         self._words = words
-        self._beginning = ""
-        self._is_whole = False
+        self._begun: _Beginning | None = None
         super().__init__(**kwargs)
 
     def create_client(self, *args: Any, **kwargs: Any) -> AsyncOpenAI:
@@ -101,7 +115,7 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         self._merge_extra_body(params, {"id_slot": self._slot.number})
         return params
 
-    async def begin_with(self, reply: str) -> None:
+    async def begin_with(self, reply: str, opening: LLMContext) -> None:
         """Have the next reply begin with the first clause of `reply`.
 
         The model reads it, in a quarter of the time that it takes to write it, and goes on. What is
@@ -109,29 +123,32 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
 
         Args:
             reply: What is to be said; "" if that is left to the model.
+            opening: What the next conversation begins with; see `recall`.
         """
-        self._beginning = await draft_of(reply)
-        self._is_whole = self._beginning == reply.strip()
+        beginning = await draft_of(reply)
+        self._begun = _Beginning(beginning, is_all=beginning == reply.strip(), opening=opening)
 
     async def get_chat_completions(self, context: LLMContext) -> AsyncStream[ChatCompletionChunk]:
         """Return what the model writes, piece by piece."""
-        context = self._recent(context)
-        beginning, self._beginning = self._beginning, ""
-        if not beginning:
-            await self._words.let_pass()
-            return await super().get_chat_completions(context)
-        chunks = self._with_beginning(context, beginning, is_whole=self._is_whole)
-        return cast(AsyncStream[ChatCompletionChunk], chunks)
+        begun, self._begun = self._begun, None
+        if begun and begun.text:
+            chunks = self._with_beginning(self._recent(context), begun)
+            return cast(AsyncStream[ChatCompletionChunk], chunks)
+        if begun:
+            await self.recall(begun.opening)
+        await self._words.let_pass()
+        return await super().get_chat_completions(self._recent(context))
 
     async def _with_beginning(
-        self, context: LLMContext, beginning: str, *, is_whole: bool
+        self, context: LLMContext, begun: "_Beginning"
     ) -> AsyncIterator[ChatCompletionChunk]:
         """Give out the reply to `context` of which the beginning is known, and that first."""
-        yield _chunk(beginning)
-        if is_whole:
+        yield _chunk(begun.text)
+        if begun.is_all:
             return
         await self._words.let_pass()
-        said: LLMContextMessage = {"role": "assistant", "content": beginning}
+        await self.recall(begun.opening)
+        said: LLMContextMessage = {"role": "assistant", "content": begun.text}
         rest = LLMContext([*context.messages, said], context.tools, context.tool_choice)
         async with await super().get_chat_completions(rest) as chunks:
             async for chunk in chunks:

@@ -31,8 +31,8 @@ QUESTION_FORM = "The caller says: {}"
 class Reader(Protocol):
     """Reads ahead what it is going to answer; where that fails, it only answers later."""
 
-    async def begin_with(self, reply: str) -> None:
-        """Have the next answer begin with the first clause of `reply`."""
+    async def begin_with(self, reply: str, opening: LLMContext) -> None:
+        """Have the next answer begin with the first clause of `reply`, as behind `opening`."""
 
     async def read(self, context: LLMContext) -> None:
         """Read a conversation."""
@@ -108,8 +108,8 @@ class OfflineKnowledgeProcessor(HeedsWithdrawals):
                 await self._say(fact.text)
                 return
             if self.reader:
-                await self.reader.begin_with(self.beginning(frame.context, fact))
-                await self.reader.recall(self._opening(self._text(fact)))
+                beginning = self.beginning(frame.context, fact)
+                await self.reader.begin_with(beginning, self._opening(self._text(fact)))
             frame = with_context(frame, self.shorten(frame.context, fact))
         await self.push_frame(frame, direction)
 

@@ -341,7 +341,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         hold = max(hold_secs(self._holds, over), self._min_delay_secs)
         hold = min(hold, self._max_delay_secs)
         logger.debug(
-            "the turn is over with {:.2f} ({}, words {}, sound {}): it ends after {:.2f} s of silence",
+            "the turn is over with {:.2f} ({}, words {}, sound {}): it ends after {:.2f} s",
             *(over, self._speech_ending, words, sound, hold),
         )
         await asyncio.sleep(max(0.0, silent_since + hold - _now()))

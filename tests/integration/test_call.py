@@ -1,6 +1,8 @@
 """A peer without a browser calls the receptionist of the real service."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import aiohttp
 import numpy as np
@@ -11,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from runner.clients.client import SAMPLE_RATE_HZ
 from runner.peer import Peer, connect
 from tests.bench import sounds
-from tests.service import Service
+from tests.service import Service, run_service
 from tests.speech import GREETING_VOICED_SECS, Speaker, voiced_secs, words_wrong
 
 REPLY_SECS = 30
@@ -64,6 +66,17 @@ async def test_the_offline_voice_speaks_as_fast_as_a_session_wants(service: Serv
         secs.append((loud[-1] - loud[0]) / SAMPLE_RATE_HZ)
     # Chance has a part in how long each word takes.
     assert 0.35 < secs[1] / secs[0] < 0.75, secs
+
+
+async def test_the_end_of_a_turn_goes_by_what_the_language_model_says_of_the_words_too(
+    tmp_path: Path, speaker: Speaker
+) -> None:
+    verbose = {"PARLANTE_VOICE__REALTIME__LOGGING__LEVEL": "DEBUG"}
+    with run_service(tmp_path, "--profile", "offline", environment=verbose) as service:
+        async with connect(service.url) as peer:
+            await peer.hear_out(timeout=REPLY_SECS)
+            await ask(peer, speaker, "What are your opening hours?")
+        assert re.search(r"the turn is over with .* words 0\.\d+", service.log)
 
 
 async def test_interim_transcripts_come_while_the_user_speaks(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.utils.asyncio.task_manager import TaskManager
 
 from bots.local import LocalServices
 from bots.local_files import LocalFiles, find_local_files
@@ -86,6 +87,41 @@ async def tokens_read(llm: LocalLLM, context: LLMContext) -> int:
     answer = await llm.create_client().chat.completions.create(**{**params, "stream": False})
     usage = answer.usage
     return usage.prompt_tokens - usage.prompt_tokens_details.cached_tokens
+
+
+async def test_it_tells_a_whole_sentence_from_one_that_is_cut(kept: Path) -> None:
+    async with started(kept) as services:
+        judge = services.make_words_judge()
+        assert judge
+        judge.setup(TaskManager(asyncio.get_running_loop()))
+        whole, cut = [
+            await judge.judged(said, timeout_secs=10)
+            for said in ("When do you open on Saturday?", "When do you open on")
+        ]
+        await judge.stop()
+    assert whole
+    assert cut is not None
+    assert cut < 0.05 < 0.3 < whole
+
+
+async def test_the_words_of_a_caller_are_judged_before_all_else(kept: Path) -> None:
+    async with started(kept) as services:
+        llm = make_llm(services)
+        judge = services._words
+        assert judge
+        done: list[str] = []
+
+        async def judge_words() -> None:
+            await judge.ask("When do you open on Saturday?")
+            done.append("words")
+
+        async def answer() -> None:
+            async for _ in await llm.get_chat_completions(question()):
+                done.append("answer")
+                break
+
+        await asyncio.gather(judge_words(), answer())
+    assert done == ["words", "answer"]
 
 
 async def test_what_was_read_once_is_remembered_by_all_sessions_and_after_a_restart(

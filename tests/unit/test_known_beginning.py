@@ -40,7 +40,7 @@ async def answer(standin: OpenAIStandin, *beginnings: str | None) -> str:
         said = ""
         for reply in beginnings:
             if reply is not None:
-                await llm.begin_with(reply)
+                await llm.begin_with(reply, LLMContext([QUESTION]))
             chunks = await llm.get_chat_completions(LLMContext([QUESTION]))
             said = "".join([c.delta.content or "" async for chunk in chunks for c in chunk.choices])
         return said.strip()
@@ -63,10 +63,11 @@ async def test_it_is_the_whole_reply_where_it_is_one_clause(standin: OpenAIStand
 async def test_its_first_clause_is_there_before_the_model_is_asked(standin: OpenAIStandin) -> None:
     async with AsyncOpenAI(base_url=standin.url, api_key=standin.key) as client:
         llm = make_llm(client)
-        await llm.begin_with("You need no coins, so come by car.")
+        await llm.begin_with("You need no coins, so come by car.", LLMContext([QUESTION]))
         async for chunk in await llm.get_chat_completions(LLMContext([QUESTION])):
             assert chunk.choices[0].delta.content == "You need no coins,"
             assert not standin.chats
+            assert not standin.summarised
             break
 
 

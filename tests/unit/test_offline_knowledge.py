@@ -171,8 +171,9 @@ class Notes:
         self.read_ahead: list[tuple[str, list]] = []
         self.beginnings: list[str] = []
 
-    async def begin_with(self, reply: str) -> None:
+    async def begin_with(self, reply: str, opening: LLMContext) -> None:
         self.beginnings.append(reply)
+        self.read_ahead.append(("begin", opening.messages))
 
     async def read(self, context: LLMContext) -> None:
         self.read_ahead.append(("read", context.messages))
@@ -209,7 +210,7 @@ class TestReadingAhead:
         await down(processor, LLMContextFrame(context))
 
         [(kind, opening), (_, read), (kind_again, opening_again)] = reader.read_ahead
-        assert (kind, kind_again) == ("recall", "recall")
+        assert (kind, kind_again) == ("recall", "begin")
         assert opening == opening_again
         assert text(read).startswith(text(opening))
 
