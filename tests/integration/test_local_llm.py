@@ -93,7 +93,7 @@ async def test_it_tells_a_whole_sentence_from_one_that_is_cut(kept: Path) -> Non
     async with started(kept) as services:
         judge = services.make_words_judge()
         assert judge
-        judge.setup(TaskManager(asyncio.get_running_loop()))
+        judge.setup(TaskManager(loop=asyncio.get_running_loop()))
         whole, cut = [
             await judge.judged(said, timeout_secs=10)
             for said in ("When do you open on Saturday?", "When do you open on")
