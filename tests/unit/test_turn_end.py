@@ -133,6 +133,26 @@ class TestTheEndOfATurn:
         assert ends == [0, 0]
         assert said_by(context, "user") == ["When do you open? On Sunday?"]
 
+    def test_does_not_come_in_a_word_that_begins_softly(self) -> None:
+        ends: list[int] = []
+
+        async def script(caller: Caller) -> None:
+            await caller.ask("When do you open?")
+            await caller.hear(HOLDS.sure - VAD_SECS - 0.02, loud=False)
+            await caller.hear(0.02, loud=True)
+            await caller.hear(0.06, loud=False)
+            ends.append(len(caller.spoken.ends))
+            await caller.start()
+            await caller.hear(0.5, loud=True)
+            ends.append(len(caller.spoken.ends))
+            await caller.hear(0.2, loud=False)
+            await caller.stop()
+            await caller.final("On Sunday?")
+
+        _, context = play(script)
+        assert ends == [0, 0]
+        assert said_by(context, "user") == ["When do you open? On Sunday?"]
+
     @pytest.mark.parametrize(
         ("late_secs", "silence"), [(0.1, HOLDS.sure + 0.1), (1.0, HOLDS.sure + LATE_SOUND_SECS)]
     )
