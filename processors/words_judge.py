@@ -87,7 +87,9 @@ class LlamaWords:
             self._asked -= 1
             if not self._asked:
                 self._idle.set()
-        return end_probability(answer["completion_probabilities"][0]["top_logprobs"])
+        told = answer["completion_probabilities"]
+        # Nothing is told where the server takes all for said.
+        return end_probability(told[0]["top_logprobs"]) if told else None
 
     async def let_pass(self) -> None:
         """Wait while words are judged, though not for long: before the server is asked for more.

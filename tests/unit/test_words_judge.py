@@ -1,11 +1,22 @@
 """What a language model says of a caller's words, and when it is asked."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from aiohttp import web
+from openai import AsyncOpenAI
 
-from processors.words_judge import end_probability, last_sentence
+from processors.words_judge import (
+    PRECEDENCE_SECS,
+    LlamaWords,
+    end_probability,
+    last_sentence,
+)
 from tests.caller import HOLDS, JUDGING_SECS, Caller, play
+from tests.standins.serving import serving
 
 
 @pytest.mark.parametrize(
@@ -30,6 +41,76 @@ def test_a_sentence_ends_with_any_mark_but_an_ellipsis() -> None:
         {"token": token, "logprob": -2.0} for token in ("?", ".\n", " !", "...", " and", "", ",")
     ]
     assert end_probability(likeliest) == pytest.approx(3 * 0.1353, abs=1e-3)
+
+
+@asynccontextmanager
+async def llama(answer: Callable[[], Awaitable[web.Response]]) -> AsyncIterator[LlamaWords]:
+    """Run a server that answers so, and yield what asks it."""
+
+    async def complete(request: web.Request) -> web.Response:
+        assert (await request.json())["prompt"] == "When do you open"
+        return await answer()
+
+    async with (
+        serving(web.post("/completion", complete)) as at,
+        AsyncOpenAI(base_url=f"http://{at}/v1", api_key="none", max_retries=0) as client,
+    ):
+        yield LlamaWords(client, slot=4)
+
+
+def told(*likeliest: dict[str, Any]) -> web.Response:
+    told_of = [{"top_logprobs": likeliest}] if likeliest else []
+    return web.json_response({"completion_probabilities": told_of})
+
+
+class TestAskingTheServer:
+    async def test_it_is_asked_what_may_come_behind_the_words(self) -> None:
+        async def answer() -> web.Response:
+            return told({"token": "?", "logprob": 0.0})
+
+        async with llama(answer) as words:
+            assert await words.ask("When do you open?") == 1
+
+    async def test_where_it_fails_or_tells_nothing_nothing_is_known(self) -> None:
+        async def fail() -> web.Response:
+            return web.json_response({}, status=500)
+
+        async def tell_nothing() -> web.Response:
+            return told()
+
+        for answer in (fail, tell_nothing):
+            async with llama(answer) as words:
+                assert await words.ask("When do you open?") is None
+
+    async def test_without_words_it_is_not_asked(self) -> None:
+        async def answer() -> web.Response:
+            raise AssertionError
+
+        async with llama(answer) as words:
+            assert await words.ask("...") is None
+
+    async def test_others_let_it_pass_but_not_for_long(self) -> None:
+        goes_on = asyncio.Event()
+
+        async def answer() -> web.Response:
+            await goes_on.wait()
+            return told()
+
+        async with llama(answer) as words:
+            now = asyncio.get_running_loop().time
+            began = now()
+            await words.let_pass()
+            assert now() - began < PRECEDENCE_SECS / 2
+            asking = asyncio.create_task(words.ask("When do you open?"))
+            await asyncio.sleep(0)
+            await words.let_pass()
+            assert not asking.done()
+            assert now() - began >= PRECEDENCE_SECS
+            goes_on.set()
+            await asking
+            began = now()
+            await words.let_pass()
+            assert now() - began < PRECEDENCE_SECS / 2
 
 
 class TestInACall:
