@@ -130,11 +130,16 @@ def _in_place(
 def _reading(
     llm: LLMService[Any], knowledge: KnowledgeProcessor | OfflineKnowledgeProcessor | None
 ) -> Read | None:
-    """Have a model read ahead, by the facts that it will be given; None where it cannot."""
+    """Have a model read ahead, by the facts that it will be given.
+
+    Returns:
+        None where it cannot, and where it need not: an answer that begins as its fact does is heard
+        before the model is asked, and what it would read meanwhile is in the way of all else.
+    """
     if isinstance(llm, LocalLLM):
         if isinstance(knowledge, OfflineKnowledgeProcessor):
-            knowledge.reader = llm
-            return knowledge.read_along
+            knowledge.speaker = llm
+            return None
         return llm.read
     if not isinstance(llm, BaseOpenAILLMService):
         return None

@@ -28,17 +28,11 @@ ANSWER_FORM = "The answer is: {}\n\n"
 QUESTION_FORM = "The caller says: {}"
 
 
-class Reader(Protocol):
-    """Reads ahead what it is going to answer; where that fails, it only answers later."""
+class Speaker(Protocol):
+    """Can be told how its next answer begins."""
 
     async def begin_with(self, reply: str, opening: LLMContext) -> None:
         """Have the next answer begin with the first clause of `reply`, as behind `opening`."""
-
-    async def read(self, context: LLMContext) -> None:
-        """Read a conversation."""
-
-    async def recall(self, opening: LLMContext) -> None:
-        """Be as if `opening` had just been read, with another end of its last message."""
 
 
 class OfflineKnowledgeProcessor(HeedsWithdrawals):
@@ -53,7 +47,7 @@ class OfflineKnowledgeProcessor(HeedsWithdrawals):
 
     Attributes:
         rehearsal: Follows fixed facts while they are held; None where nobody does.
-        reader: The LLM, if it can be had to read ahead.
+        speaker: The LLM, if it can be told how an answer begins.
     """
 
     def __init__(
@@ -71,7 +65,7 @@ class OfflineKnowledgeProcessor(HeedsWithdrawals):
         self._nothing_known = nothing_known
         self._gate = SpeculationGate(name=f"{self}")
         self.rehearsal: Rehearsal | None = None
-        self.reader: Reader | None = None
+        self.speaker: Speaker | None = None
         self._examples: list[LLMContextMessage] = []
         for example in examples:
             question: LLMContextMessage = {"role": "user", "content": example.question}
@@ -107,9 +101,9 @@ class OfflineKnowledgeProcessor(HeedsWithdrawals):
                 self._gate.begin_speculation(frame.speculation)
                 await self._say(fact.text)
                 return
-            if self.reader:
+            if self.speaker:
                 beginning = self.beginning(frame.context, fact)
-                await self.reader.begin_with(beginning, self._opening(self._text(fact)))
+                await self.speaker.begin_with(beginning, self._opening(self._text(fact)))
             frame = with_context(frame, self.shorten(frame.context, fact))
         await self.push_frame(frame, direction)
 
@@ -121,21 +115,6 @@ class OfflineKnowledgeProcessor(HeedsWithdrawals):
             await self.rehearsal.follow(frame)
         for released, way in self._gate.process(frame, direction):
             await super().push_frame(released, way)
-
-    async def read_along(self, context: LLMContext) -> None:
-        """Have the LLM read, while the user is still speaking, what it will answer.
-
-        Where fixed words will, the last words are all that counts.
-
-        Args:
-            context: The conversation, with what the user has said so far as its last message.
-        """
-        assert self.reader
-        fact = await asyncio.to_thread(self.find, context)
-        known = None if fact and fact.fixed else fact
-        await self.reader.recall(self._opening(self._text(known)))
-        if asked_in(context.get_messages()):
-            await self.reader.read(self.shorten(context, known))
 
     def find(self, context: LLMContext) -> Fact | None:
         """Return the fact that answers the user's last words; None if there is none.

@@ -165,89 +165,55 @@ class TestFixedFacts:
 
 
 class Notes:
-    """A reader for tests: notes what it is asked to read."""
+    """A speaker for tests: notes how it is to begin, and behind what."""
 
     def __init__(self) -> None:
-        self.read_ahead: list[tuple[str, list]] = []
         self.beginnings: list[str] = []
+        self.openings: list[list] = []
 
     async def begin_with(self, reply: str, opening: LLMContext) -> None:
         self.beginnings.append(reply)
-        self.read_ahead.append(("begin", opening.messages))
-
-    async def read(self, context: LLMContext) -> None:
-        self.read_ahead.append(("read", context.messages))
-
-    async def recall(self, opening: LLMContext) -> None:
-        self.read_ahead.append(("recall", opening.messages))
+        self.openings.append(opening.messages)
 
 
 def text(messages) -> str:
     return "\n".join(message["content"] for message in messages)
 
 
-class TestReadingAhead:
+class TestTheBeginning:
     @pytest.fixture
-    def reader(self, processor) -> Notes:
-        processor.reader = Notes()
-        return processor.reader
+    def speaker(self, processor) -> Notes:
+        processor.speaker = Notes()
+        return processor.speaker
 
-    async def test_while_the_user_speaks_the_model_reads_what_it_will_answer(
-        self, processor, reader
+    async def test_the_model_is_told_what_all_that_is_asked_of_a_fact_begins_with(
+        self, processor, speaker
     ):
-        context = LLMContext([user("When do you open?")])
+        [frame] = await down(processor, LLMContextFrame(LLMContext([user("When do you open?")])))
 
-        await processor.read_along(context)
-        [frame] = await down(processor, LLMContextFrame(context))
-
-        assert reader.read_ahead[1] == ("read", frame.context.messages)
-        assert "at nine" in text(frame.context.messages)
-
-    async def test_it_recalls_what_all_that_is_asked_of_a_fact_begins_with(self, processor, reader):
-        context = LLMContext([user("When do you open?")])
-
-        await processor.read_along(context)
-        await down(processor, LLMContextFrame(context))
-
-        [(kind, opening), (_, read), (kind_again, opening_again)] = reader.read_ahead
-        assert (kind, kind_again) == ("recall", "begin")
-        assert opening == opening_again
-        assert text(read).startswith(text(opening))
+        [opening] = speaker.openings
+        assert "at nine" in text(opening)
+        assert text(frame.context.messages).startswith(text(opening))
 
     async def test_an_answer_begins_as_the_fact_does_or_as_where_nothing_is_known(
-        self, processor, reader
+        self, processor, speaker
     ):
         for asked in ("When do you open?", "Who built the pyramids?"):
             await down(processor, LLMContextFrame(LLMContext([user(asked)])))
 
-        assert reader.beginnings == ["We open at nine.", UNKNOWN]
+        assert speaker.beginnings == ["We open at nine.", UNKNOWN]
 
     async def test_where_nobody_has_asked_the_model_answers_in_its_own_words(
-        self, processor, reader
+        self, processor, speaker
     ):
         await down(processor, LLMContextFrame(LLMContext([bot("Good day, this is Grace.")])))
 
-        assert reader.beginnings == [""]
+        assert speaker.beginnings == [""]
 
-    async def test_it_does_not_read_fixed_words_which_it_will_not_be_asked_for(
-        self, processor, reader
-    ):
-        context = LLMContext([user("it burns")])
+    async def test_fixed_words_are_no_beginning_of_an_answer_of_the_model(self, processor, speaker):
+        await down(processor, LLMContextFrame(LLMContext([user("it burns")])))
 
-        await processor.read_along(context)
-        await down(processor, LLMContextFrame(context))
-
-        assert [kind for kind, _ in reader.read_ahead] == ["recall", "read"]
-        assert all("Walk" not in text(messages) for _, messages in reader.read_ahead)
-
-    async def test_before_the_first_words_it_recalls_what_it_needs_where_nothing_is_known(
-        self, processor, reader
-    ):
-        await processor.read_along(LLMContext([bot("Good day, this is Grace.")]))
-
-        [(kind, opening)] = reader.read_ahead
-        assert kind == "recall"
-        assert UNKNOWN in text(opening)
+        assert not speaker.beginnings
 
     async def test_every_fact_that_it_may_be_shown_has_an_opening(self, processor):
         openings = [text(opening.messages) for opening in processor.openings]
