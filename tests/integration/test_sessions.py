@@ -138,7 +138,7 @@ async def test_whoever_follows_a_call_is_told_what_happens_in_it(
     ]
     [answer] = [event["data"] for kind, event in told if kind == "answer"]
     assert answer["total_ms"] > 0
-    assert "llm_inference" in answer["stages_ms"]
+    assert "turn_detection" in answer["stages_ms"]
     turns = [event["data"] for kind, event in told if kind == "turn"]
     assert [turn["speaker"] for turn in turns] == ["bot", "user", "bot"]
     assert "willow" in turns[2]["heard"].lower()
