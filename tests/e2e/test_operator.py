@@ -95,7 +95,7 @@ async def test_a_call_is_seen_as_it_goes_on_ended_and_heard_afterwards(
     assert await log.get_by_role("listitem").count() > before
     asked = log.locator(".op-said--user .op-said__text")
     assert words_wrong(QUESTION, await asked.first.inner_text()) <= 1
-    await expect(log).to_contain_text("Writing the answer")
+    await expect(log).to_contain_text("Waiting whether you go on")
 
     # Nothing happens until it is confirmed.
     await page.get_by_role("button", name="End the call").click()
