@@ -67,7 +67,8 @@ async def _seen(
     row = await records.session(session_id_of(session_id))
     if row is None or not caller.may_see(row.user_id):
         raise SessionNotFound("there never was such a session")
-    if sessions.is_ending(row.id):
+    if row.ended_at is None and row.id not in sessions.here:
+        # Its end is being written, or has been since it was looked up.
         await sessions.until_written(row.id)
         row = await records.session(row.id) or row
     return row

@@ -406,6 +406,26 @@ async def test_a_client_that_comes_without_a_session_and_is_refused_leaves_none(
         assert (await look(http, session["session_id"]))["end_reason"] == "error"
 
 
+async def test_a_session_that_ends_while_somebody_looks_has_ended_for_them() -> None:
+    async with service() as http:
+        session_id = (await make(http))["session_id"]
+        manager, store = manager_of(http), store_of(http)
+
+        class SlowStore:
+            """Answers with what it has read before the session ended."""
+
+            async def session(self, session_id: str) -> Any:
+                row = await store.session(session_id)
+                await manager.end(session_id, EndReason.ERROR)
+                return row
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(store, name)
+
+        http.app.state.store = SlowStore()  # type: ignore[attr-defined]
+        assert (await look(http, session_id))["end_reason"] == "error"
+
+
 async def test_a_lost_session_whose_bot_is_not_there_any_more_is_ended() -> None:
     async with run_daily_standin() as daily:
         async with making_daily(daily) as maker:
