@@ -8,14 +8,14 @@ import asyncio
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import ctranslate2
 import numpy as np
 import numpy.typing as npt
 from faster_whisper import WhisperModel
 
-from engines.reading import Ending, Reading
+from engines.reading import Reading
 
 SAMPLE_RATE_HZ = 16_000
 """The only rate Whisper takes."""
@@ -39,7 +39,10 @@ MAX_TOKENS = 224
 MAX_NO_SPEECH_PROBABILITY = 0.6
 """Above this Whisper itself doubts that there was speech (the default of its own decoder)."""
 
-STOPS = (".", "?", "!", " .", " ?", " !", '."', '?"', '!"')
+SAID_BEFORE = " Hello. How can I help you?"
+"""What Whisper takes to have been said before, in English. It goes on as that was written: without
+it, it leaves out capital letters and marks of some short questions, and is less sure of an end."""
+
 TRAILS = ("..", "...", " ...", "…", " …")
 PUNCTUATION = ' .?!,;:…-"'
 
@@ -75,7 +78,8 @@ class WhisperEngine:
         self._model = WhisperModel(
             str(path), device="cpu", compute_type="int8", cpu_threads=threads, num_workers=1
         )
-        self._stops, self._trails = self._tokens(STOPS), self._tokens(TRAILS)
+        self._trails = self._tokens(TRAILS)
+        self._said_before = self._encode(SAID_BEFORE).tokens
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="whisper")
         self._pending = 0
 
@@ -111,7 +115,7 @@ class WhisperEngine:
         if result.no_speech_prob > MAX_NO_SPEECH_PROBABILITY:
             return Reading("")
         text = str(self._model.hf_tokenizer.decode(result.sequences_ids[0])).strip()
-        return Reading(text, self._ending(result))
+        return Reading(text, self._trails_behind(result))
 
     def _generate(
         self, samples: Samples, language: str, frames: int, limit: int
@@ -120,18 +124,20 @@ class WhisperEngine:
         hop = SAMPLE_RATE_HZ // FRAMES_PER_SECOND
         padded = np.pad(samples, (0, max(0, frames * hop - len(samples))))
         features = np.ascontiguousarray(self._model.feature_extractor(padded)[None, :, :frames])
+        prompt = self._prompt(language)
         return self._model.model.generate(
             self._model.model.encode(ctranslate2.StorageView.from_array(features)),
-            [self._prompt(language)],
+            [prompt],
             beam_size=1,
-            # CTranslate2 takes the length of the text context, of which half is for the result.
-            max_length=2 * limit,
+            # CTranslate2 takes the length of the text context, of which the prompt is a part, and
+            # half is for the result at most.
+            max_length=limit + max(limit, len(prompt) - 1),
             return_no_speech_prob=True,
             return_logits_vocab=True,
         )[0]
 
-    def _ending(self, result: ctranslate2.models.WhisperGenerationResult) -> Ending | None:
-        """Return what was likely to come behind the last word; None if that was not computed."""
+    def _trails_behind(self, result: ctranslate2.models.WhisperGenerationResult) -> float | None:
+        """Return how likely an ellipsis was behind the last word; None if not computed."""
         tokens, logits = result.sequences_ids[0], result.logits[0]
         words = len(tokens)
         while words and not self._model.hf_tokenizer.decode([tokens[words - 1]]).strip(PUNCTUATION):
@@ -141,20 +147,20 @@ class WhisperEngine:
         scores = np.array(logits[words], np.float32).reshape(-1)
         probabilities = np.exp(scores - scores.max())
         probabilities /= probabilities.sum()
-        return Ending(
-            stops=float(probabilities[self._stops].sum()),
-            trails=float(probabilities[self._trails].sum()),
-        )
+        return float(probabilities[self._trails].sum())
 
     def _tokens(self, marks: Iterable[str]) -> list[int]:
         """Return the tokens that write one of these marks alone."""
-        encode = self._model.hf_tokenizer.encode
-        written = (encode(mark, add_special_tokens=False).ids for mark in marks)
+        written = (self._encode(mark).ids for mark in marks)
         return [ids[0] for ids in written if len(ids) == 1]
+
+    def _encode(self, text: str) -> Any:
+        return self._model.hf_tokenizer.encode(text, add_special_tokens=False)
 
     def _prompt(self, language: str) -> list[str]:
         task = [f"<|{language}|>", "<|transcribe|>"] if self._model.model.is_multilingual else []
-        return ["<|startoftranscript|>", *task, "<|notimestamps|>"]
+        before = ["<|startofprev|>", *self._said_before] if language == "en" else []
+        return [*before, "<|startoftranscript|>", *task, "<|notimestamps|>"]
 
 
 def pcm_to_samples(pcm: bytes) -> Samples:

@@ -29,7 +29,7 @@ from pipecat.turns.types import ProcessFrameResult, UserTurnSpeculation
 from pipecat.turns.user_stop import BaseUserTurnStopStrategy, NormalizedMatch
 from pipecat.utils.utils import obj_id
 
-from engines.reading import Ending, Reading
+from engines.reading import Reading
 from processors.eager_turn import Holds, hold_secs, over_probability
 from processors.output_pause import OutputPause
 from processors.push_to_talk import NOTHING_SAID, FinalAudioFrame
@@ -147,7 +147,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         self._segments: list[str] = []
         # Of so many pieces of speech no transcript has come yet.
         self._words_due = 0
-        self._speech_ending: Ending | None = None
+        self._trails: float | None = None
         # What is answered ahead, or was before the answer was withdrawn.
         self._ahead_of: str | None = None
         self._speculation: UserTurnSpeculation | None = None
@@ -247,11 +247,8 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             case EagerTranscriptionFrame():
                 if not self._speculation:
                     self._ahead_of = None
-                self._speech_ending = _ending_in(frame.result)
-                if self._words_judge and self._open:
-                    # Before the answer, which takes the language model longer, and is not held up
-                    # where it begins with what is known.
-                    await self._words_judge.hear_out(self._said_with(frame.text))
+                self._trails = _trails_in(frame.result)
+                await self._have_judged(frame.text)
                 if not self._ahead_from:
                     await self._speculate(frame.text)
             case TranscriptionFrame():
@@ -271,9 +268,11 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
     async def _handle_transcript(self, frame: TranscriptionFrame) -> None:
         if frame.text.strip():
             self._segments.append(frame.text)
-        self._speech_ending = _ending_in(frame.result)
-        if not self._speaking and not self._ahead_from:
-            await self._speculate("")
+        self._trails = _trails_in(frame.result)
+        if not self._speaking:
+            await self._have_judged("")
+            if not self._ahead_from:
+                await self._speculate("")
         await self._have_words(finalized=frame.finalized)
 
     async def _have_words(self, *, finalized: bool) -> None:
@@ -284,6 +283,11 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         if finalized and not self._words_due:
             self._transcribed.set()
         await self._start_ending()
+
+    async def _have_judged(self, text: str) -> None:
+        """Have the words of the turn so far, and `text` behind them, judged."""
+        if self._words_judge and self._open:
+            await self._words_judge.hear_out(self._said_with(text))
 
     async def _speculate(self, text: str) -> None:
         """Have the turn so far, and `text` behind it, answered ahead of its end."""
@@ -334,15 +338,15 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         said = self._said_with("")
         sound = await self._judged_sound()
         words = await self._judged_words(said, silent_since)
-        over = over_probability(said, ending=self._speech_ending, words=words, sound=sound)
+        over = over_probability(said, trails=self._trails, words=words, sound=sound)
         if over >= self._ahead_from:
             # It may be under way, unless a noise has withdrawn it.
             await self._speculate("")
         hold = max(hold_secs(self._holds, over), self._min_delay_secs)
         hold = min(hold, self._max_delay_secs)
         logger.debug(
-            "the turn is over with {:.2f} ({}, words {}, sound {}): it ends after {:.2f} s",
-            *(over, self._speech_ending, words, sound, hold),
+            "the turn is over with {:.2f} (trails {}, words {}, sound {}): it ends after {:.2f} s",
+            *(over, self._trails, words, sound, hold),
         )
         await asyncio.sleep(max(0.0, silent_since + hold - _now()))
         await self._until_heard(silent_since + hold)
@@ -489,7 +493,7 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
         await self._stop_sound()
         await self._stop_words()
         self._segments = []
-        self._speech_ending = None
+        self._trails = None
         self._ahead_of = None
         self._speculation = None
         self._silent_since = None
@@ -514,9 +518,9 @@ class EagerTurnStopStrategy(BaseUserTurnStopStrategy):
             await self.task_manager.cancel_task(task)
 
 
-def _ending_in(result: object) -> Ending | None:
-    """Return what the speech recognition says of the ending, if it is one that does."""
-    return result.ending if isinstance(result, Reading) else None
+def _trails_in(result: object) -> float | None:
+    """Return how likely the speech recognition would write an ellipsis, if it is one that tells."""
+    return result.trails if isinstance(result, Reading) else None
 
 
 def _now() -> float:

@@ -40,7 +40,7 @@ from pipecat.services.llm_service import FunctionCallParams, LLMService
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
-from engines.reading import Ending, Reading
+from engines.reading import Reading
 from processors.barge_in import BargeInStartStrategy
 from processors.eager_turn import Holds
 from processors.failover import FailoverSwitcher
@@ -108,9 +108,11 @@ class Linguist:
         self.probability: float | None = None
         self.secs = JUDGING_SECS
         self.asked: list[str] = []
+        self.on_asked: Callable[[], object] = list
 
     async def ask(self, said: str) -> float | None:
         self.asked.append(said)
+        self.on_asked()
         await asyncio.sleep(self.secs)
         return self.probability
 
@@ -251,9 +253,9 @@ class Caller:
     async def final(self, text: str, result: Any = None, *, finalized: bool = True) -> None:
         await self.send(TranscriptionFrame(text, "user", "now", result=result, finalized=finalized))
 
-    async def say(self, text: str, ending: Ending | None = None) -> float:
+    async def say(self, text: str, trails: float | None = None) -> float:
         """Say something, and pause; return when the last sound was."""
-        result = Reading(text, ending)
+        result = Reading(text, trails)
         await self.start()
         await asyncio.sleep(1.0)
         silent_since = asyncio.get_running_loop().time()

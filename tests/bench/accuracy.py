@@ -90,9 +90,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def _value(key: str, text: str) -> float | str:
-    is_number = key in ("speed", "hard", "secs", "stops", "trails", "words") or key.startswith(
-        "smart_turn"
-    )
+    is_number = key in ("speed", "hard", "secs", "trails", "words") or key.startswith("smart_turn")
     return float(text) if is_number else text
 
 

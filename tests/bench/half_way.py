@@ -1,6 +1,6 @@
 """How often the running service answers callers who only pause in the middle of a sentence.
 
-    .venv/bin/python tests/bench/half_way.py [--pause 700] [--preset balanced] [--count 64]
+    .venv/bin/python tests/bench/half_way.py [--pause 700] [--preset balanced] [--count 80]
 
 The sentences are those of corpus/fresh.toml, on which nothing is tuned, by synthetic voices in
 turn, over WebRTC, each with one pause at a place where people hesitate. One is answered half-way if
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--pause", type=int, default=700, metavar="MS", help="its length")
     parser.add_argument("--preset", choices=get_args(Preset), default="balanced")
     parser.add_argument("--corpus", choices=CORPORA, default="fresh")
-    parser.add_argument("--count", type=int, default=64, help="sentences, at most")
+    parser.add_argument("--count", type=int, default=80, help="sentences, at most")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write everything here, as JSON")
     args = parser.parse_args()
     environment = {

@@ -23,7 +23,6 @@ sys.path.insert(0, str(ROOT))
 
 from bots.models import ModelStore, default_models_dir, load_manifest  # noqa: E402
 from engines.llama import LlamaServer  # noqa: E402
-from engines.reading import Ending  # noqa: E402
 from engines.whisper import Samples, WhisperEngine, pcm_to_samples  # noqa: E402
 from processors.shared_vad import SpeechModels  # noqa: E402
 from processors.speech_pause import PAUSE_SECS  # noqa: E402
@@ -47,9 +46,6 @@ LLM = "qwen2.5-coder-0.5b"
 
 VOICES_EACH = 2
 """How many voices say each utterance."""
-
-NOTHING_READ = Ending(stops=0.0, trails=1.0)
-"""Where there are no words, nothing has ended."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,6 @@ class Signals:
 
     async def row(self, corpus: str, moment: Moment) -> dict[str, Any]:
         reading = self._whisper._transcribe(moment.heard(PAUSE_SECS), "en")
-        ending = reading.ending or NOTHING_READ
         return {
             "set": corpus,
             "voice": moment.voice.name,
@@ -114,8 +109,8 @@ class Signals:
             "secs": round(moment.silent_at / SAMPLE_RATE_HZ - LEAD_SECS, 2),
             "text_said": moment.text_said,
             "whisper_text": reading.text,
-            "stops": round(ending.stops, 6),
-            "trails": round(ending.trails, 6),
+            # Where there are no words, nothing has ended.
+            "trails": round(1.0 if reading.trails is None else reading.trails, 6),
             "words": round(await self._words.ask(reading.text) or 0.0, 6),
             "smart_turn_100ms": self._turn(moment.heard(0.1)),
             "smart_turn_200ms": self._turn(moment.heard(0.2)),

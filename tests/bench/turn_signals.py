@@ -18,7 +18,6 @@ import numpy.typing as npt
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from engines.reading import Ending  # noqa: E402
 from processors.eager_turn import (  # noqa: E402
     HOLDS,
     LEAST,
@@ -35,23 +34,16 @@ SIGNALS: dict[str, Callable[[Row], float]] = {
     "Smart Turn after 100 ms": lambda row: _log_odds(row["smart_turn_100ms"]),
     "Smart Turn after 200 ms": lambda row: _log_odds(row["smart_turn_200ms"]),
     "Smart Turn after 400 ms": lambda row: _log_odds(row["smart_turn_400ms"]),
-    "Whisper: full stop": lambda row: _log_odds(row["stops"]),
     "Whisper: ellipsis": lambda row: math.log(max(float(row["trails"]), LEAST)),
-    "language model: words end": lambda row: _log_odds(row["words"]),
+    "language model: words end": lambda row: math.sqrt(float(row["words"])),
     "the last word": lambda row: -float(is_cut(str(row["whisper_text"]))),
 }
 
 TOGETHER = {
     "the last word + Smart Turn": ("the last word", "Smart Turn after 100 ms"),
     "words + Smart Turn": ("language model: words end", "Smart Turn after 100 ms"),
-    "Whisper": ("Whisper: full stop", "Whisper: ellipsis"),
-    "Whisper + Smart Turn": (
-        "Whisper: full stop",
-        "Whisper: ellipsis",
-        "Smart Turn after 100 ms",
-    ),
+    "Whisper + Smart Turn": ("Whisper: ellipsis", "Smart Turn after 100 ms"),
     "Whisper + Smart Turn + words": (
-        "Whisper: full stop",
         "Whisper: ellipsis",
         "Smart Turn after 100 ms",
         "language model: words end",
@@ -137,9 +129,12 @@ def print_presets(moments: Moments) -> None:
 
 
 def _hold_secs(row: Row, holds: Holds) -> float:
-    ending = Ending(float(row["stops"]), float(row["trails"]))
-    words, sound = float(row["words"]), float(row["smart_turn_100ms"])
-    over = over_probability(str(row["whisper_text"]), ending=ending, words=words, sound=sound)
+    over = over_probability(
+        str(row["whisper_text"]),
+        trails=float(row["trails"]),
+        words=float(row["words"]),
+        sound=float(row["smart_turn_100ms"]),
+    )
     return hold_secs(holds, over)
 
 

@@ -12,7 +12,6 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 
-from engines.reading import Ending
 from processors.turn_end import LATE_SOUND_SECS, SECOND_THOUGHT_SECS, STIRRING_SECS
 from processors.words_due import NothingSaidFrame
 from tests.caller import HOLDS, MIN_SPEECH_SECS, TOOL_WORD, VAD_SECS, Caller, play, said_by
@@ -43,21 +42,17 @@ class TestTheEndOfATurn:
         assert silences == [pytest.approx(hold, abs=0.02)]
 
     @pytest.mark.parametrize(
-        ("ending", "hold"),
-        [
-            (Ending(stops=0.97, trails=0.001), HOLDS.sure),
-            (Ending(stops=0.9, trails=0.02), HOLDS.likely),
-            (Ending(stops=0.2, trails=0.3), HOLDS.cut),
-        ],
+        ("trails", "hold"),
+        [(0.0001, HOLDS.sure), (0.005, HOLDS.likely), (0.3, HOLDS.cut)],
     )
     def test_goes_by_what_the_speech_recognition_says_of_it(
-        self, ending: Ending, hold: float
+        self, trails: float, hold: float
     ) -> None:
         silences: list[float] = []
 
         async def script(caller: Caller) -> None:
             caller.judge.probability = 0.5
-            silent_since = await caller.say("When do you open", ending)
+            silent_since = await caller.say("When do you open", trails)
             await caller.settle()
             silences.append(caller.spoken.ends[0] - silent_since)
 
