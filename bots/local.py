@@ -108,9 +108,9 @@ class LocalServices:
             settings=LocalLLM.Settings(**settings),
         )
 
-    def make_words_judge(self) -> WordsJudge | None:
+    def make_words_judge(self, *, gives_way: bool) -> WordsJudge | None:
         """Make what judges the words of one caller; None without a language model of its own."""
-        return WordsJudge(self._words.ask) if self._words else None
+        return WordsJudge(self._words.ask, gives_way=gives_way) if self._words else None
 
     def make_tts(self, speed: float) -> "PiperTTS":
         """Make the voice of one session, at 1 as fast as it is."""

@@ -192,7 +192,8 @@ def make_chained(
             resources.speech,
             output,
             own_turns=stt.service_metadata_frame().user_turn_strategies,
-            words_judge=local.make_words_judge(),
+            # What reads along is what the answer waits for.
+            words_judge=local.make_words_judge(gives_way=mind.read is not None),
             read_along=partial(_read_along, mind.read, context) if mind.read else None,
             ahead_from=mind.ahead_from,
             vad=realtime.vad,

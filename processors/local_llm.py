@@ -76,7 +76,8 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         kept: Directory where the server keeps what was read; None if it keeps nothing.
         context_tokens: How much the model can read at once, its instructions and its reply
             included. Of a conversation that is longer, it is given the end.
-        words: Judges the words of callers on the same server, and goes first.
+        words: Judges the words of callers on the same server, before it goes on with a reply whose
+            beginning is known.
         **kwargs: Passed to `OpenAILLMService`.
     """
 
@@ -136,7 +137,7 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
             return cast(AsyncStream[ChatCompletionChunk], chunks)
         if begun:
             await self.recall(begun.opening)
-        await self._words.let_pass()
+            await self._words.let_pass()
         return await super().get_chat_completions(self._recent(context))
 
     async def _with_beginning(
@@ -165,7 +166,7 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         Where that fails, the log says so, and the answer comes later.
         """
         try:
-            await self._read(await self._messages(context))
+            await self._read(await self._request(context))
         except OpenAIError as error:
             logger.warning("the language model cannot read ahead: {}", error)
 
@@ -180,14 +181,14 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
                 in these.
         """
         try:
-            messages = await self._messages(opening)
-            name = _name_of(messages)
+            request = await self._request(opening)
+            name = _name_of(request)
             self._slot.use(self)
             if name == self._slot.recalled:
                 return
             # A file that is missing must not be asked for: the slot would forget all it holds.
             if not (self._is_kept(name) and await self._slot_file("restore", name)):
-                await self._learn(messages, name)
+                await self._learn(request, name)
             if self._slot.last is self:
                 self._slot.recalled = name
         except OpenAIError as error:
@@ -196,9 +197,9 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
     async def study(self, opening: LLMContext) -> None:
         """Have the server read `opening` for later, if it can be kept and is not; see `recall`."""
         try:
-            messages = await self._messages(opening)
-            if not self._is_kept(name := _name_of(messages)) and self._has_room:
-                await self._learn(messages, name)
+            request = await self._request(opening)
+            if not self._is_kept(name := _name_of(request)) and self._has_room:
+                await self._learn(request, name)
         except OpenAIError as error:
             logger.warning("the language model cannot read ahead: {}", error)
 
@@ -206,9 +207,9 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
     def _has_room(self) -> bool:
         return self._kept is not None and len(os.listdir(self._kept)) < MAX_KEPT
 
-    async def _learn(self, messages: Any, name: str) -> None:
+    async def _learn(self, request: dict[str, Any], name: str) -> None:
         """Have the server read something, and keep it if there is room."""
-        tokens = await self._read(messages)
+        tokens = await self._read(request)
         if not self._has_room:
             return
         saved = await self._slot_file("save", name)
@@ -227,24 +228,26 @@ class LocalLLM(WatchedLLM, OpenAILLMService):
         messages = recent(context.messages, int(SURE_SHARE * room))
         return LLMContext(messages, context.tools, context.tool_choice)
 
-    async def _messages(self, context: LLMContext) -> Any:
+    async def _request(self, context: LLMContext) -> dict[str, Any]:
+        """Return the conversation and its tools, as OpenAI's API takes them."""
         settings: Any = self._settings
         request = await self.get_llm_adapter().get_llm_invocation_params(
             self._recent(context),
             system_instruction=settings.system_instruction,
             convert_developer_to_user=True,
         )
-        return request["messages"]
+        wanted = {"messages": request["messages"], "tools": request["tools"]}
+        return {name: it for name, it in wanted.items() if it}
 
-    async def _read(self, messages: Any) -> int:
+    async def _read(self, request: dict[str, Any]) -> int:
         """Have the server read something; return how many tokens it is."""
         self._slot.use(self)
         settings: Any = self._settings
         answer = await self._shared_client.chat.completions.create(
             model=settings.model,
-            messages=messages,
             max_tokens=1,
             extra_body={"id_slot": self._slot.number},
+            **request,
         )
         return answer.usage.prompt_tokens if answer.usage else 0
 
@@ -285,6 +288,7 @@ def _chunk(text: str) -> ChatCompletionChunk:
     )
 
 
-def _name_of(messages: Any) -> str:
+def _name_of(request: dict[str, Any]) -> str:
     """Return the name of the file of what was read."""
-    return hashlib.sha256(json.dumps(messages).encode()).hexdigest()
+    read = [*request["messages"], *request.get("tools", ())]
+    return hashlib.sha256(json.dumps(read).encode()).hexdigest()

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from loguru import logger
 from openai import AsyncOpenAI, OpenAIError
+from pipecat.turns.user_stop import NormalizedMatch
 from pipecat.utils.asyncio.task_manager import BaseTaskManager
 
 LIKELIEST = 40
@@ -17,6 +18,10 @@ with a probability that counts."""
 
 PRECEDENCE_SECS = 0.2
 """How long others let the judging of words pass; beside nothing else it takes 60 to 130 ms."""
+
+GIVING_WAY_SECS = 0.02
+"""How long words are not judged that are answered at the same time, where the answer waits for the
+language model: it is asked for 10 ms after them."""
 
 _MARKS = re.compile(r"[\s.?!,…-]+$")
 # No sentence ends with "Dr."
@@ -105,10 +110,14 @@ class WordsJudge:
 
     Args:
         ask: Judges them.
+        gives_way: Whether their answer is to be asked for before that. A server that is asked both
+            reads the answer's question first then, and the words with the answer's next word.
     """
 
-    def __init__(self, ask: AskWords) -> None:
+    def __init__(self, ask: AskWords, *, gives_way: bool = False) -> None:
         self._ask = ask
+        self._gives_way = gives_way
+        self._match = NormalizedMatch()
         self._tasks: BaseTaskManager | None = None
         self._said = ""
         self._asking: asyncio.Task[float | None] | None = None
@@ -119,14 +128,14 @@ class WordsJudge:
 
     def hear(self, said: str) -> None:
         """Have words judged that may not be the last, unless others are being judged."""
-        if not self._asking or self._asking.done():
+        if said != self._said and (not self._asking or self._asking.done()):
             self._start(said)
 
     async def hear_out(self, said: str) -> None:
         """Have words judged behind which the caller is silent."""
-        if said != self._said:
+        if not self._asking or not self._match.matches(self._said, said):
             await self.stop()
-            self._start(said)
+            self._start(said, GIVING_WAY_SECS if self._gives_way else 0.0)
 
     async def judged(self, said: str, *, timeout_secs: float) -> float | None:
         """Return how probable it is that a sentence ends behind words; None if unknown in time."""
@@ -142,13 +151,12 @@ class WordsJudge:
         if task and self._tasks:
             await self._tasks.cancel_task(task)
 
-    def _start(self, said: str) -> None:
+    def _start(self, said: str, delay_secs: float = 0.0) -> None:
         assert self._tasks
-        if said == self._said and self._asking:
-            return
         self._said = said
 
         async def ask() -> float | None:
+            await asyncio.sleep(delay_secs)
             return await self._ask(said)
 
         self._asking = self._tasks.create_task(ask(), "judge of words")

@@ -1,6 +1,7 @@
 """A peer without a browser calls the receptionist of the real service."""
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.speech import GREETING_VOICED_SECS, Speaker, voiced_secs, words_wrong
 
 REPLY_SECS = 30
 LOUD = 300
+PLAIN = "tests.bench.plain_receptionist"
 PAUSED_SECS = 0.8
 """The greeting has 0.6 to 0.75 s of pauses of its own, and 0.9 to 1.3 s where a "mhm" of half a
 second has paused it, whether that fell into one of them or not."""
@@ -68,11 +70,16 @@ async def test_the_offline_voice_speaks_as_fast_as_a_session_wants(service: Serv
     assert 0.35 < secs[1] / secs[0] < 0.75, secs
 
 
+@pytest.mark.parametrize("bot", ["receptionist", "one without facts"])
 async def test_the_end_of_a_turn_goes_by_what_the_language_model_says_of_the_words_too(
-    tmp_path: Path, speaker: Speaker
+    tmp_path: Path, speaker: Speaker, bot: str
 ) -> None:
-    verbose = {"PARLANTE_VOICE__REALTIME__LOGGING__LEVEL": "DEBUG"}
-    with run_service(tmp_path, "--profile", "offline", environment=verbose) as service:
+    environment = {
+        "PARLANTE_VOICE__REALTIME__LOGGING__LEVEL": "DEBUG",
+        "PARLANTE_BOTS": json.dumps({"one without facts": {"module": PLAIN}}),
+        "PARLANTE_DEFAULT_BOT": bot,
+    }
+    with run_service(tmp_path, "--profile", "offline", environment=environment) as service:
         async with connect(service.url) as peer:
             await peer.hear_out(timeout=REPLY_SECS)
             await ask(peer, speaker, "What are your opening hours?")

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from pipecat.adapters.schemas.function_schema import FunctionSchema
+from pipecat.adapters.schemas.tools_schema import ToolsSchema
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.utils.asyncio.task_manager import TaskManager
 
@@ -15,6 +17,7 @@ from bots.local import LocalServices
 from bots.local_files import LocalFiles, find_local_files
 from bots.local_models import LocalModels
 from bots.settings import DEFAULT_CONFIG, load_settings
+from engines import llama
 from processors.local_llm import LocalLLM
 
 pytestmark = pytest.mark.long
@@ -83,7 +86,7 @@ async def until_busy(llm: LocalLLM) -> None:
 
 async def tokens_read(llm: LocalLLM, context: LLMContext) -> int:
     """Return how much of a conversation had to be read to answer it."""
-    params = llm.build_chat_completion_params({"messages": await llm._messages(context)})
+    params = llm.build_chat_completion_params(await llm._request(context))
     answer = await llm.create_client().chat.completions.create(**{**params, "stream": False})
     usage = answer.usage
     return usage.prompt_tokens - usage.prompt_tokens_details.cached_tokens
@@ -91,7 +94,7 @@ async def tokens_read(llm: LocalLLM, context: LLMContext) -> int:
 
 async def test_it_tells_a_whole_sentence_from_one_that_is_cut(kept: Path) -> None:
     async with started(kept) as services:
-        judge = services.make_words_judge()
+        judge = services.make_words_judge(gives_way=False)
         assert judge
         judge.setup(TaskManager(loop=asyncio.get_running_loop()))
         whole, cut = [
@@ -104,12 +107,37 @@ async def test_it_tells_a_whole_sentence_from_one_that_is_cut(kept: Path) -> Non
     assert cut < 0.05 < 0.3 < whole
 
 
-async def test_the_words_of_a_caller_are_judged_before_all_else(kept: Path) -> None:
+async def test_a_conversation_is_read_with_the_tools_that_its_answer_is_given(kept: Path) -> None:
+    find = FunctionSchema("find", "Find a room.", {"room": {"type": "string"}}, ["room"])
+    asked = LLMContext([{"role": "user", "content": QUESTION}], ToolsSchema([find]))
+    async with started(kept) as services:
+        llm = make_llm(services)
+        await llm.read(asked)
+        assert await tokens_read(llm, asked) < 5
+
+
+async def test_a_server_with_other_slots_reads_anew_and_leaves_alone_what_it_cannot_load(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for sessions in (4, 2, 4):
+        monkeypatch.setattr(llama, "PARALLEL_SESSIONS", sessions)
+        async with started(kept) as services:
+            llm = make_llm(services)
+            await llm.recall(opening())
+            assert await tokens_read(llm, question()) < 20
+    assert len(list_read(kept)) == 2
+
+
+async def test_the_words_of_a_caller_are_judged_before_an_answer_that_goes_by_a_fact(
+    kept: Path,
+) -> None:
     async with started(kept) as services:
         llm = make_llm(services)
         judge = services._words
         assert judge
         done: list[str] = []
+        await llm.recall(opening())
+        await llm.begin_with("", opening())
 
         async def judge_words() -> None:
             await judge.ask("When do you open on Saturday?")

@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 from openai import AsyncOpenAI
+from pipecat.utils.asyncio.task_manager import TaskManager
 
 from processors.words_judge import (
+    GIVING_WAY_SECS,
     PRECEDENCE_SECS,
     LlamaWords,
+    WordsJudge,
     end_probability,
     last_sentence,
 )
-from tests.caller import HOLDS, JUDGING_SECS, Caller, play
+from tests.caller import HOLDS, JUDGING_SECS, Caller, Linguist, play
 from tests.standins.serving import serving
 
 
@@ -113,6 +116,18 @@ class TestAskingTheServer:
             assert now() - began < PRECEDENCE_SECS / 2
 
 
+async def test_where_their_answer_waits_for_the_same_server_it_is_asked_for_first() -> None:
+    linguist = Linguist()
+    judge = WordsJudge(linguist.ask, gives_way=True)
+    judge.setup(TaskManager(loop=asyncio.get_running_loop()))
+    await judge.hear_out("When do you open?")
+    await asyncio.sleep(GIVING_WAY_SECS / 2)
+    assert not linguist.asked
+    await judge.judged("When do you open?", timeout_secs=1)
+    assert linguist.asked == ["When do you open?"]
+    await judge.stop()
+
+
 class TestInACall:
     @pytest.mark.parametrize(
         ("words", "hold"), [(0.9, HOLDS.sure), (0.01, HOLDS.likely), (None, HOLDS.sure)]
@@ -142,6 +157,31 @@ class TestInACall:
         asked: list[str] = []
         caller, _ = play(script)
         assert asked == caller.linguist.asked == ["When do you open?"]
+
+    def test_they_are_judged_before_they_are_answered_also_where_they_come_as_final(self) -> None:
+        answered: list[list[str]] = []
+
+        async def script(caller: Caller) -> None:
+            caller.linguist.on_asked = lambda: answered.append(list(caller.llm.asked))
+            await caller.start()
+            await caller.stop()
+            await caller.final("When do you open?")
+            await caller.settle()
+
+        caller, _ = play(script)
+        assert answered == [[]]
+        assert caller.llm.asked
+
+    def test_the_same_words_otherwise_written_are_not_judged_again(self) -> None:
+        async def script(caller: Caller) -> None:
+            await caller.start()
+            await caller.eager("when do you open")
+            await caller.stop()
+            await caller.final("When do you open?")
+            await caller.settle()
+
+        caller, _ = play(script)
+        assert caller.linguist.asked == ["when do you open"]
 
     def test_words_that_may_not_be_the_last_are_judged_where_no_others_are(self) -> None:
         async def script(caller: Caller) -> None:
