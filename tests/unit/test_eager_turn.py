@@ -93,6 +93,12 @@ def test_no_signal_is_so_sure_that_the_other_does_not_count() -> None:
     assert 0 < over(1, 0) < over(1, 1) < over(0, 0) < over(0, 1) < 1
 
 
+def test_who_wants_to_be_answered_soon_is_where_the_end_is_less_sure() -> None:
+    snappy, balanced = HOLDS["snappy"], HOLDS["balanced"]
+    assert hold_secs(snappy, 0.75) == snappy.sure
+    assert hold_secs(balanced, 0.75) == balanced.likely
+
+
 def test_a_pause_of_700_ms_is_answered_only_where_the_turn_very_likely_is_over() -> None:
     assert all(hold > 0.7 for hold in (HOLDS["balanced"].likely, HOLDS["balanced"].cut))
     assert HOLDS["patient"].sure > 0.7

@@ -101,6 +101,8 @@ def test_the_silences_that_are_shown_are_those_of_the_presets() -> None:
     for name, holds in HOLDS.items():
         assert f"| `{name}` | {holds.sure} s | {holds.likely} s | {holds.cut} s |" in shown
     assert f"| over ({SURE} and more) | perhaps | cut (below {OPEN}) |" in shown
+    assert f"`snappy` takes a turn for over from {HOLDS['snappy'].sure_from} on." in shown
+    assert {HOLDS[name].sure_from for name in ("balanced", "patient")} == {SURE}
 
 
 def test_every_reason_for_the_end_of_a_call_is_explained() -> None:
